@@ -1,0 +1,149 @@
+/**
+ * What the Worker does for the page, in plain data that survives a structured clone. CIDs travel as binary CIDs, peer
+ * ids as multihash bytes, multiaddrs as binary multiaddrs, times as milliseconds. `src/` turns these into the types
+ * of the public API.
+ */
+
+export interface StartOptions {
+  /** Binary or textual multiaddrs with `/p2p/…`; empty for none. */
+  readonly bootstrap: readonly string[]
+  /** Name of the IndexedDB database, or `undefined` to keep everything in memory. */
+  readonly storage: string | undefined
+  /** `kept`: the same peer id after a reload (needs storage). */
+  readonly identity: 'fresh' | 'kept'
+  /** Loopback, private and plain `ws` addresses are dialed too. For local swarms. */
+  readonly allowPrivateAddresses: boolean
+  readonly protocols: { readonly kad: string; readonly bitswap: string }
+  /** Textual multiaddrs that others can dial; added to what relays give us. */
+  readonly announce: readonly string[]
+  /** Whether to ask a connected relay for an address of our own. */
+  readonly relay: boolean
+  /** Peer ids as multihash bytes that are never dialed, asked or answered. */
+  readonly denyPeers: readonly Uint8Array[]
+  readonly limits: ServiceLimits
+}
+
+export interface ServiceLimits {
+  /** Queries and wants under way at once. */
+  readonly operationsMax: number
+  readonly connectionsMax: number
+  /** Ceiling of the block store in bytes; the least recently used go first. Blocks the page put count too. */
+  readonly blockStoreBytesMax: number
+}
+
+export interface PeerData {
+  readonly id: Uint8Array
+  readonly addresses: readonly Uint8Array[]
+}
+
+export interface ProviderItem extends PeerData {
+  /** Peer that named it, as multihash bytes. */
+  readonly from: Uint8Array
+  /** Since the search began. */
+  readonly elapsedMs: number
+}
+
+export interface ClosestPeerItem extends PeerData {
+  readonly outcome: 'responded' | 'unasked' | 'undialable' | 'failed'
+}
+
+export interface StatsData {
+  readonly requests: number
+  readonly responses: number
+  readonly dials: number
+  readonly failures: number
+  readonly undialable: number
+  readonly durationMs: number
+}
+
+export interface StoreData {
+  /** How many peers were meant to hold the record: the nearest 20, or all if the network is smaller. */
+  readonly targeted: number
+  readonly stored: number
+  readonly undialable: number
+  readonly failed: number
+  readonly stats: StatsData
+}
+
+export interface ValueData {
+  readonly value: Uint8Array
+  /** How many peers answered with this very value. */
+  readonly confirmations: number
+  readonly stats: StatsData
+}
+
+export interface BlockData {
+  readonly cid: Uint8Array
+  /** Transferred, never a buffer that the store still holds. */
+  readonly bytes: Uint8Array
+  /** Who sent it; undefined for a block that was here already. */
+  readonly from: Uint8Array | undefined
+}
+
+export type ProgressData =
+  | { readonly type: 'dialing' | 'asking' | 'storing' | 'stored' | 'have' | 'dont-have' | 'provider-found'; readonly peer: Uint8Array }
+  | { readonly type: 'responded'; readonly peer: Uint8Array; readonly closerPeers: number; readonly providers: number; readonly rttMs: number }
+  | { readonly type: 'failed'; readonly peer: Uint8Array; readonly reason: string }
+  | { readonly type: 'searching-providers' }
+
+export interface StatusData {
+  readonly peerId: Uint8Array
+  readonly addresses: readonly Uint8Array[]
+  readonly startedMsAgo: number
+  /** Whether the routing table of an earlier visit was there. */
+  readonly start: 'cold' | 'warm'
+  readonly connections: number
+  readonly storage: { readonly mode: 'indexeddb' | 'memory'; readonly blocks: number; readonly blockBytes: number; readonly problem: string | undefined }
+  readonly kad: {
+    readonly tableSize: number
+    readonly buckets: readonly number[]
+    readonly activeQueries: number
+    readonly counters: Readonly<Record<string, number>>
+  }
+  readonly bitswap: { readonly peers: number; readonly wants: number; readonly sessions: number; readonly counters: Readonly<Record<string, number>> }
+  /** Messages of peers that were dropped, by reason: malformed, oversized, truncated, … */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+/** Told to the page without being asked. */
+export type ServiceEvent =
+  | { readonly type: 'connections-changed'; readonly connections: number }
+  | { readonly type: 'table-changed'; readonly size: number }
+  | { readonly type: 'addresses-changed'; readonly addresses: readonly Uint8Array[] }
+  /** The store failed; the client goes on in memory. */
+  | { readonly type: 'storage-lost'; readonly reason: string }
+  /** The Worker's JavaScript ended with an exception nobody caught. The client goes on if it can. */
+  | { readonly type: 'fault'; readonly message: string }
+
+/** What comes with every operation. */
+export interface CallContext {
+  readonly signal: AbortSignal
+  readonly onProgress: ((progress: ProgressData) => void) | undefined
+}
+
+export interface StartReport {
+  readonly peerId: Uint8Array
+  readonly start: 'cold' | 'warm'
+}
+
+/**
+ * The Worker's side of the contract as an object. `host/service.ts` implements it on the engine; `host/rpc-server.ts`
+ * puts it behind Comlink and stream ports. Rejections are `PlainError`s (thrown as `ServiceError`).
+ */
+export interface AminoService {
+  start(options: StartOptions, onEvent: (event: ServiceEvent) => void): Promise<StartReport>
+  findProviders(cid: Uint8Array, options: { limit: number }, context: CallContext): AsyncIterable<ProviderItem>
+  getClosestPeers(key: Uint8Array, context: CallContext): AsyncIterable<ClosestPeerItem>
+  findPeer(id: Uint8Array, context: CallContext): Promise<PeerData>
+  getValue(key: Uint8Array, options: { quorum: number }, context: CallContext): Promise<ValueData>
+  putValue(key: Uint8Array, value: Uint8Array, context: CallContext): Promise<StoreData>
+  provide(cid: Uint8Array, context: CallContext): Promise<StoreData>
+  getBlock(cid: Uint8Array, options: { session: number | undefined; providers: readonly PeerData[] }, context: CallContext): Promise<BlockData>
+  putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
+  hasBlock(cid: Uint8Array): Promise<boolean>
+  deleteBlock(cid: Uint8Array): Promise<void>
+  openSession(): Promise<number>
+  closeSession(session: number): Promise<void>
+  status(): Promise<StatusData>
+  stop(): Promise<void>
+}

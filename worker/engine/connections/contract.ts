@@ -1,0 +1,26 @@
+import type { OrderId, Tick } from '../machine.ts'
+import type { Peer, PeerInfo } from '../peer.ts'
+
+/** Events into and effects out of the connections machine (`connections.ts`): one dial budget for the whole engine. */
+
+/** Lower-urgency needs wait for higher ones: what a person waits for goes first. */
+export type Priority = 'urgent' | 'normal' | 'maintenance'
+
+export type ConnectionFailure = 'no-dialable-address' | 'refused' | 'timeout' | 'backoff' | 'overloaded' | 'denied'
+
+export type ConnectionUser = 'kad' | 'bitswap'
+
+export type ConnectionsEvent =
+  | Tick
+  | { readonly type: 'need'; readonly user: ConnectionUser; readonly info: PeerInfo; readonly priority: Priority }
+  | { readonly type: 'drop-need'; readonly user: ConnectionUser; readonly peer: Peer }
+  | { readonly type: 'dial-succeeded'; readonly order: OrderId }
+  | { readonly type: 'dial-failed'; readonly order: OrderId; readonly reason: ConnectionFailure }
+  | { readonly type: 'peer-connected'; readonly peer: Peer }
+  | { readonly type: 'peer-disconnected'; readonly peer: Peer }
+
+export type ConnectionsEffect =
+  | { readonly type: 'dial'; readonly order: OrderId; readonly info: PeerInfo }
+  | { readonly type: 'cancel-dial'; readonly order: OrderId }
+  | { readonly type: 'ready'; readonly user: ConnectionUser; readonly peer: Peer }
+  | { readonly type: 'failed'; readonly user: ConnectionUser; readonly peer: Peer; readonly reason: ConnectionFailure }

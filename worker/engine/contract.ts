@@ -1,0 +1,33 @@
+import type { BitswapCommand, BitswapEffect, BitswapEvent, BitswapStatus } from './bitswap/contract.ts'
+import type { ConnectionFailure } from './connections/contract.ts'
+import type { KadCommand, KadEffect, KadEvent, KadStatus } from './kad/contract.ts'
+import type { OrderId, Tick } from './machine.ts'
+import type { Peer, PeerInfo } from './peer.ts'
+
+/**
+ * Events into and effects out of the whole engine. The driver knows only these. Most pass through to or from a part
+ * unchanged; connections and provider searches are settled inside.
+ */
+
+export type EngineEvent =
+  | Tick
+  | KadCommand
+  | BitswapCommand
+  | Extract<KadEvent, { type: 'start' | 'own-addresses-changed' | 'dht-server-seen' | 'dht-server-gone' | 'response-received' | 'request-failed' | 'notice-sent' | 'record-judged' }>
+  | Exclude<Extract<BitswapEvent, { type: 'bitswap-peer-connected' | 'message-received' | 'message-sent' | 'message-failed' | 'block-loaded' | 'block-stored' | 'block-store-failed' | 'block-added' | 'block-removed' }>, BitswapCommand>
+  | { readonly type: 'dial-succeeded'; readonly order: OrderId }
+  | { readonly type: 'dial-failed'; readonly order: OrderId; readonly reason: ConnectionFailure }
+  | { readonly type: 'peer-connected'; readonly peer: Peer }
+  | { readonly type: 'peer-disconnected'; readonly peer: Peer }
+
+export type EngineEffect =
+  | Exclude<KadEffect, { type: 'need-connection' | 'drop-connection-need' }>
+  | Exclude<BitswapEffect, { type: 'need-connection' | 'drop-connection-need' | 'search-providers' | 'stop-provider-search' }>
+  /** Answered by `dial-succeeded` or `dial-failed`; `peer-connected` comes too, before the answer. */
+  | { readonly type: 'dial'; readonly order: OrderId; readonly info: PeerInfo }
+  | { readonly type: 'cancel-dial'; readonly order: OrderId }
+
+export interface EngineStatus {
+  readonly kad: KadStatus
+  readonly bitswap: BitswapStatus
+}

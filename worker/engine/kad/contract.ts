@@ -1,0 +1,103 @@
+import type { ConnectionFailure, Priority } from '../connections/contract.ts'
+import type { OrderId, Tick } from '../machine.ts'
+import type { Address, Peer, PeerIdBytes, PeerInfo } from '../peer.ts'
+import type { QueryEffect, QueryId } from '../query.ts'
+import type { KadRequest, KadResponse } from './message.ts'
+
+/** Events into and effects out of the Kademlia machine (`kad.ts`). */
+
+export interface KadOptions {
+  /** Bucket size and size of a result; 20 on Amino. */
+  readonly k: number
+  /** Requests in flight per lookup; 10 on Amino. */
+  readonly alpha: number
+  /** Nearest peers that must have answered for a lookup to end; 3 on Amino. */
+  readonly beta: number
+}
+
+/** A routing-table entry as it is kept between visits. Times are wall-clock milliseconds since 1970. */
+export interface StoredTableEntry {
+  readonly id: PeerIdBytes
+  readonly addresses: readonly Address[]
+  readonly lastUsefulAt: number
+}
+
+export type KadCommand =
+  /** `limit`: end after that many distinct providers; at least 1. */
+  | { readonly type: 'find-providers'; readonly query: QueryId; readonly multihash: Uint8Array; readonly limit: number }
+  | { readonly type: 'closest-peers'; readonly query: QueryId; readonly key: Uint8Array }
+  | { readonly type: 'find-peer'; readonly query: QueryId; readonly id: PeerIdBytes }
+  | { readonly type: 'get-value'; readonly query: QueryId; readonly key: Uint8Array; readonly quorum: number }
+  | { readonly type: 'put-value'; readonly query: QueryId; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly type: 'provide'; readonly query: QueryId; readonly multihash: Uint8Array }
+  /** Ends the query without a further word about it; unknown ids are ignored. */
+  | { readonly type: 'cancel'; readonly query: QueryId }
+
+export type KadEvent =
+  | Tick
+  | KadCommand
+  | {
+      readonly type: 'start'
+      readonly self: Peer
+      readonly bootstrapPeers: readonly PeerInfo[]
+      /** From the last visit: used at once, before any bootstrapper has answered. */
+      readonly tableEntries: readonly StoredTableEntry[]
+    }
+  /** Our own dialable addresses, each time they change; none at first. `provide` needs one. */
+  | { readonly type: 'own-addresses-changed'; readonly addresses: readonly Address[] }
+  /** Answers to `need-connection`. A peer may be lost again at any time: then requests fail. */
+  | { readonly type: 'connection-ready'; readonly peer: Peer }
+  | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
+  /** Identify said so: this connected peer serves the DHT. It may enter the table after a lookup check. */
+  | { readonly type: 'dht-server-seen'; readonly info: PeerInfo }
+  | { readonly type: 'dht-server-gone'; readonly peer: Peer }
+  | { readonly type: 'response-received'; readonly order: OrderId; readonly response: KadResponse }
+  | { readonly type: 'request-failed'; readonly order: OrderId; readonly reason: RequestFailure }
+  /** An `add-provider` left our side. */
+  | { readonly type: 'notice-sent'; readonly order: OrderId }
+  | { readonly type: 'record-judged'; readonly order: OrderId; readonly verdict: RecordVerdict }
+
+export type RequestFailure = 'disconnected' | 'reset' | 'malformed' | 'oversized' | 'unsupported' | 'timeout'
+
+/**
+ * What a validator says of a value. Records of one key are ordered by `rank` (compared word by word; the greatest
+ * is current): for IPNS sequence number, then validity; for `/pk/` always empty.
+ */
+export type RecordVerdict =
+  | { readonly valid: true; readonly rank: readonly bigint[] }
+  | { readonly valid: false; readonly reason: string }
+
+export type KadEffect =
+  | QueryEffect
+  /** Answered by `connection-ready` or `connection-failed`, once. `priority`: lower goes first. */
+  | { readonly type: 'need-connection'; readonly info: PeerInfo; readonly priority: Priority }
+  /** Withdraws one `need-connection` that was not answered yet. */
+  | { readonly type: 'drop-connection-need'; readonly peer: Peer }
+  /** Answered by `response-received`, or `request-failed`; `add-provider` by `notice-sent`, or `request-failed`. */
+  | { readonly type: 'send-request'; readonly order: OrderId; readonly peer: Peer; readonly request: KadRequest }
+  /** We no longer wait. An answer that still comes is counted as late. */
+  | { readonly type: 'cancel-request'; readonly order: OrderId }
+  | { readonly type: 'judge-record'; readonly order: OrderId; readonly key: Uint8Array; readonly value: Uint8Array }
+  /** Write-behind; `agoMs`: how long ago the peer last answered. */
+  | { readonly type: 'persist-table-entry'; readonly info: PeerInfo; readonly agoMs: number }
+  | { readonly type: 'forget-table-entry'; readonly peer: Peer }
+  | { readonly type: 'table-changed'; readonly size: number }
+
+export interface KadCounters {
+  lateResponses: number
+  unknownOrders: number
+  rejectedCloserPeers: number
+  invalidRecords: number
+  requestsSent: number
+  responsesReceived: number
+  requestsFailed: number
+}
+
+/** What `status()` shows of the DHT. */
+export interface KadStatus {
+  readonly tableSize: number
+  /** Entries per bucket, index = common prefix length; trailing empty buckets left out. */
+  readonly buckets: readonly number[]
+  readonly activeQueries: number
+  readonly counters: Readonly<KadCounters>
+}

@@ -1,0 +1,70 @@
+import { sha256 } from '@noble/hashes/sha2.js'
+import { BytesMap } from './bytes-map.ts'
+import { limits } from './limits.ts'
+
+/**
+ * Peers as the engine knows them: raw id, 256-bit Kademlia key (computed once), addresses with what the host can say
+ * of them.
+ */
+
+/** A peer id as its multihash bytes. */
+export type PeerIdBytes = Uint8Array & { readonly PeerIdBytes: unique symbol }
+
+/** A Kademlia identifier: sha-256 as eight big-endian 32-bit words, most significant first. */
+export type Key = Uint32Array & { readonly Key: unique symbol }
+
+export interface Peer {
+  readonly id: PeerIdBytes
+  readonly key: Key
+}
+
+/** A multiaddr, with what the host decided about it when it came in. */
+export interface Address {
+  /** Binary multiaddr, without a trailing `/p2p/<the peer itself>`. */
+  readonly bytes: Uint8Array
+  /** Whether a transport of this host, under its policy on private addresses, can try it. */
+  readonly dialable: boolean
+}
+
+export interface PeerInfo {
+  readonly peer: Peer
+  readonly addresses: readonly Address[]
+}
+
+/** The Kademlia key of any bytes: a peer id's, a multihash's, a record key's. */
+export function keyOf(bytes: Uint8Array): Key {
+  return keyFromDigest(sha256(bytes))
+}
+
+/** The first 32 bytes as a key; shorter input is padded with zeros (8-bit keys in tests). */
+export function keyFromDigest(digest: Uint8Array): Key {
+  const key = new Uint32Array(8)
+  for (let index = 0; index < Math.min(32, digest.length); index++) {
+    key[index >> 2] = (key[index >> 2]! | (digest[index]! << (24 - 8 * (index & 3)))) >>> 0
+  }
+  return key as Key
+}
+
+/**
+ * Remembers the `Peer` of an id, so that its key is hashed once however often the peer is mentioned. Bounded: the
+ * oldest is forgotten, which costs one more hash and nothing else. Peers are equal when their ids are, never by
+ * reference.
+ */
+export class PeerCache {
+  readonly #peers = new BytesMap<Peer>()
+  readonly #keyOf: (bytes: Uint8Array) => Key
+
+  /** `keyOfId` is replaced only by table and lookup tests, where keys of eight bits are checked by eye. */
+  constructor(keyOfId: (bytes: Uint8Array) => Key = keyOf) {
+    this.#keyOf = keyOfId
+  }
+
+  intern(id: PeerIdBytes): Peer {
+    const known = this.#peers.get(id)
+    if (known !== undefined) return known
+    const peer: Peer = { id, key: this.#keyOf(id) }
+    this.#peers.set(id, peer)
+    if (this.#peers.size > limits.cachedPeersMax.value) this.#peers.shift()
+    return peer
+  }
+}
