@@ -1,7 +1,7 @@
 /**
  * What the Worker does for the page, in plain data that survives a structured clone. CIDs travel as binary CIDs, peer
- * ids as multihash bytes, multiaddrs as binary multiaddrs, times as milliseconds. `src/` turns these into the types
- * of the public API.
+ * ids as multihash bytes, times as milliseconds. Multiaddrs travel as text: only the Worker carries the multiaddr
+ * library, and the page part must stay small. `src/` turns these into the types of the public API.
  */
 
 export interface StartOptions {
@@ -33,7 +33,8 @@ export interface ServiceLimits {
 
 export interface PeerData {
   readonly id: Uint8Array
-  readonly addresses: readonly Uint8Array[]
+  /** Textual multiaddrs. From the Worker without the peer's own trailing `/p2p/…`; from the page with or without. */
+  readonly addresses: readonly string[]
 }
 
 export interface ProviderItem extends PeerData {
@@ -86,21 +87,42 @@ export type ProgressData =
   | { readonly type: 'failed'; readonly peer: Uint8Array; readonly reason: string }
   | { readonly type: 'searching-providers' }
 
+export interface StorageStatusData {
+  readonly mode: 'indexeddb' | 'memory'
+  readonly blocks: number
+  readonly blockBytes: number
+  /** Why `mode` is memory although storage was asked for, or what else went wrong. */
+  readonly problem: string | undefined
+}
+
+export interface KadStatusData {
+  /** Peers in the routing table. */
+  readonly tableSize: number
+  /** Entries per bucket, index = common prefix length with our own id; trailing empty buckets left out. */
+  readonly buckets: readonly number[]
+  readonly activeQueries: number
+  readonly counters: Readonly<Record<string, number>>
+}
+
+export interface BitswapStatusData {
+  /** Connected peers that speak Bitswap. */
+  readonly peers: number
+  readonly wants: number
+  readonly sessions: number
+  readonly counters: Readonly<Record<string, number>>
+}
+
 export interface StatusData {
   readonly peerId: Uint8Array
-  readonly addresses: readonly Uint8Array[]
+  /** Own textual multiaddrs that others can dial. */
+  readonly addresses: readonly string[]
   readonly startedMsAgo: number
   /** Whether the routing table of an earlier visit was there. */
   readonly start: 'cold' | 'warm'
   readonly connections: number
-  readonly storage: { readonly mode: 'indexeddb' | 'memory'; readonly blocks: number; readonly blockBytes: number; readonly problem: string | undefined }
-  readonly kad: {
-    readonly tableSize: number
-    readonly buckets: readonly number[]
-    readonly activeQueries: number
-    readonly counters: Readonly<Record<string, number>>
-  }
-  readonly bitswap: { readonly peers: number; readonly wants: number; readonly sessions: number; readonly counters: Readonly<Record<string, number>> }
+  readonly storage: StorageStatusData
+  readonly kad: KadStatusData
+  readonly bitswap: BitswapStatusData
   /** Messages of peers that were dropped, by reason: malformed, oversized, truncated, … */
   readonly dropped: Readonly<Record<string, number>>
 }
@@ -109,7 +131,7 @@ export interface StatusData {
 export type ServiceEvent =
   | { readonly type: 'connections-changed'; readonly connections: number }
   | { readonly type: 'table-changed'; readonly size: number }
-  | { readonly type: 'addresses-changed'; readonly addresses: readonly Uint8Array[] }
+  | { readonly type: 'addresses-changed'; readonly addresses: readonly string[] }
   /** The store failed; the client goes on in memory. */
   | { readonly type: 'storage-lost'; readonly reason: string }
   /** The Worker's JavaScript ended with an exception nobody caught. The client goes on if it can. */

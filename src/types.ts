@@ -1,0 +1,257 @@
+import type { CID } from 'multiformats/cid'
+import type { BitswapStatusData, KadStatusData, StatsData, StorageStatusData } from '../worker/contract/service.ts'
+import type { AminoError } from './errors.ts'
+
+/**
+ * The types of the public API. Peer ids are base58 text (`12D3KooW…`, `Qm…`), multiaddrs are text without the trailing
+ * `/p2p/…` of the peer itself, times are milliseconds, sizes bytes.
+ */
+
+/** A CID, or its text (`bafy…`, `Qm…`). */
+export type CidInput = CID | string
+
+/** A peer id as text (base58, or a libp2p-key CID), or an object whose `toString()` gives that (a libp2p `PeerId`, a `CID`). */
+export type PeerIdInput = string | { toString(): string }
+
+/** The key of a value: `/ipns/<name>` or `/pk/<peer id>` as text, or the bytes of the key (prefix and multihash). */
+export type RecordKeyInput = string | Uint8Array
+
+/** What peers can be close to: bytes that are hashed, a record key, a peer id, or a CID (its multihash counts). */
+export type KeyInput = RecordKeyInput | CID
+
+export interface PeerInfo {
+  readonly id: string
+  readonly multiaddrs: readonly string[]
+}
+
+export interface Provider extends PeerInfo {
+  /** The peer that named this provider. */
+  readonly from: string
+  /** Milliseconds since the search began. */
+  readonly elapsedMs: number
+}
+
+export interface ClosestPeer extends PeerInfo {
+  /** How the peer took part in the lookup. `undialable`: it has no address that a browser can reach. */
+  readonly outcome: 'responded' | 'unasked' | 'undialable' | 'failed'
+}
+
+/** What a lookup cost. */
+export type QueryStats = StatsData
+
+/** How far a record got. `stored`, `undialable` and `failed` add up to `targeted`. */
+export interface StoreResult {
+  /** How many peers were meant to hold the record: the nearest 20, or all if the network is smaller. */
+  readonly targeted: number
+  readonly stored: number
+  /** Peers that a browser has no way to reach: normal on Amino, not a fault. */
+  readonly undialable: number
+  readonly failed: number
+  readonly stats: QueryStats
+}
+
+export interface ValueResult {
+  readonly value: Uint8Array
+  /** How many peers answered with this very value. */
+  readonly confirmations: number
+  readonly stats: QueryStats
+}
+
+export interface Block {
+  readonly cid: CID
+  /** Checked against the CID. The buffer belongs to the caller. */
+  readonly bytes: Uint8Array
+  /** Who sent it; `undefined` for a block that was here already. */
+  readonly from: string | undefined
+}
+
+/** What happened on the way. Told while the operation runs, never after it has ended. */
+export type Progress =
+  | { readonly type: 'dialing' | 'asking' | 'storing' | 'stored' | 'have' | 'dont-have' | 'provider-found'; readonly peer: string }
+  | { readonly type: 'responded'; readonly peer: string; readonly closerPeers: number; readonly providers: number; readonly rttMs: number }
+  | { readonly type: 'failed'; readonly peer: string; readonly reason: string }
+  | { readonly type: 'searching-providers' }
+
+export interface CallOptions {
+  /** Ends the operation, in the Worker too; the call rejects with code `aborted`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface QueryOptions extends CallOptions {
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+}
+
+export interface FindProvidersOptions extends QueryOptions {
+  /** Ends after that many distinct providers; an integer of at least 1. Default: 20. */
+  readonly limit?: number | undefined
+}
+
+export interface GetValueOptions extends QueryOptions {
+  /** How many peers must have answered with a value before the best one is taken; an integer from 1 to 20. Default: 16. */
+  readonly quorum?: number | undefined
+}
+
+export interface GetBlockOptions extends QueryOptions {
+  /** Peers that are asked first. Multiaddrs with or without their `/p2p/…`; none if the peer is connected already. */
+  readonly providers?: readonly { readonly id: PeerIdInput; readonly multiaddrs?: readonly { toString(): string }[] }[] | undefined
+  /** Blocks of one DAG are found faster together: see {@link AminoClient.createSession}. */
+  readonly session?: Session | undefined
+}
+
+/** Wants that share peers: whoever had one block of a DAG is asked first for the next. Close it when done. */
+export interface Session extends AsyncDisposable {
+  /** As {@link AminoClient.getBlock}, in this session. */
+  getBlock(cid: CidInput, options?: Omit<GetBlockOptions, 'session'>): Promise<Block>
+  /** Wants of the session that have not ended reject with code `aborted`. Never rejects. */
+  close(): Promise<void>
+}
+
+export interface Status {
+  readonly peerId: string
+  /** Own addresses that others can dial; mostly none in a browser. */
+  readonly addresses: readonly string[]
+  readonly startedMsAgo: number
+  /** `warm`: the routing table of an earlier visit was there. */
+  readonly start: 'cold' | 'warm'
+  /** Peers connected at the moment. */
+  readonly connections: number
+  readonly storage: StorageStatusData
+  readonly kad: KadStatusData
+  readonly bitswap: BitswapStatusData
+  /** Messages of peers that were dropped, by reason: malformed, oversized, truncated, … */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+export interface AminoClientEventMap {
+  /** The number of connected peers changed. */
+  connections: CustomEvent<{ readonly connections: number }>
+  /** The number of peers in the routing table changed. */
+  table: CustomEvent<{ readonly size: number }>
+  /** The addresses at which others can dial this client changed. */
+  addresses: CustomEvent<{ readonly addresses: readonly string[] }>
+  /** The browser refuses to store; the client goes on in memory. */
+  'storage-lost': CustomEvent<{ readonly reason: string }>
+  /** An exception in the Worker that nobody caught: a fault of this package. The client goes on if it can. */
+  fault: CustomEvent<{ readonly message: string }>
+  /** The Worker is gone; every pending call has been rejected. Create a new client. Not told after `stop()`. */
+  died: CustomEvent<{ readonly error: AminoError }>
+}
+
+export interface ClientLimits {
+  /** Queries and wants under way at once; more reject with `too-many-queries`. Default: 256. */
+  readonly operationsMax: number
+  /** Connections kept at once. Default: 100. */
+  readonly connectionsMax: number
+  /** Ceiling of the block store in bytes; the least recently used go first. Default: 256 MiB. */
+  readonly blockStoreBytesMax: number
+}
+
+export interface AminoClientOptions {
+  /** Multiaddrs with `/p2p/…` at which the network is entered; `[]` for none. Default: {@link aminoBootstrappers}. */
+  readonly bootstrap?: readonly string[] | undefined
+  /** Name of the IndexedDB database; `false` keeps everything in memory. One client at a time per name. Default: `'amino-worker'`. */
+  readonly storage?: string | false | undefined
+  /** `kept`: the same peer id after a reload (needs storage). Default: `'fresh'`. */
+  readonly identity?: 'fresh' | 'kept' | undefined
+  /** Loopback, private and plain `ws` addresses are dialed too. For local swarms. Default: `false`. */
+  readonly allowPrivateAddresses?: boolean | undefined
+  /** Protocol ids. Default: `/ipfs/kad/1.0.0` and `/ipfs/bitswap/1.2.0`. */
+  readonly protocols?: { readonly kad?: string | undefined; readonly bitswap?: string | undefined } | undefined
+  /** Multiaddrs at which others can dial this client; added to what relays give. Default: none. */
+  readonly announce?: readonly string[] | undefined
+  /** Whether to ask connected relays for an address of our own, which `provide` needs. Default: `false`. */
+  readonly relay?: boolean | undefined
+  readonly limits?: { readonly [Name in keyof ClientLimits]?: ClientLimits[Name] | undefined } | undefined
+  /** Peers that are never dialed, asked or answered. */
+  readonly denyPeers?: readonly PeerIdInput[] | undefined
+  /**
+   * The Worker, a function that makes one, or the URL of its script (for a bundler that does not understand
+   * `new URL('./worker.js', import.meta.url)`). The client owns it from then on: `stop()` and a failed start terminate it.
+   */
+  readonly worker?: Worker | (() => Worker) | string | URL | undefined
+  /** Gives up starting; the Worker is terminated. It has no effect on a client that has started. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * A running client. Every method rejects with an {@link AminoError}; besides the codes named at a method any of them may
+ * give `aborted`, `stopped`, `worker-died`, `invalid-argument` and `internal`. Nothing is left pending: the death of the
+ * Worker, `stop()` and the caller's signal all settle every call.
+ */
+export interface AminoClient extends EventTarget, AsyncDisposable {
+  readonly peerId: string
+  /** `warm`: the routing table of an earlier visit was there. */
+  readonly start: 'cold' | 'warm'
+
+  /**
+   * Streams peers that hold the content, as they are found. Leaving the loop ends the search. The search begins with the
+   * first `next()`; an iterable can be walked once. Codes: `invalid-cid`, `no-peers`, `too-many-queries`.
+   *
+   * @example
+   * for await (const provider of client.findProviders(cid, { limit: 5, signal: AbortSignal.timeout(30_000) })) {
+   *   console.log(provider.id, provider.multiaddrs, provider.elapsedMs)
+   * }
+   */
+  findProviders(cid: CidInput, options?: FindProvidersOptions): AsyncIterableIterator<Provider>
+
+  /** Streams the peers nearest to a key, nearest first, when the lookup has ended. Codes: `invalid-key`, `no-peers`, `too-many-queries`. */
+  getClosestPeers(key: KeyInput, options?: QueryOptions): AsyncIterableIterator<ClosestPeer>
+
+  /** The addresses of a peer. Codes: `invalid-key`, `not-found`, `no-peers`, `too-many-queries`. */
+  findPeer(id: PeerIdInput, options?: QueryOptions): Promise<PeerInfo>
+
+  /** The current value of a key (an IPNS record, a public key), validated. Codes: `invalid-key`, `invalid-record`, `not-found`, `no-peers`, `too-many-queries`. */
+  getValue(key: RecordKeyInput, options?: GetValueOptions): Promise<ValueResult>
+
+  /** Validates a value and stores it with the peers nearest to its key. Codes: `invalid-key`, `invalid-record`, `too-large`, `no-peers`, `too-many-queries`. */
+  putValue(key: RecordKeyInput, value: Uint8Array, options?: QueryOptions): Promise<StoreResult>
+
+  /**
+   * Tells the network that this client has the content. Codes: `invalid-cid`, `no-address` (nobody could dial us:
+   * see `relay` and `announce`), `no-peers`, `too-many-queries`.
+   *
+   * @example
+   * const { stored, targeted, undialable } = await client.provide(cid)
+   */
+  provide(cid: CidInput, options?: QueryOptions): Promise<StoreResult>
+
+  /**
+   * A block from the store here or from the network. Without a signal it waits for as long as somebody might still have
+   * it. Codes: `invalid-cid`, `unsupported-hash`, `not-found`, `no-peers`, `too-many-queries`.
+   */
+  getBlock(cid: CidInput, options?: GetBlockOptions): Promise<Block>
+
+  /** Opens a session for the blocks of one DAG. Code: `too-many-queries`. */
+  createSession(options?: CallOptions): Promise<Session>
+
+  /** Keeps a block and serves it to others. The bytes are copied; the caller's buffer stays as it is. Codes: `invalid-cid`, `invalid-block`, `unsupported-hash`, `too-large`, `storage`. */
+  putBlock(cid: CidInput, bytes: Uint8Array, options?: CallOptions): Promise<void>
+
+  /** Whether the block is in the store here. Codes: `invalid-cid`, `storage`. */
+  hasBlock(cid: CidInput, options?: CallOptions): Promise<boolean>
+
+  /** Removes a block from the store here; fine if it is not there. Codes: `invalid-cid`, `storage`. */
+  deleteBlock(cid: CidInput, options?: CallOptions): Promise<void>
+
+  /** What the client is doing at the moment. */
+  status(options?: CallOptions): Promise<Status>
+
+  /**
+   * Ends everything: pending calls reject with `stopped` at once, what is to be kept is stored, the Worker is terminated
+   * (a Worker handed over in the options too). Resolves within seconds and never rejects; a second call does no harm.
+   */
+  stop(): Promise<void>
+
+  addEventListener<Type extends keyof AminoClientEventMap>(
+    type: Type,
+    listener: (event: AminoClientEventMap[Type]) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void
+  removeEventListener<Type extends keyof AminoClientEventMap>(
+    type: Type,
+    listener: (event: AminoClientEventMap[Type]) => void,
+    options?: boolean | EventListenerOptions,
+  ): void
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void
+}
