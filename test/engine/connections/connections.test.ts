@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { BytesMap } from '../../../worker/engine/bytes-map.ts'
+import { Connections } from '../../../worker/engine/connections/connections.ts'
+import type { ConnectionsEffect, ConnectionUser, Priority } from '../../../worker/engine/connections/contract.ts'
+import { limits } from '../../../worker/engine/limits.ts'
+import { OrderIds, type OrderId } from '../../../worker/engine/machine.ts'
+import { PeerCache, type Peer, type PeerIdBytes, type PeerInfo } from '../../../worker/engine/peer.ts'
+
+const cache = new PeerCache()
+
+function peer(number: number): Peer {
+  return cache.intern(Uint8Array.of(0, 2, number >> 8, number & 0xff) as PeerIdBytes)
+}
+
+function info(number: number, dialable = true): PeerInfo {
+  return { peer: peer(number), addresses: [{ bytes: Uint8Array.of(1, number), dialable }] }
+}
+
+/** The machine, with its effects as short sentences. */
+class Bench {
+  readonly machine: Connections
+  readonly orders = new BytesMap<OrderId>()
+
+  constructor(denied?: BytesMap<true>) {
+    this.machine = new Connections({ orders: new OrderIds(), ...(denied === undefined ? {} : { denied }) })
+  }
+
+  need(number: number, options: { user?: ConnectionUser; priority?: Priority; dialable?: boolean; now?: number } = {}): string[] {
+    const { user = 'kad', priority = 'normal', dialable = true, now = 0 } = options
+    this.machine.handle({ type: 'need', user, info: info(number, dialable), priority }, now)
+    return this.drain()
+  }
+
+  drop(number: number, user: ConnectionUser = 'kad'): string[] {
+    this.machine.handle({ type: 'drop-need', user, peer: peer(number) }, 0)
+    return this.drain()
+  }
+
+  succeeded(number: number): string[] {
+    this.machine.handle({ type: 'dial-succeeded', order: this.order(number) }, 0)
+    return this.drain()
+  }
+
+  failed(number: number, now = 0): string[] {
+    this.machine.handle({ type: 'dial-failed', order: this.order(number), reason: 'refused' }, now)
+    return this.drain()
+  }
+
+  tell(type: 'peer-connected' | 'peer-disconnected', number: number): string[] {
+    this.machine.handle({ type, peer: peer(number) }, 0)
+    return this.drain()
+  }
+
+  tick(now: number): string[] {
+    this.machine.handle({ type: 'tick' }, now)
+    return this.drain()
+  }
+
+  order(number: number): OrderId {
+    return this.orders.get(peer(number).id) ?? (-1 as OrderId)
+  }
+
+  drain(): string[] {
+    const said: string[] = []
+    for (let effect = this.machine.poll(); effect !== undefined; effect = this.machine.poll()) said.push(this.say(effect))
+    return said
+  }
+
+  say(effect: ConnectionsEffect): string {
+    const number = (of: Peer): number => (of.id[2]! << 8) | of.id[3]!
+    switch (effect.type) {
+      case 'dial':
+        this.orders.set(effect.info.peer.id, effect.order)
+        return `dial ${number(effect.info.peer)}`
+      case 'cancel-dial':
+        return `cancel ${[...this.orders.entries()].filter(([, order]) => order === effect.order).map(([id]) => (id[2]! << 8) | id[3]!)[0]}`
+      case 'ready':
+        return `ready ${number(effect.peer)} for ${effect.user}`
+      case 'failed':
+        return `failed ${number(effect.peer)} for ${effect.user}: ${effect.reason}`
+    }
+  }
+}
+
+function fill(bench: Bench, count = limits.pendingDialsMax.value): void {
+  for (let number = 1; number <= count; number++) bench.need(number)
+}
+
+describe('the transition table of a wanted peer', () => {
+  // state → event → what is said. Every pair of the two is here.
+  const states: Record<string, () => Bench> = {
+    unknown: () => new Bench(),
+    queued: () => {
+      const bench = new Bench()
+      fill(bench)
+      bench.need(99)
+      return bench
+    },
+    dialing: () => {
+      const bench = new Bench()
+      bench.need(99)
+      return bench
+    },
+    connected: () => {
+      const bench = new Bench()
+      bench.tell('peer-connected', 99)
+      return bench
+    },
+    'backing off': () => {
+      const bench = new Bench()
+      bench.need(99)
+      bench.failed(99)
+      return bench
+    },
+  }
+  const events: Record<string, (bench: Bench) => string[]> = {
+    need: (bench) => bench.need(99),
+    'need of the other': (bench) => bench.need(99, { user: 'bitswap' }),
+    'need without a dialable address': (bench) => bench.need(99, { dialable: false }),
+    'drop need': (bench) => bench.drop(99),
+    'dial succeeded': (bench) => bench.succeeded(99),
+    'dial failed': (bench) => bench.failed(99),
+    connected: (bench) => bench.tell('peer-connected', 99),
+    disconnected: (bench) => bench.tell('peer-disconnected', 99),
+    'tick much later': (bench) => bench.tick(limits.dialTimeoutMs.value),
+  }
+  const dialed = ['dial 99']
+  const ready = ['ready 99 for kad']
+  const table: Record<string, Record<string, string[]>> = {
+    unknown: {
+      need: dialed,
+      'need of the other': dialed,
+      'need without a dialable address': ['failed 99 for kad: no-dialable-address'],
+      'drop need': [],
+      'dial succeeded': [],
+      'dial failed': [],
+      connected: [],
+      disconnected: [],
+      'tick much later': [],
+    },
+    queued: {
+      need: [],
+      'need of the other': [],
+      'need without a dialable address': [],
+      'drop need': [],
+      'dial succeeded': [],
+      'dial failed': [],
+      connected: ready,
+      disconnected: [],
+      'tick much later': [
+        ...Array.from({ length: 8 }, (_, index) => [`cancel ${index + 1}`, `failed ${index + 1} for kad: timeout`]).flat(),
+        'dial 99',
+      ],
+    },
+    dialing: {
+      need: [],
+      'need of the other': [],
+      'need without a dialable address': [],
+      'drop need': ['cancel 99'],
+      'dial succeeded': ready,
+      'dial failed': ['failed 99 for kad: refused'],
+      connected: ready,
+      disconnected: [],
+      'tick much later': ['cancel 99', 'failed 99 for kad: timeout'],
+    },
+    connected: {
+      need: ready,
+      'need of the other': ['ready 99 for bitswap'],
+      'need without a dialable address': ready,
+      'drop need': [],
+      'dial succeeded': [],
+      'dial failed': [],
+      connected: [],
+      disconnected: [],
+      'tick much later': [],
+    },
+    'backing off': {
+      need: ['failed 99 for kad: backoff'],
+      'need of the other': ['failed 99 for bitswap: backoff'],
+      'need without a dialable address': ['failed 99 for kad: no-dialable-address'],
+      'drop need': [],
+      'dial succeeded': [],
+      'dial failed': [],
+      connected: [],
+      disconnected: [],
+      'tick much later': [],
+    },
+  }
+  for (const [state, make] of Object.entries(states)) {
+    for (const [event, send] of Object.entries(events)) {
+      test(`${state}, ${event}`, () => {
+        assert.deepEqual(send(make()), table[state]?.[event])
+      })
+    }
+  }
+})
+
+test('both users of one dial are told of its end', () => {
+  const bench = new Bench()
+  bench.need(1)
+  bench.need(1, { user: 'bitswap' })
+  assert.deepEqual(bench.drop(1), [])
+  bench.need(1)
+  assert.deepEqual(bench.succeeded(1), ['ready 1 for bitswap', 'ready 1 for kad'])
+})
+
+test('a freed place goes to the most urgent, then to the one that came first', () => {
+  const bench = new Bench()
+  fill(bench)
+  bench.need(20, { priority: 'maintenance' })
+  bench.need(21, { priority: 'normal' })
+  bench.need(22, { priority: 'normal' })
+  bench.need(23, { priority: 'urgent' })
+  assert.deepEqual(bench.succeeded(1), ['ready 1 for kad', 'dial 23'])
+  assert.deepEqual(bench.succeeded(2), ['ready 2 for kad', 'dial 21'])
+  assert.deepEqual(bench.succeeded(3), ['ready 3 for kad', 'dial 22'])
+  assert.deepEqual(bench.succeeded(4), ['ready 4 for kad', 'dial 20'])
+})
+
+test('the wait after a failure doubles, is capped, and is forgotten when the peer connects', () => {
+  const bench = new Bench()
+  let now = 0
+  for (let failure = 0; failure < 12; failure++) {
+    assert.deepEqual(bench.need(1, { now }), ['dial 1'])
+    bench.failed(1, now)
+    const wait = Math.min(limits.dialBackoffFirstMs.value * 2 ** failure, limits.dialBackoffMaxMs.value)
+    assert.deepEqual(bench.need(1, { now: now + wait - 1 }), ['failed 1 for kad: backoff'])
+    now += wait
+  }
+  bench.tell('peer-connected', 1)
+  bench.tell('peer-disconnected', 1)
+  assert.deepEqual(bench.need(1, { now }), ['dial 1'])
+})
+
+test('a denied peer is never dialed', () => {
+  const denied = new BytesMap<true>()
+  denied.set(peer(5).id, true)
+  assert.deepEqual(new Bench(denied).need(5), ['failed 5 for kad: denied'])
+})
+
+test('whatever happens, the bounds hold and every need is answered once or dropped', () => {
+  const step = fc.record({
+    action: fc.constantFrom('need', 'drop', 'succeeded', 'failed', 'connected', 'disconnected', 'tick'),
+    number: fc.integer({ min: 1, max: 400 }),
+    user: fc.constantFrom<ConnectionUser>('kad', 'bitswap'),
+  })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 800 }), (steps) => {
+      const bench = new Bench()
+      const open = new Set<string>()
+      let now = 0
+      const account = (said: string[]): void => {
+        for (const sentence of said) {
+          const answered = /^(?:ready|failed) (\d+) for (\w+)/.exec(sentence)
+          if (answered !== null) assert.ok(open.delete(`${answered[1]} ${answered[2]}`), `asked for before: ${sentence}`)
+        }
+      }
+      for (const { action, number, user } of steps) {
+        now += 100
+        if (action === 'need') open.add(`${number} ${user}`)
+        if (action === 'drop') open.delete(`${number} ${user}`)
+        if (action === 'need') account(bench.need(number, { user, now }))
+        else if (action === 'drop') account(bench.drop(number, user))
+        else if (action === 'succeeded') account(bench.succeeded(number))
+        else if (action === 'failed') account(bench.failed(number, now))
+        else if (action === 'tick') account(bench.tick(now))
+        else account(bench.tell(action === 'connected' ? 'peer-connected' : 'peer-disconnected', number))
+        const counts = bench.machine.counts()
+        assert.ok(counts.dialing <= limits.pendingDialsMax.value && counts.queued <= limits.queuedDialsMax.value)
+        assert.ok(counts.queued === 0 || counts.dialing === limits.pendingDialsMax.value, 'no place stays free')
+      }
+      for (let deadline = bench.machine.nextDeadline(); deadline !== undefined; deadline = bench.machine.nextDeadline()) {
+        account(bench.tick(deadline))
+      }
+      assert.equal(open.size, 0)
+    }),
+    { numRuns: 100 },
+  )
+})

@@ -1,0 +1,218 @@
+import { CID } from 'multiformats/cid'
+import { Bitswap } from './bitswap/bitswap.ts'
+import type { BitswapEffect, BitswapEvent } from './bitswap/contract.ts'
+import type { BytesMap } from './bytes-map.ts'
+import { Connections } from './connections/connections.ts'
+import type { ConnectionsEffect } from './connections/contract.ts'
+import type { EngineEffect, EngineEvent, EngineStatus } from './contract.ts'
+import type { KadEffect, KadOptions } from './kad/contract.ts'
+import { Kad } from './kad/kad.ts'
+import { limits } from './limits.ts'
+import { earlier, OrderIds, type Machine, type Millis, type OrderId } from './machine.ts'
+import { PeerCache } from './peer.ts'
+import type { QueryId } from './query.ts'
+import { Rng } from './rng.ts'
+
+/**
+ * The whole engine: the parent of the parts, which do not know each other.
+ *
+ *              ┌──────────── need-connection ────────────┐
+ *   event ──▶ kad ◀── find-providers ── bitswap ──▶ connections ──▶ dial
+ *              └── ready, failed ◀────────────────────────┘
+ *
+ * It only routes: events go down to the part they concern, effects come up; a connection need becomes an event for
+ * `connections`, a provider search of Bitswap becomes a query of Kademlia. Everything else leaves through `poll`.
+ */
+export class Engine implements Machine<EngineEvent, EngineEffect> {
+  /** Ids given to the engine from outside are made peers here, so that each is hashed once. */
+  readonly peers: PeerCache
+  readonly #kad: Kad
+  readonly #bitswap: Bitswap
+  readonly #connections: Connections
+  readonly #effects: EngineEffect[] = []
+
+  constructor(init: EngineInit) {
+    const rng = new Rng(init.seed)
+    const orders = new OrderIds()
+    this.peers = new PeerCache()
+    const options = init.kad ?? defaultKadOptions
+    this.#kad = new Kad({ options, rng: rng.child(), peers: this.peers, orders })
+    this.#bitswap = new Bitswap({ rng: rng.child(), peers: this.peers, orders })
+    this.#connections = new Connections({ orders, ...(init.denied === undefined ? {} : { denied: init.denied }) })
+  }
+
+  handle(event: EngineEvent, now: Millis): void {
+    this.#route(event, now)
+    this.#settle(now)
+  }
+
+  poll(): EngineEffect | undefined {
+    return this.#effects.shift()
+  }
+
+  nextDeadline(): Millis | undefined {
+    return earlier(earlier(this.#kad.nextDeadline(), this.#bitswap.nextDeadline()), this.#connections.nextDeadline())
+  }
+
+  status(): EngineStatus {
+    return { kad: this.#kad.status(), bitswap: this.#bitswap.status() }
+  }
+
+  #route(event: EngineEvent, now: Millis): void {
+    switch (event.type) {
+      case 'tick':
+        this.#connections.handle(event, now)
+        this.#kad.handle(event, now)
+        this.#bitswap.handle(event, now)
+        break
+      case 'dial-succeeded':
+      case 'dial-failed':
+      case 'peer-connected':
+        this.#connections.handle(event, now)
+        break
+      case 'peer-disconnected':
+        this.#connections.handle(event, now)
+        this.#bitswap.handle({ type: 'bitswap-peer-disconnected', peer: event.peer }, now)
+        break
+      default:
+        if (isForBitswap(event)) this.#bitswap.handle(event, now)
+        else this.#kad.handle(event, now)
+    }
+  }
+
+  /** Lets the parts answer each other until nothing moves; each answer is final, so this ends. */
+  #settle(now: Millis): void {
+    for (;;) {
+      const fromKad = this.#kad.poll()
+      if (fromKad !== undefined) {
+        this.#takeKadEffect(fromKad, now)
+        continue
+      }
+      const fromBitswap = this.#bitswap.poll()
+      if (fromBitswap !== undefined) {
+        this.#takeBitswapEffect(fromBitswap, now)
+        continue
+      }
+      const fromConnections = this.#connections.poll()
+      if (fromConnections === undefined) return
+      this.#takeConnectionsEffect(fromConnections, now)
+    }
+  }
+
+  #takeKadEffect(effect: KadEffect, now: Millis): void {
+    switch (effect.type) {
+      case 'need-connection':
+        this.#connections.handle({ type: 'need', user: 'kad', info: effect.info, priority: effect.priority }, now)
+        break
+      case 'drop-connection-need':
+        this.#connections.handle({ type: 'drop-need', user: 'kad', peer: effect.peer }, now)
+        break
+      case 'query-item':
+      case 'query-progress':
+      case 'query-ended':
+      case 'query-failed':
+        if (effect.query < 0) this.#tellSearch(effect, now)
+        else this.#effects.push(effect)
+        break
+      default:
+        this.#effects.push(effect)
+    }
+  }
+
+  #takeBitswapEffect(effect: BitswapEffect, now: Millis): void {
+    switch (effect.type) {
+      case 'need-connection':
+        this.#connections.handle({ type: 'need', user: 'bitswap', info: effect.info, priority: effect.priority }, now)
+        break
+      case 'drop-connection-need':
+        this.#connections.handle({ type: 'drop-need', user: 'bitswap', peer: effect.peer }, now)
+        break
+      case 'search-providers':
+        this.#kad.handle(
+          {
+            type: 'find-providers',
+            query: searchQuery(effect.search),
+            multihash: CID.decode(effect.cid).multihash.bytes,
+            limit: limits.searchedProvidersMax.value,
+          },
+          now,
+        )
+        break
+      case 'stop-provider-search':
+        this.#kad.handle({ type: 'cancel', query: searchQuery(effect.search) }, now)
+        break
+      default:
+        this.#effects.push(effect)
+    }
+  }
+
+  #takeConnectionsEffect(effect: ConnectionsEffect, now: Millis): void {
+    switch (effect.type) {
+      case 'dial':
+      case 'cancel-dial':
+        this.#effects.push(effect)
+        break
+      case 'ready':
+        this.#partOf(effect.user).handle({ type: 'connection-ready', peer: effect.peer }, now)
+        break
+      case 'failed':
+        this.#partOf(effect.user).handle({ type: 'connection-failed', peer: effect.peer, reason: effect.reason }, now)
+        break
+    }
+  }
+
+  #partOf(user: 'kad' | 'bitswap'): Kad | Bitswap {
+    return user === 'kad' ? this.#kad : this.#bitswap
+  }
+
+  /** A query with a negative id is a provider search that Bitswap started. */
+  #tellSearch(effect: Extract<KadEffect, { query: QueryId }>, now: Millis): void {
+    const search = -effect.query as OrderId
+    if (effect.type === 'query-item' && effect.item.type === 'provider') {
+      this.#bitswap.handle({ type: 'provider-found', search, provider: effect.item.provider }, now)
+    } else if (effect.type === 'query-ended' || effect.type === 'query-failed') {
+      this.#bitswap.handle({ type: 'provider-search-ended', search }, now)
+    }
+  }
+}
+
+export interface EngineInit {
+  /** The same seed and the same events give the same effects. */
+  readonly seed: number
+  readonly kad?: KadOptions
+  /** Peers that are never dialed, keyed by id. */
+  readonly denied?: BytesMap<true>
+}
+
+/** Amino's constants (go-libp2p-kad-dht). */
+export const defaultKadOptions: KadOptions = { k: 20, alpha: 10, beta: 3 }
+
+type PartEvent = Exclude<
+  EngineEvent,
+  { type: 'tick' | 'dial-succeeded' | 'dial-failed' | 'peer-connected' | 'peer-disconnected' }
+>
+
+function isForBitswap(event: PartEvent): event is Extract<PartEvent, BitswapEvent> {
+  switch (event.type) {
+    case 'want-block':
+    case 'cancel-want':
+    case 'open-session':
+    case 'close-session':
+    case 'bitswap-peer-connected':
+    case 'message-received':
+    case 'message-sent':
+    case 'message-failed':
+    case 'block-loaded':
+    case 'block-stored':
+    case 'block-store-failed':
+    case 'block-added':
+    case 'block-removed':
+      return true
+    default:
+      return false
+  }
+}
+
+function searchQuery(search: OrderId): QueryId {
+  return -search as QueryId
+}

@@ -1,0 +1,74 @@
+import type { Stream } from '@libp2p/interface'
+import { BytesMap } from '../../engine/bytes-map.ts'
+import { limits } from '../../engine/limits.ts'
+import type { OrderId } from '../../engine/machine.ts'
+import type { Peer } from '../../engine/peer.ts'
+import { encodeFrame } from '../../wire/frame.ts'
+
+/**
+ * One outbound Bitswap stream per peer, kept open and reused. Bitswap's streams are one-way: answers come on a stream
+ * that the other side opens. The engine has at most one message per peer under way.
+ */
+export class BitswapChannels {
+  readonly #open: (peer: Peer, signal: AbortSignal) => Promise<Stream>
+  readonly #listener: BitswapChannelListener
+  readonly #streams = new BytesMap<Stream>()
+  readonly #sending = new BytesMap<AbortController>()
+
+  constructor(init: { open: (peer: Peer, signal: AbortSignal) => Promise<Stream>; listener: BitswapChannelListener }) {
+    this.#open = init.open
+    this.#listener = init.listener
+  }
+
+  /** Ends with `sent` when the message has left for the transport, or with `failed`. */
+  send(order: OrderId, peer: Peer, bytes: Uint8Array): void {
+    void this.#send(peer, bytes).then(
+      () => this.#listener.sent(order),
+      (error: unknown) => this.#listener.failed(order, error instanceof Error ? error.name : 'unknown'),
+    )
+  }
+
+  closePeer(peer: Peer): void {
+    this.#sending.get(peer.id)?.abort(new Error('disconnected'))
+    this.#streams.get(peer.id)?.abort(new Error('disconnected'))
+    this.#streams.delete(peer.id)
+  }
+
+  closeAll(): void {
+    for (const controller of [...this.#sending.values()]) controller.abort(new Error('stopped'))
+    for (const stream of [...this.#streams.values()]) stream.abort(new Error('stopped'))
+    this.#streams.clear()
+  }
+
+  async #send(peer: Peer, bytes: Uint8Array): Promise<void> {
+    const controller = new AbortController()
+    this.#sending.set(peer.id, controller)
+    const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(limits.bitswapSendTimeoutMs.value)])
+    try {
+      const stream = await this.#streamTo(peer, signal)
+      if (!stream.send(encodeFrame(bytes))) await stream.onDrain({ signal })
+    } catch (error) {
+      this.#streams.get(peer.id)?.abort(new Error('could not send'))
+      this.#streams.delete(peer.id)
+      throw error
+    } finally {
+      if (this.#sending.get(peer.id) === controller) this.#sending.delete(peer.id)
+    }
+  }
+
+  async #streamTo(peer: Peer, signal: AbortSignal): Promise<Stream> {
+    const open = this.#streams.get(peer.id)
+    if (open !== undefined && open.writeStatus === 'writable') return open
+    const stream = await this.#open(peer, signal)
+    this.#streams.set(peer.id, stream)
+    stream.addEventListener('close', () => {
+      if (this.#streams.get(peer.id) === stream) this.#streams.delete(peer.id)
+    })
+    return stream
+  }
+}
+
+export interface BitswapChannelListener {
+  sent(order: OrderId): void
+  failed(order: OrderId, reason: string): void
+}

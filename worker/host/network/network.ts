@@ -1,0 +1,289 @@
+import type { Connection, IdentifyResult, PeerId, Stream } from '@libp2p/interface'
+import { peerIdFromMultihash } from '@libp2p/peer-id'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import * as Digest from 'multiformats/hashes/digest'
+import type { BitswapMessage } from '../../engine/bitswap/message.ts'
+import type { ConnectionFailure } from '../../engine/connections/contract.ts'
+import type { EngineEffect, EngineEvent } from '../../engine/contract.ts'
+import type { KadRequest } from '../../engine/kad/message.ts'
+import { limits } from '../../engine/limits.ts'
+import type { OrderId } from '../../engine/machine.ts'
+import type { Address, Peer, PeerCache, PeerIdBytes, PeerInfo } from '../../engine/peer.ts'
+import { decodeBitswapMessage, encodeBitswapMessage } from '../../wire/bitswap.ts'
+import { decodeKadResponse, encodeKadRequest } from '../../wire/kad.ts'
+import type { AddressPolicy } from '../addresses.ts'
+import { hashBlocks } from '../block-hash.ts'
+import { BitswapChannels } from './bitswap-channels.ts'
+import { KadChannels } from './kad-channels.ts'
+import type { Node } from './node.ts'
+import { readFrames } from './stream-frames.ts'
+
+/** Effects of the engine that the network performs. */
+export type NetworkEffect = Extract<
+  EngineEffect,
+  { type: 'dial' | 'cancel-dial' | 'send-request' | 'cancel-request' | 'send-message' }
+>
+
+export interface NetworkInit {
+  readonly node: Node
+  readonly peers: PeerCache
+  readonly protocols: { readonly kad: string; readonly bitswap: string }
+  readonly addressPolicy: AddressPolicy
+  readonly dispatch: (event: EngineEvent) => void
+  readonly now: () => number
+  /** How many wants of the page are open: without any, incoming blocks are not even hashed. */
+  readonly openWants: () => number
+  readonly onConnectionsChanged: (connections: number) => void
+  readonly onAddressesChanged: (addresses: readonly Uint8Array[]) => void
+}
+
+/**
+ * Performs the engine's network orders with libp2p and reports what happens as events. It decides nothing: it turns
+ * ids and addresses into libp2p's, bytes into checked values, and errors into reasons.
+ */
+export class Network {
+  readonly #init: NetworkInit
+  readonly #dials = new Map<OrderId, AbortController>()
+  readonly #kad: KadChannels
+  readonly #bitswap: BitswapChannels
+  readonly #dropped: Record<string, number> = {}
+  #addresses: readonly Uint8Array[] = []
+
+  constructor(init: NetworkInit) {
+    this.#init = init
+    const open =
+      (protocol: string, runOnLimitedConnection: boolean) =>
+      (peer: Peer, signal: AbortSignal): Promise<Stream> =>
+        openStream(init.node, peer, protocol, runOnLimitedConnection, signal)
+    this.#kad = new KadChannels({
+      open: open(init.protocols.kad, false),
+      now: init.now,
+      listener: {
+        answered: (order, frame) => this.#kadAnswered(order, frame),
+        noticeSent: (order) => init.dispatch({ type: 'notice-sent', order }),
+        failed: (order, reason) => init.dispatch({ type: 'request-failed', order, reason }),
+        lateFrame: () => this.#drop('kad-late'),
+        unexpectedFrame: () => this.#drop('kad-unexpected'),
+      },
+    })
+    this.#bitswap = new BitswapChannels({
+      open: open(init.protocols.bitswap, true),
+      listener: {
+        sent: (order) => init.dispatch({ type: 'message-sent', order }),
+        failed: (order, reason) => init.dispatch({ type: 'message-failed', order, reason }),
+      },
+    })
+  }
+
+  async start(): Promise<void> {
+    const { node, protocols } = this.#init
+    await node.handle(protocols.bitswap, (stream, connection) => this.#readBitswap(stream, connection.remotePeer), {
+      maxInboundStreams: limits.bitswapInboundStreamsMax.value,
+      runOnLimitedConnection: true,
+    })
+    node.addEventListener('peer:connect', (event) => this.#peerConnected(event.detail))
+    node.addEventListener('peer:disconnect', (event) => this.#peerDisconnected(event.detail))
+    node.addEventListener('peer:identify', (event) => this.#peerIdentified(event.detail))
+    node.addEventListener('self:peer:update', () => this.#ownAddressesMayHaveChanged())
+    await node.start()
+    this.#ownAddressesMayHaveChanged()
+  }
+
+  async stop(): Promise<void> {
+    for (const controller of this.#dials.values()) controller.abort(new Error('stopped'))
+    this.#kad.closeAll()
+    this.#bitswap.closeAll()
+    await this.#init.node.stop()
+  }
+
+  perform(effect: NetworkEffect): void {
+    switch (effect.type) {
+      case 'dial':
+        void this.#dial(effect.order, effect.info)
+        break
+      case 'cancel-dial':
+        this.#dials.get(effect.order)?.abort(new Error('cancelled'))
+        this.#dials.delete(effect.order)
+        break
+      case 'send-request':
+        this.#sendRequest(effect.order, effect.peer, effect.request)
+        break
+      case 'cancel-request':
+        this.#kad.cancel(effect.order)
+        break
+      case 'send-message':
+        this.#sendMessage(effect.order, effect.peer, effect.message)
+        break
+    }
+  }
+
+  connections(): number {
+    return this.#init.node.getPeers().length
+  }
+
+  /** Our own dialable addresses, as binary multiaddrs. */
+  addresses(): readonly Uint8Array[] {
+    return this.#addresses
+  }
+
+  /** Messages of peers that were dropped, by reason. */
+  dropped(): Readonly<Record<string, number>> {
+    return { ...this.#dropped }
+  }
+
+  async #dial(order: OrderId, info: PeerInfo): Promise<void> {
+    const controller = new AbortController()
+    this.#dials.set(order, controller)
+    let outcome: EngineEvent
+    try {
+      const id = toPeerId(info.peer.id)
+      const targets = info.addresses.filter((address) => address.dialable).map((address) => dialTarget(address, id))
+      await this.#init.node.dial(targets, { signal: controller.signal })
+      outcome = { type: 'dial-succeeded', order }
+    } catch (error) {
+      outcome = { type: 'dial-failed', order, reason: dialFailure(error) }
+    }
+    // A dial that was cancelled is answered by nobody's leave.
+    if (this.#dials.delete(order)) this.#init.dispatch(outcome)
+  }
+
+  #sendRequest(order: OrderId, peer: Peer, request: KadRequest): void {
+    this.#kad.send(order, peer, encodeKadRequest(request), request.type !== 'add-provider')
+  }
+
+  #kadAnswered(order: OrderId, frame: Uint8Array): void {
+    const decoded = decodeKadResponse(frame, this.#init.addressPolicy)
+    if (decoded.ok) {
+      this.#init.dispatch({ type: 'response-received', order, response: decoded.message })
+    } else {
+      this.#drop(`kad-${decoded.reason}`)
+      this.#init.dispatch({ type: 'request-failed', order, reason: decoded.reason === 'oversized' ? 'oversized' : 'malformed' })
+    }
+  }
+
+  #sendMessage(order: OrderId, peer: Peer, message: BitswapMessage): void {
+    this.#bitswap.send(order, peer, encodeBitswapMessage(message))
+  }
+
+  #readBitswap(stream: Stream, from: PeerId): void {
+    const peer = this.#peer(from)
+    readFrames(stream, limits.bitswapFrameBytesMax.value, {
+      onFrame: (frame) => this.#bitswapReceived(stream, peer, frame),
+      onEnd: (end) => {
+        if (end.type === 'bad-frame') this.#drop(`bitswap-${end.reason}`)
+        // Half-closed by the sender: nothing will ever be written to it from here.
+        else if (stream.status === 'open') void stream.close().catch(() => stream.abort(new Error('could not close')))
+      },
+    })
+  }
+
+  async #bitswapReceived(stream: Stream, peer: Peer, frame: Uint8Array): Promise<void> {
+    const decoded = decodeBitswapMessage(frame)
+    if (!decoded.ok) {
+      this.#drop(`bitswap-${decoded.reason}`)
+      stream.abort(new Error(`message refused: ${decoded.reason}`))
+      return
+    }
+    const { blocks: payloads, ...rest } = decoded.message
+    if (payloads.length > 0 && this.#init.openWants() === 0) this.#drop('bitswap-unasked-block', payloads.length)
+    const hashed = this.#init.openWants() > 0 ? await hashBlocks(payloads) : { blocks: [], unsupported: 0 }
+    if (hashed.unsupported > 0) this.#drop('bitswap-unsupported-hash', hashed.unsupported)
+    this.#init.dispatch({ type: 'message-received', peer, message: { ...rest, blocks: hashed.blocks } })
+  }
+
+  #peerConnected(id: PeerId): void {
+    this.#init.dispatch({ type: 'peer-connected', peer: this.#peer(id) })
+    this.#init.onConnectionsChanged(this.connections())
+  }
+
+  #peerDisconnected(id: PeerId): void {
+    const peer = this.#peer(id)
+    this.#kad.closePeer(peer)
+    this.#bitswap.closePeer(peer)
+    this.#init.dispatch({ type: 'peer-disconnected', peer })
+    this.#init.onConnectionsChanged(this.connections())
+  }
+
+  #peerIdentified(result: IdentifyResult): void {
+    const { protocols, dispatch } = this.#init
+    const peer = this.#peer(result.peerId)
+    if (result.protocols.includes(protocols.bitswap)) dispatch({ type: 'bitswap-peer-connected', peer })
+    if (result.protocols.includes(protocols.kad)) {
+      const addresses = identifiedAddresses(result).map((address) => this.#init.addressPolicy(address.bytes))
+      const known = addresses.filter((address): address is Address => address !== undefined)
+      dispatch({ type: 'dht-server-seen', info: { peer, addresses: known.slice(0, limits.addressesPerPeerMax.value) } })
+    } else {
+      dispatch({ type: 'dht-server-gone', peer })
+    }
+  }
+
+  #ownAddressesMayHaveChanged(): void {
+    const { node, dispatch, onAddressesChanged, addressPolicy } = this.#init
+    const addresses = node
+      .getMultiaddrs()
+      .map((address) => addressPolicy(address.bytes))
+      .filter((address): address is Address => address !== undefined)
+    const bytes = addresses.map((address) => address.bytes)
+    if (sameList(bytes, this.#addresses)) return
+    this.#addresses = bytes
+    dispatch({ type: 'own-addresses-changed', addresses })
+    onAddressesChanged(bytes)
+  }
+
+  #peer(id: PeerId): Peer {
+    return this.#init.peers.intern(id.toMultihash().bytes as PeerIdBytes)
+  }
+
+  #drop(reason: string, count = 1): void {
+    this.#dropped[reason] = (this.#dropped[reason] ?? 0) + count
+  }
+}
+
+async function openStream(
+  node: Node,
+  peer: Peer,
+  protocol: string,
+  runOnLimitedConnection: boolean,
+  signal: AbortSignal,
+): Promise<Stream> {
+  const connection = bestConnection(node.getConnections(toPeerId(peer.id)), runOnLimitedConnection)
+  if (connection === undefined) throw Object.assign(new Error('not connected'), { name: 'NotConnectedError' })
+  // The first request travels with the protocol's name: one round trip less.
+  return connection.newStream(protocol, { signal, runOnLimitedConnection, negotiateFully: false })
+}
+
+/** A direct connection where there is one; a relayed one only for what may run over it. */
+function bestConnection(connections: readonly Connection[], limitedAllowed: boolean): Connection | undefined {
+  const open = connections.filter((connection) => connection.status === 'open')
+  return open.find((connection) => connection.limits === undefined) ?? (limitedAllowed ? open[0] : undefined)
+}
+
+function toPeerId(id: Uint8Array): PeerId {
+  return peerIdFromMultihash(Digest.decode(id) as Parameters<typeof peerIdFromMultihash>[0])
+}
+
+function dialTarget(address: Address, id: PeerId): Multiaddr {
+  return multiaddr(address.bytes).encapsulate(`/p2p/${id.toString()}`)
+}
+
+function identifiedAddresses(result: IdentifyResult): Multiaddr[] {
+  return result.signedPeerRecord?.addresses ?? result.listenAddrs
+}
+
+function dialFailure(error: unknown): ConnectionFailure {
+  switch (error instanceof Error ? error.name : '') {
+    case 'TimeoutError':
+    case 'AbortError':
+      return 'timeout'
+    case 'DialDeniedError':
+      return 'denied'
+    case 'NoValidAddressesError':
+      return 'no-dialable-address'
+    default:
+      return 'refused'
+  }
+}
+
+function sameList(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
+  return a.length === b.length && a.every((bytes, index) => bytes.every((byte, at) => byte === b[index]![at]) && bytes.length === b[index]!.length)
+}

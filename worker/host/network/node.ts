@@ -1,0 +1,61 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { identify } from '@libp2p/identify'
+import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import { ping } from '@libp2p/ping'
+import { webSockets } from '@libp2p/websockets'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+
+/** The libp2p node of the Worker: transports and limits. Every decision about whom to dial is the engine's. */
+
+export interface NodeOptions {
+  readonly privateKey: PrivateKey
+  readonly connectionsMax: number
+  readonly relay: boolean
+  readonly announce: readonly string[]
+  readonly pendingDialsMax: number
+  readonly dialTimeoutMs: number
+  /** Whether the peer, by its multihash bytes, is never to be connected to, in either direction. */
+  readonly denied: (id: Uint8Array) => boolean
+  /** libp2p also dials by itself (relays it found): the same policy on addresses holds there. */
+  readonly mayDial: (address: Multiaddr) => boolean
+}
+
+export type Node = Libp2p
+
+export async function createNode(options: NodeOptions): Promise<Node> {
+  return createLibp2p({
+    start: false,
+    privateKey: options.privateKey,
+    addresses: {
+      listen: options.relay ? ['/p2p-circuit'] : [],
+      appendAnnounce: [...options.announce],
+    },
+    transports: [webSockets(), ...(options.relay ? [circuitRelayTransport()] : [])],
+    connectionEncrypters: [noise()],
+    streamMuxers: [
+      yamux({
+        // A stream that is paused because we are busy may still receive a whole window: it must fit the buffer.
+        streamOptions: { maxStreamWindowSize: 2 * 1024 * 1024, maxReadBufferLength: 4 * 1024 * 1024 },
+      }),
+    ],
+    services: { identify: identify(), ping: ping() },
+    connectionManager: {
+      maxConnections: options.connectionsMax,
+      maxParallelDials: options.pendingDialsMax,
+      dialTimeout: options.dialTimeoutMs,
+      // The engine decides when to try again.
+      reconnectRetries: 0,
+    },
+    // It pings every connection every 10 s and ends those that are late: a hidden tab's timers always are.
+    connectionMonitor: { enabled: false },
+    connectionGater: {
+      denyDialPeer: (peer) => options.denied(peer.toMultihash().bytes),
+      denyDialMultiaddr: (address) => !options.mayDial(address),
+      denyInboundEncryptedConnection: (peer) => options.denied(peer.toMultihash().bytes),
+      denyOutboundEncryptedConnection: (peer) => options.denied(peer.toMultihash().bytes),
+    },
+  })
+}

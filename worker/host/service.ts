@@ -1,0 +1,171 @@
+import type {
+  AminoService,
+  BlockData,
+  CallContext,
+  ClosestPeerItem,
+  PeerData,
+  ProviderItem,
+  ServiceEvent,
+  StartOptions,
+  StartReport,
+  StatusData,
+  StoreData,
+  ValueData,
+} from '../contract/service.ts'
+import type { QueryItem } from '../engine/query.ts'
+import type { PeerInfo } from '../engine/peer.ts'
+import { limits } from '../engine/limits.ts'
+import { hashSupport, verifyBlock } from './block-hash.ts'
+import { ItemQueue } from './item-queue.ts'
+import type { Command, Outcome } from './operations.ts'
+import { startRuntime, type Runtime } from './runtime.ts'
+import { ServiceError } from './service-error.ts'
+
+/**
+ * The page's operations, on a running engine. Everything that decides is in the engine, everything that acts is in the
+ * runtime; here arguments become commands and results become plain data.
+ */
+export class EngineService implements AminoService {
+  #runtime: Runtime | undefined
+  #starting = false
+  #nextSession = 1
+
+  async start(options: StartOptions, onEvent: (event: ServiceEvent) => void): Promise<StartReport> {
+    if (this.#starting) throw new ServiceError('invalid-argument', 'This Worker has a client already: one client, one Worker.')
+    this.#starting = true
+    this.#runtime = await startRuntime(options, onEvent)
+    return { peerId: this.#runtime.peerId, start: this.#runtime.start }
+  }
+
+  findProviders(cid: Uint8Array, options: { limit: number }, context: CallContext): AsyncIterable<ProviderItem> {
+    const startedAt = performance.now()
+    const command: Command = { type: 'find-providers', multihash: multihashOf(cid), limit: options.limit }
+    return this.#stream(command, context, (item) => {
+      if (item.type !== 'provider') return undefined
+      return { ...peerData(item.provider), from: item.from.id, elapsedMs: performance.now() - startedAt }
+    })
+  }
+
+  getClosestPeers(key: Uint8Array, context: CallContext): AsyncIterable<ClosestPeerItem> {
+    return this.#stream({ type: 'closest-peers', key }, context, (item) =>
+      item.type === 'peer' ? { ...peerData(item.info), outcome: item.outcome } : undefined,
+    )
+  }
+
+  async findPeer(id: Uint8Array, context: CallContext): Promise<PeerData> {
+    const peer = this.#running().driver.peers.intern(id as PeerInfo['peer']['id'])
+    return peerData((await this.#run({ type: 'find-peer', id: peer.id }, 'find-peer', context)).info)
+  }
+
+  async getValue(key: Uint8Array, options: { quorum: number }, context: CallContext): Promise<ValueData> {
+    const result = await this.#run({ type: 'get-value', key, quorum: options.quorum }, 'get-value', context)
+    return { value: result.value, confirmations: result.confirmations, stats: result.stats }
+  }
+
+  async putValue(key: Uint8Array, value: Uint8Array, context: CallContext): Promise<StoreData> {
+    const verdict = await this.#running().judge(key, value)
+    if (!verdict.valid) throw new ServiceError('invalid-record', `The value is not valid for its key: ${verdict.reason}.`)
+    const result = await this.#run({ type: 'put-value', key, value }, 'put-value', context)
+    return { ...result.counts, stats: result.stats }
+  }
+
+  async provide(cid: Uint8Array, context: CallContext): Promise<StoreData> {
+    const result = await this.#run({ type: 'provide', multihash: multihashOf(cid) }, 'provide', context)
+    return { ...result.counts, stats: result.stats }
+  }
+
+  async getBlock(
+    cid: Uint8Array,
+    options: { session: number | undefined; providers: readonly PeerData[] },
+    context: CallContext,
+  ): Promise<BlockData> {
+    const runtime = this.#running()
+    requireKnownHash(cid)
+    const result = await this.#run(
+      {
+        type: 'want-block',
+        cid,
+        session: options.session as Extract<Command, { type: 'want-block' }>['session'],
+        providers: options.providers.map((provider) => runtime.peerInfo(provider)),
+      },
+      'want-ended',
+      context,
+    )
+    // A copy, since the page's bytes are transferred and the store or another want may hold these.
+    return { cid, bytes: result.bytes.slice(), from: result.from?.id }
+  }
+
+  async putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {
+    const runtime = this.#running()
+    requireKnownHash(cid)
+    if (bytes.length > limits.blockBytesMax.value) {
+      const message = `The block has ${bytes.length} bytes; Bitswap carries ${limits.blockBytesMax.value} at most. Split it (UnixFS does).`
+      throw new ServiceError('too-large', message, { bytes: bytes.length, bytesMax: limits.blockBytesMax.value })
+    }
+    if (!(await verifyBlock(cid, bytes))) {
+      throw new ServiceError('invalid-block', 'The bytes do not hash to this CID. Check that the CID was made from these very bytes.')
+    }
+    await runtime.putBlock(cid, bytes)
+  }
+
+  async hasBlock(cid: Uint8Array): Promise<boolean> {
+    return this.#running().store.hasBlock(cid)
+  }
+
+  async deleteBlock(cid: Uint8Array): Promise<void> {
+    await this.#running().deleteBlock(cid)
+  }
+
+  async openSession(): Promise<number> {
+    const session = this.#nextSession++
+    this.#running().openSession(session)
+    return session
+  }
+
+  async closeSession(session: number): Promise<void> {
+    this.#running().closeSession(session)
+  }
+
+  async status(): Promise<StatusData> {
+    return this.#running().status()
+  }
+
+  async stop(): Promise<void> {
+    const runtime = this.#runtime
+    this.#runtime = undefined
+    await runtime?.stop()
+  }
+
+  #running(): Runtime {
+    if (this.#runtime === undefined) throw new ServiceError('stopped', 'The client has been stopped, or was never started. Create a new one.')
+    return this.#runtime
+  }
+
+  async #run<Type extends Outcome['type']>(
+    command: Command,
+    expected: Type,
+    context: CallContext,
+  ): Promise<Extract<Outcome, { type: Type }>> {
+    const outcome = await this.#running().operations.run(command, context)
+    if (outcome.type !== expected) throw new ServiceError('internal', `A ${command.type} ended as ${outcome.type}. Please report this.`)
+    return outcome as Extract<Outcome, { type: Type }>
+  }
+
+  /** The search begins at once; a reader that leaves early cancels it. */
+  #stream<T>(command: Command, context: CallContext, toItem: (item: QueryItem) => T | undefined): AsyncIterable<T> {
+    const left = new AbortController()
+    const queue = new ItemQueue<T>(() => left.abort())
+    const signal = AbortSignal.any([context.signal, left.signal])
+    const onItem = (item: QueryItem): void => {
+      const data = toItem(item)
+      if (data !== undefined) queue.push(data)
+    }
+    this.#running()
+      .operations.run(command, { ...context, signal }, onItem)
+      .then(
+        () => queue.end(),
+        (error: unknown) => queue.fail(error),
+      )
+    return queue
+  }
+}
