@@ -15,9 +15,10 @@ import type {
 import type { QueryItem } from '../engine/query.ts'
 import type { PeerInfo } from '../engine/peer.ts'
 import { limits } from '../engine/limits.ts'
-import { hashSupport, verifyBlock } from './block-hash.ts'
+import { isSupportedHash, verifyBlock } from './block-hash.ts'
 import { ItemQueue } from './item-queue.ts'
 import type { Command, Outcome } from './operations.ts'
+import { decodeCid, peerData } from './plain-data.ts'
 import { startRuntime, type Runtime } from './runtime.ts'
 import { ServiceError } from './service-error.ts'
 
@@ -27,19 +28,19 @@ import { ServiceError } from './service-error.ts'
  */
 export class EngineService implements AminoService {
   #runtime: Runtime | undefined
-  #starting = false
+  #onEvent: ((event: ServiceEvent) => void) | undefined
   #nextSession = 1
 
   async start(options: StartOptions, onEvent: (event: ServiceEvent) => void): Promise<StartReport> {
-    if (this.#starting) throw new ServiceError('invalid-argument', 'This Worker has a client already: one client, one Worker.')
-    this.#starting = true
+    if (this.#onEvent !== undefined) throw new ServiceError('invalid-argument', 'This Worker has a client already: one client, one Worker.')
+    this.#onEvent = onEvent
     this.#runtime = await startRuntime(options, onEvent)
     return { peerId: this.#runtime.peerId, start: this.#runtime.start }
   }
 
   findProviders(cid: Uint8Array, options: { limit: number }, context: CallContext): AsyncIterable<ProviderItem> {
     const startedAt = performance.now()
-    const command: Command = { type: 'find-providers', multihash: multihashOf(cid), limit: options.limit }
+    const command: Command = { type: 'find-providers', multihash: decodeCid(cid).multihash.bytes, limit: options.limit }
     return this.#stream(command, context, (item) => {
       if (item.type !== 'provider') return undefined
       return { ...peerData(item.provider), from: item.from.id, elapsedMs: performance.now() - startedAt }
@@ -70,7 +71,7 @@ export class EngineService implements AminoService {
   }
 
   async provide(cid: Uint8Array, context: CallContext): Promise<StoreData> {
-    const result = await this.#run({ type: 'provide', multihash: multihashOf(cid) }, 'provide', context)
+    const result = await this.#run({ type: 'provide', multihash: decodeCid(cid).multihash.bytes }, 'provide', context)
     return { ...result.counts, stats: result.stats }
   }
 
@@ -136,6 +137,11 @@ export class EngineService implements AminoService {
     await runtime?.stop()
   }
 
+  /** For the Worker's entry: an exception that nobody caught. */
+  reportFault(message: string): void {
+    this.#onEvent?.({ type: 'fault', message })
+  }
+
   #running(): Runtime {
     if (this.#runtime === undefined) throw new ServiceError('stopped', 'The client has been stopped, or was never started. Create a new one.')
     return this.#runtime
@@ -168,4 +174,11 @@ export class EngineService implements AminoService {
       )
     return queue
   }
+}
+
+function requireKnownHash(cid: Uint8Array): void {
+  const { code } = decodeCid(cid).multihash
+  if (isSupportedHash(code)) return
+  const message = `The CID uses hash function 0x${code.toString(16)}, which this client cannot check. It knows sha2-256, sha2-512, blake2b-256 and identity.`
+  throw new ServiceError('unsupported-hash', message, { hash: code })
 }

@@ -93,7 +93,7 @@ export class KadChannels {
       return
     }
     channel.stream = stream
-    readFrames(stream, limits.kadFrameBytesMax.value, {
+    readFrames(stream, limits.frameBytesMax.value, {
       onFrame: (frame) => this.#received(channel, frame),
       onEnd: (end) => this.#ended(channel, end),
     })

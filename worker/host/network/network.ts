@@ -167,7 +167,7 @@ export class Network {
 
   #readBitswap(stream: Stream, from: PeerId): void {
     const peer = this.#peer(from)
-    readFrames(stream, limits.bitswapFrameBytesMax.value, {
+    readFrames(stream, limits.frameBytesMax.value, {
       onFrame: (frame) => this.#bitswapReceived(stream, peer, frame),
       onEnd: (end) => {
         if (end.type === 'bad-frame') this.#drop(`bitswap-${end.reason}`)

@@ -48,11 +48,11 @@ export function readFrames(stream: Stream, frameBytesMax: number, listener: Fram
     end ??= how
     pump()
   }
+  const closed = (): void => finish(reader.midFrame ? { type: 'bad-frame', reason: 'truncated' } : { type: 'closed' })
 
   stream.addEventListener('message', (event) => {
     if (end !== undefined) return
-    const data = event.data
-    const result = reader.push(data instanceof Uint8Array ? data : data.subarray())
+    const result = reader.push(event.data)
     waiting.push(...result.frames)
     if (result.error !== undefined) {
       finish({ type: 'bad-frame', reason: result.error })
@@ -61,9 +61,9 @@ export function readFrames(stream: Stream, frameBytesMax: number, listener: Fram
     }
     pump()
   })
-  stream.addEventListener('remoteCloseWrite', () => finish({ type: 'closed' }))
-  stream.addEventListener('close', (event) => finish({ type: event.error === undefined ? 'closed' : 'reset' }))
-  if (stream.status !== 'open') finish({ type: 'closed' })
+  stream.addEventListener('remoteCloseWrite', closed)
+  stream.addEventListener('close', (event) => (event.error === undefined ? closed() : finish({ type: 'reset' })))
+  if (stream.status !== 'open') closed()
 }
 
 /** A stream that is closing can neither be paused nor resumed; then there is nothing to hold back either. */

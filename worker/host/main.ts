@@ -1,0 +1,23 @@
+import { serve } from './rpc-server.ts'
+import { EngineService } from './service.ts'
+
+/**
+ * The Worker's entry. The service is exposed before anything is awaited, so that no call of the page is lost.
+ *
+ * An exception nobody caught (in libp2p, say) is told as a `fault`, and the client goes on; without this it would
+ * reach the page as the Worker's `error`, which there means that the Worker is of no more use.
+ */
+declare const self: DedicatedWorkerGlobalScope
+
+const service = new EngineService()
+serve(service, self, { locks: self.navigator.locks })
+
+self.addEventListener('error', (event) => {
+  service.reportFault(event.message)
+  event.preventDefault()
+})
+self.addEventListener('unhandledrejection', (event) => {
+  const reason: unknown = event.reason
+  service.reportFault(reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason))
+  event.preventDefault()
+})

@@ -1,0 +1,289 @@
+import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
+import type { PrivateKey } from '@libp2p/interface'
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import type { PeerData, ServiceEvent, StartOptions, StatusData } from '../contract/service.ts'
+import type { SessionId } from '../engine/bitswap/contract.ts'
+import { BytesMap } from '../engine/bytes-map.ts'
+import type { EngineEffect } from '../engine/contract.ts'
+import type { RecordVerdict, StoredTableEntry } from '../engine/kad/contract.ts'
+import { limits } from '../engine/limits.ts'
+import type { Address, PeerIdBytes, PeerInfo } from '../engine/peer.ts'
+import { createAddressPolicy, type AddressPolicy } from './addresses.ts'
+import { Driver, platformClock } from './driver.ts'
+import { createNode } from './network/node.ts'
+import { Network } from './network/network.ts'
+import { Operations } from './operations.ts'
+import { addressText } from './plain-data.ts'
+import { ServiceError } from './service-error.ts'
+import { createStore, type Store } from './store/store.ts'
+import { judgeRecord } from './validators.ts'
+
+/**
+ * One running client: store, identity, libp2p node, network and engine, put together and taken apart again. It performs
+ * the engine's effects that are not the network's: storing, judging records, answering the page.
+ */
+export interface Runtime {
+  readonly peerId: Uint8Array
+  readonly start: 'cold' | 'warm'
+  readonly store: Store
+  readonly driver: Driver
+  readonly operations: Operations
+  judge(key: Uint8Array, value: Uint8Array): Promise<RecordVerdict>
+  peerInfo(data: PeerData): PeerInfo
+  putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
+  deleteBlock(cid: Uint8Array): Promise<void>
+  openSession(session: number): void
+  closeSession(session: number): void
+  status(): StatusData
+  stop(): Promise<void>
+}
+
+export async function startRuntime(options: StartOptions, onEvent: (event: ServiceEvent) => void): Promise<Runtime> {
+  const addressPolicy = createAddressPolicy({
+    allowPrivateAddresses: options.allowPrivateAddresses,
+    transports: { webSockets: true, circuitRelay: options.relay },
+  })
+  // Before anything is opened: a wrong option must not leave a lock or a socket behind.
+  const bootstrap = options.bootstrap.map((text) => parseBootstrap(text, addressPolicy))
+  const store = await createStore({
+    name: options.storage,
+    blockBytesMax: options.limits.blockStoreBytesMax,
+    onLost: (reason) => onEvent({ type: 'storage-lost', reason }),
+  })
+  try {
+    const runtime = new EngineRuntime({ options, onEvent, addressPolicy, store, privateKey: await identity(options, store) })
+    await runtime.begin(bootstrap)
+    return runtime
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+class EngineRuntime implements Runtime {
+  readonly peerId: Uint8Array
+  readonly store: Store
+  readonly driver: Driver
+  readonly operations: Operations
+  start: 'cold' | 'warm' = 'cold'
+  readonly #init: RuntimeInit
+  readonly #startedAt = performance.now()
+  #network: Network | undefined
+
+  constructor(init: RuntimeInit) {
+    this.#init = init
+    this.store = init.store
+    this.peerId = peerIdFromPrivateKey(init.privateKey).toMultihash().bytes
+    const denied = new BytesMap<true>()
+    for (const id of init.options.denyPeers) denied.set(id, true)
+    this.driver = new Driver({
+      seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
+      denied,
+      clock: platformClock,
+      perform: (effect) => this.#perform(effect),
+    })
+    this.operations = new Operations({
+      dispatch: (event) => this.driver.dispatch(event),
+      max: init.options.limits.operationsMax,
+    })
+  }
+
+  async begin(bootstrapPeers: readonly { id: PeerIdBytes; address: Address }[]): Promise<void> {
+    const { options, addressPolicy, onEvent, privateKey } = this.#init
+    const denied = new BytesMap<true>()
+    for (const id of options.denyPeers) denied.set(id, true)
+    const node = await createNode({
+      privateKey,
+      connectionsMax: options.limits.connectionsMax,
+      relay: options.relay,
+      announce: options.announce,
+      pendingDialsMax: limits.pendingDialsMax.value,
+      dialTimeoutMs: limits.dialTimeoutMs.value,
+      denied: (id) => denied.has(id),
+      mayDial: (address) => addressPolicy(address.bytes)?.dialable === true,
+    })
+    this.#network = new Network({
+      node,
+      peers: this.driver.peers,
+      protocols: options.protocols,
+      addressPolicy,
+      dispatch: (event) => this.driver.dispatch(event),
+      now: () => this.driver.now(),
+      openWants: () => this.operations.wants,
+      onConnectionsChanged: (connections) => onEvent({ type: 'connections-changed', connections }),
+      onAddressesChanged: (addresses) => onEvent({ type: 'addresses-changed', addresses: addresses.map(addressText) }),
+    })
+    await this.#network.start()
+    const tableEntries = (await this.store.tableEntries()).map((entry) => reviewed(entry, addressPolicy))
+    this.start = tableEntries.length > 0 ? 'warm' : 'cold'
+    const { peers } = this.driver
+    this.driver.dispatch({
+      type: 'start',
+      self: peers.intern(this.peerId as PeerIdBytes),
+      bootstrapPeers: bootstrapPeers.map(({ id, address }) => ({ peer: peers.intern(id), addresses: [address] })),
+      tableEntries,
+    })
+  }
+
+  async judge(key: Uint8Array, value: Uint8Array): Promise<RecordVerdict> {
+    return judgeRecord(key, value)
+  }
+
+  peerInfo(data: PeerData): PeerInfo {
+    const addresses = data.addresses.map((text) => this.#init.addressPolicy(parseAddress(text).bytes))
+    return {
+      peer: this.driver.peers.intern(data.id as PeerIdBytes),
+      addresses: addresses.filter((address): address is Address => address !== undefined),
+    }
+  }
+
+  async putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {
+    await this.store.putBlock(cid, bytes)
+    this.driver.dispatch({ type: 'block-added', cid, bytes })
+  }
+
+  async deleteBlock(cid: Uint8Array): Promise<void> {
+    await this.store.deleteBlock(cid)
+    this.driver.dispatch({ type: 'block-removed', cid })
+  }
+
+  openSession(session: number): void {
+    this.driver.dispatch({ type: 'open-session', session: session as SessionId })
+  }
+
+  closeSession(session: number): void {
+    this.driver.dispatch({ type: 'close-session', session: session as SessionId })
+  }
+
+  status(): StatusData {
+    const { kad, bitswap } = this.driver.status()
+    const stored = this.store.status()
+    return {
+      peerId: this.peerId,
+      addresses: (this.#network?.addresses() ?? []).map(addressText),
+      startedMsAgo: performance.now() - this.#startedAt,
+      start: this.start,
+      connections: this.#network?.connections() ?? 0,
+      storage: stored,
+      kad: { ...kad, counters: { ...kad.counters } },
+      bitswap: { ...bitswap, counters: { ...bitswap.counters } },
+      dropped: this.#network?.dropped() ?? {},
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.operations.cancelAll(new ServiceError('stopped', 'The client was stopped while this was under way.'))
+    this.driver.stop()
+    // What is to be kept first: a transport that does not close in time must not cost the routing table.
+    await this.store.close()
+    await this.#network?.stop()
+  }
+
+  #perform(effect: EngineEffect): void {
+    switch (effect.type) {
+      case 'dial':
+      case 'cancel-dial':
+      case 'send-request':
+      case 'cancel-request':
+      case 'send-message':
+        this.#network?.perform(effect)
+        break
+      case 'query-item':
+      case 'query-progress':
+      case 'query-ended':
+      case 'query-failed':
+      case 'want-ended':
+      case 'want-failed':
+      case 'want-progress':
+        this.operations.take(effect)
+        break
+      case 'table-changed':
+        this.#init.onEvent({ type: 'table-changed', size: effect.size })
+        break
+      default:
+        this.#performStored(effect)
+    }
+  }
+
+  #performStored(effect: StoredEffect): void {
+    const { driver, store } = this
+    switch (effect.type) {
+      case 'judge-record':
+        void judgeRecord(effect.key, effect.value).then((verdict) =>
+          driver.dispatch({ type: 'record-judged', order: effect.order, verdict }),
+        )
+        break
+      case 'persist-table-entry': {
+        const { peer, addresses } = effect.info
+        store.putTableEntry({ id: peer.id, addresses, lastUsefulAt: Date.now() - effect.agoMs })
+        break
+      }
+      case 'forget-table-entry':
+        store.deleteTableEntry(effect.peer.id)
+        break
+      case 'load-block':
+        void store.getBlock(effect.cid).then(
+          (bytes) => driver.dispatch({ type: 'block-loaded', order: effect.order, bytes }),
+          () => driver.dispatch({ type: 'block-loaded', order: effect.order, bytes: undefined }),
+        )
+        break
+      case 'store-block':
+        void store.putBlock(effect.cid, effect.bytes).then(
+          () => driver.dispatch({ type: 'block-stored', order: effect.order }),
+          (error: unknown) => driver.dispatch({ type: 'block-store-failed', order: effect.order, reason: String(error) }),
+        )
+        break
+    }
+  }
+}
+
+interface RuntimeInit {
+  readonly options: StartOptions
+  readonly onEvent: (event: ServiceEvent) => void
+  readonly addressPolicy: AddressPolicy
+  readonly store: Store
+  readonly privateKey: PrivateKey
+}
+
+type StoredEffect = Extract<
+  EngineEffect,
+  { type: 'judge-record' | 'persist-table-entry' | 'forget-table-entry' | 'load-block' | 'store-block' }
+>
+
+async function identity(options: StartOptions, store: Store): Promise<PrivateKey> {
+  if (options.identity === 'fresh') return generateKeyPair('Ed25519')
+  const kept = await store.identity()
+  if (kept !== undefined) return privateKeyFromProtobuf(kept)
+  const created = await generateKeyPair('Ed25519')
+  await store.putIdentity(privateKeyToProtobuf(created))
+  return created
+}
+
+function parseBootstrap(text: string, policy: AddressPolicy): { id: PeerIdBytes; address: Address } {
+  const parsed = parseAddress(text)
+  const last = parsed.getComponents().at(-1)
+  if (last?.name !== 'p2p' || last.value === undefined) {
+    throw new ServiceError('invalid-argument', `The bootstrap address ${text} does not end in /p2p/<peer id>. Add the peer id.`)
+  }
+  const id = peerIdFromString(last.value).toMultihash().bytes as PeerIdBytes
+  const address = policy(parsed.decapsulate(`/p2p/${last.value}`).bytes)
+  if (address === undefined) {
+    throw new ServiceError('invalid-argument', `The bootstrap address ${text} is of no form that this client knows.`)
+  }
+  return { id, address }
+}
+
+function parseAddress(text: string): Multiaddr {
+  try {
+    return multiaddr(text)
+  } catch {
+    throw new ServiceError('invalid-argument', `${text} is not a multiaddr. It should read like /dns4/example.com/tcp/443/wss/p2p/12D3KooW….`)
+  }
+}
+
+/** What this host can dial may have changed since the entry was stored. */
+function reviewed(entry: StoredTableEntry, policy: AddressPolicy): StoredTableEntry {
+  const addresses = entry.addresses.map((address) => policy(address.bytes))
+  return { ...entry, addresses: addresses.filter((address): address is Address => address !== undefined) }
+}
