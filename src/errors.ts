@@ -23,4 +23,14 @@ export class AminoError extends Error {
     this.code = code
     this.detail = detail
   }
+
+  /** The form in which an error came from the Worker, as an error again. */
+  static of(plain: PlainError): AminoError {
+    return new AminoError(plain.code, plain.message, plain.detail)
+  }
+}
+
+/** `cause` is the reason that was given to the signal: a `TimeoutError` for `AbortSignal.timeout()`. */
+export function abortedError(signal: AbortSignal | undefined): AminoError {
+  return new AminoError('aborted', 'The operation was aborted by its signal.', {}, { cause: signal?.reason })
 }

@@ -1,0 +1,210 @@
+import { CID } from 'multiformats/cid'
+import type { CallMethod, CallRequest, Calls } from '../worker/contract/rpc.ts'
+import type { BlockData, ClosestPeerItem, PeerData, ProviderItem, ServiceEvent, StartReport } from '../worker/contract/service.ts'
+import { checkedInteger, cidBytes, copiedBytes, keyBytes, peerIdBytes, recordKeyBytes } from './arguments.ts'
+import { abortedError, AminoError } from './errors.ts'
+import { startOptions } from './options.ts'
+import { peerIdText, toClosestPeer, toPeerInfo, toProgress, toProvider, toStatus } from './results.ts'
+import { ClientSession, type SessionOwner } from './session.ts'
+import type {
+  AminoClient,
+  AminoClientOptions,
+  Block,
+  CallOptions,
+  CidInput,
+  ClosestPeer,
+  FindProvidersOptions,
+  GetBlockOptions,
+  GetValueOptions,
+  KeyInput,
+  PeerIdInput,
+  PeerInfo,
+  Provider,
+  QueryOptions,
+  RecordKeyInput,
+  Session,
+  Status,
+  StoreResult,
+  ValueResult,
+} from './types.ts'
+import { type LinkCallOptions, WorkerLink } from './worker-link.ts'
+
+const defaultProvidersLimit = 20
+const defaultQuorum = 16
+const quorumMax = 20
+
+/** See `createAminoClient`. */
+export async function startClient(options: AminoClientOptions): Promise<AminoClient> {
+  const { signal } = options
+  const start = startOptions(options)
+  if (signal?.aborted === true) throw abortedError(signal)
+  let client: Client | undefined
+  const link = new WorkerLink({
+    ...openWorker(options.worker),
+    onEvent: (event) => client?.tell(event),
+    onDied: (error) => client?.dispatchEvent(new CustomEvent('died', { detail: { error } })),
+  })
+  const report = await link.start(start, signal)
+  client = new Client(link, report)
+  return client
+}
+
+/** Turns arguments into plain data and results into the public types; `WorkerLink` does the rest. Docs: `AminoClient`. */
+class Client extends EventTarget implements AminoClient, SessionOwner {
+  readonly peerId: string
+  readonly start: 'cold' | 'warm'
+  readonly #link: WorkerLink
+
+  constructor(link: WorkerLink, report: StartReport) {
+    super()
+    this.#link = link
+    this.peerId = peerIdText(report.peerId)
+    this.start = report.start
+  }
+
+  findProviders(cid: CidInput, options: FindProvidersOptions = {}): AsyncIterableIterator<Provider> {
+    return this.#link.stream(
+      () => ({ method: 'findProviders', cid: cidBytes(cid), limit: checkedInteger('limit', options.limit, defaultProvidersLimit) }),
+      (item) => toProvider(item as ProviderItem),
+      linkOptions(options),
+    )
+  }
+
+  getClosestPeers(key: KeyInput, options: QueryOptions = {}): AsyncIterableIterator<ClosestPeer> {
+    return this.#link.stream(
+      () => ({ method: 'getClosestPeers', key: keyBytes(key) }),
+      (item) => toClosestPeer(item as ClosestPeerItem),
+      linkOptions(options),
+    )
+  }
+
+  async findPeer(id: PeerIdInput, options: QueryOptions = {}): Promise<PeerInfo> {
+    return toPeerInfo(await this.#call({ method: 'findPeer', args: { id: peerIdBytes(id) } }, options))
+  }
+
+  async getValue(key: RecordKeyInput, options: GetValueOptions = {}): Promise<ValueResult> {
+    const quorum = checkedInteger('quorum', options.quorum, defaultQuorum, quorumMax)
+    return this.#call({ method: 'getValue', args: { key: recordKeyBytes(key), quorum } }, options)
+  }
+
+  async putValue(key: RecordKeyInput, value: Uint8Array, options: QueryOptions = {}): Promise<StoreResult> {
+    const args = { key: recordKeyBytes(key), value: copiedBytes('value', value) }
+    return this.#call({ method: 'putValue', args }, options, [args.value.buffer])
+  }
+
+  async provide(cid: CidInput, options: QueryOptions = {}): Promise<StoreResult> {
+    return this.#call({ method: 'provide', args: { cid: cidBytes(cid) } }, options)
+  }
+
+  async getBlock(cid: CidInput, options: GetBlockOptions = {}): Promise<Block> {
+    const session = ClientSession.idFor(options.session, this)
+    const providers = (options.providers ?? []).map(
+      ({ id, multiaddrs = [] }): PeerData => ({ id: peerIdBytes(id), addresses: multiaddrs.map(String) }),
+    )
+    return toBlock(await this.#call({ method: 'getBlock', args: { cid: cidBytes(cid), session, providers } }, options))
+  }
+
+  async createSession(options: CallOptions = {}): Promise<Session> {
+    return new ClientSession(this, await this.#call({ method: 'openSession', args: undefined }, options))
+  }
+
+  async putBlock(cid: CidInput, bytes: Uint8Array, options: CallOptions = {}): Promise<void> {
+    const args = { cid: cidBytes(cid), bytes: copiedBytes('bytes', bytes) }
+    await this.#call({ method: 'putBlock', args }, options, [args.bytes.buffer])
+  }
+
+  async hasBlock(cid: CidInput, options: CallOptions = {}): Promise<boolean> {
+    return this.#call({ method: 'hasBlock', args: { cid: cidBytes(cid) } }, options)
+  }
+
+  async deleteBlock(cid: CidInput, options: CallOptions = {}): Promise<void> {
+    await this.#call({ method: 'deleteBlock', args: { cid: cidBytes(cid) } }, options)
+  }
+
+  async status(options: CallOptions = {}): Promise<Status> {
+    return toStatus(await this.#call({ method: 'status', args: undefined }, options))
+  }
+
+  async closeSession(session: number): Promise<void> {
+    await this.#call({ method: 'closeSession', args: { session } }, {})
+  }
+
+  stop(): Promise<void> {
+    return this.#link.stop()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  /** Passes on what the Worker tells without being asked. */
+  tell(event: ServiceEvent): void {
+    switch (event.type) {
+      case 'connections-changed':
+        this.#dispatch('connections', { connections: event.connections })
+        break
+      case 'table-changed':
+        this.#dispatch('table', { size: event.size })
+        break
+      case 'addresses-changed':
+        this.#dispatch('addresses', { addresses: event.addresses })
+        break
+      case 'storage-lost':
+        this.#dispatch('storage-lost', { reason: event.reason })
+        break
+      case 'fault':
+        this.#dispatch('fault', { message: event.message })
+        break
+    }
+  }
+
+  #dispatch(type: string, detail: object): void {
+    this.dispatchEvent(new CustomEvent(type, { detail }))
+  }
+
+  #call<Method extends CallMethod>(
+    request: Extract<CallRequest, { method: Method }>,
+    options: QueryOptions,
+    transfer: Transferable[] = [],
+  ): Promise<Calls[Method]['result']> {
+    return this.#link.call<Method>(request, { ...linkOptions(options), transfer })
+  }
+}
+
+function linkOptions(options: QueryOptions): Omit<LinkCallOptions, 'transfer'> {
+  const { signal, onProgress } = options
+  if (onProgress === undefined) return { signal }
+  return {
+    signal,
+    onProgress: (data) => {
+      try {
+        onProgress(toProgress(data))
+      } catch (error) {
+        // The caller's fault is shown as one, and does not disturb the call.
+        reportError(error)
+      }
+    },
+  }
+}
+
+function toBlock(data: BlockData): Block {
+  return { cid: CID.decode(data.cid), bytes: data.bytes, from: data.from === undefined ? undefined : peerIdText(data.from) }
+}
+
+function openWorker(given: AminoClientOptions['worker']): { readonly worker: Worker; readonly url: string } {
+  let url = 'the URL its maker chose'
+  try {
+    if (typeof given === 'function') return { worker: given(), url }
+    if (typeof given === 'object' && !(given instanceof URL)) return { worker: given, url }
+    if (given === undefined) {
+      // In one expression: bundlers look for just this.
+      url = new URL('./worker.js', import.meta.url).href
+      return { worker: new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }), url }
+    }
+    url = String(given)
+    return { worker: new Worker(given, { type: 'module' }), url }
+  } catch (cause) {
+    const message = `The browser refused to create the Worker from ${url} (${String(cause)}). Serve the script from this page's origin, and allow it in the Content-Security-Policy.`
+    throw new AminoError('worker-load-failed', message, { url }, { cause })
+  }
+}

@@ -1,0 +1,72 @@
+import type { StartOptions } from '../worker/contract/service.ts'
+import { checkedInteger, peerIdBytes } from './arguments.ts'
+import { AminoError } from './errors.ts'
+import type { AminoClientOptions, ClientLimits } from './types.ts'
+
+/**
+ * Where Amino is entered if nothing else is said: the default list of Kubo and Helia, without the one address that is
+ * plain TCP. A browser resolves `/dnsaddr` by DNS over HTTPS and finds their WebSocket and WebTransport addresses.
+ */
+export const aminoBootstrappers: readonly string[] = [
+  '/dnsaddr/bootstrap.libp2p.io/p2p/QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN',
+  '/dnsaddr/bootstrap.libp2p.io/p2p/QmbLHAnMoJPWSCR5Zhtx6BHJX9KiKNN6tpvbUcqanj75Nb',
+  '/dnsaddr/bootstrap.libp2p.io/p2p/QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt',
+  '/dnsaddr/va1.bootstrap.libp2p.io/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8',
+]
+
+const defaultLimits: ClientLimits = {
+  operationsMax: 256,
+  connectionsMax: 100,
+  blockStoreBytesMax: 256 * 1024 * 1024,
+}
+
+/** The options with their defaults, checked. Throws `invalid-argument`. */
+export function startOptions(options: AminoClientOptions): StartOptions {
+  const { storage = 'amino-worker', identity = 'fresh', limits = {} } = options
+  require(
+    storage === false || (typeof storage === 'string' && storage !== ''),
+    'storage must be the name of a database, or false to keep everything in memory.',
+  )
+  require(identity === 'fresh' || identity === 'kept', "identity must be 'fresh' or 'kept'.")
+  require(identity === 'fresh' || storage !== false, "identity 'kept' needs storage: give a storage name, or take identity 'fresh'.")
+  return {
+    bootstrap: multiaddrs('bootstrap', options.bootstrap ?? aminoBootstrappers, '/p2p/'),
+    storage: storage === false ? undefined : storage,
+    identity,
+    allowPrivateAddresses: options.allowPrivateAddresses === true,
+    protocols: {
+      kad: protocol('kad', options.protocols?.kad ?? '/ipfs/kad/1.0.0'),
+      bitswap: protocol('bitswap', options.protocols?.bitswap ?? '/ipfs/bitswap/1.2.0'),
+    },
+    announce: multiaddrs('announce', options.announce ?? [], '/'),
+    relay: options.relay === true,
+    denyPeers: list('denyPeers', options.denyPeers ?? []).map((id) => peerIdBytes(id, 'invalid-argument')),
+    limits: {
+      operationsMax: checkedInteger('limits.operationsMax', limits.operationsMax, defaultLimits.operationsMax),
+      connectionsMax: checkedInteger('limits.connectionsMax', limits.connectionsMax, defaultLimits.connectionsMax),
+      blockStoreBytesMax: checkedInteger('limits.blockStoreBytesMax', limits.blockStoreBytesMax, defaultLimits.blockStoreBytesMax),
+    },
+  }
+}
+
+function multiaddrs(name: string, values: readonly string[], part: string): string[] {
+  return list(name, values).map((value) => {
+    const fits = typeof value === 'string' && value.startsWith('/') && value.includes(part)
+    require(fits, `${name} must hold multiaddrs as text${part === '/' ? '' : ` with ${part}…`}; '${value}' is none.`)
+    return value
+  })
+}
+
+function protocol(name: string, value: string): string {
+  require(typeof value === 'string' && value.startsWith('/'), `protocols.${name} must be a protocol id that begins with a slash.`)
+  return value
+}
+
+function list<Value>(name: string, values: readonly Value[]): readonly Value[] {
+  require(Array.isArray(values), `${name} must be an array.`)
+  return values
+}
+
+function require(holds: boolean, message: string): asserts holds {
+  if (!holds) throw new AminoError('invalid-argument', message)
+}

@@ -1,0 +1,29 @@
+import { base58btc } from 'multiformats/bases/base58'
+import type { ClosestPeerItem, PeerData, ProgressData, ProviderItem, StatusData } from '../worker/contract/service.ts'
+import type { ClosestPeer, PeerInfo, Progress, Provider, Status } from './types.ts'
+
+/** What the Worker gives, in the words of the public API. */
+
+export function peerIdText(id: Uint8Array): string {
+  return base58btc.baseEncode(id)
+}
+
+export function toPeerInfo(data: PeerData): PeerInfo {
+  return { id: peerIdText(data.id), multiaddrs: data.addresses }
+}
+
+export function toProvider(item: ProviderItem): Provider {
+  return { ...toPeerInfo(item), from: peerIdText(item.from), elapsedMs: item.elapsedMs }
+}
+
+export function toClosestPeer(item: ClosestPeerItem): ClosestPeer {
+  return { ...toPeerInfo(item), outcome: item.outcome }
+}
+
+export function toProgress(data: ProgressData): Progress {
+  return 'peer' in data ? { ...data, peer: peerIdText(data.peer) } : data
+}
+
+export function toStatus(data: StatusData): Status {
+  return { ...data, peerId: peerIdText(data.peerId) }
+}
