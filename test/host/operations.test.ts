@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CallContext, ProgressData } from '../../worker/contract/service.ts'
+import type { CallContext } from '../../worker/host/amino-service.ts'
+import type { ProgressData } from '../../worker/contract/service.ts'
 import type { EngineEvent } from '../../worker/engine/contract.ts'
 import type { WantId } from '../../worker/engine/bitswap/contract.ts'
 import { PeerCache, type PeerIdBytes } from '../../worker/engine/peer.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { type AminoClient, type AminoClientOptions, AminoError, createAminoClient, type ErrorCode } from '../../src/index.ts'
-import type { AminoService } from '../../worker/contract/service.ts'
+import type { AminoService } from '../../worker/host/amino-service.ts'
 import { serve, type ServerOptions } from '../../worker/host/rpc-server.ts'
 import { type FakeService, fakeService } from './fake-service.ts'
 import { FakeWorker } from './fake-worker.ts'

@@ -1,4 +1,5 @@
-import type { AminoService, CallContext, ServiceEvent, StatsData, StatusData, StoreData } from '../../worker/contract/service.ts'
+import type { AminoService, CallContext } from '../../worker/host/amino-service.ts'
+import type { ServiceEvent, StatsData, StatusData, StoreData } from '../../worker/contract/service.ts'
 
 /** The id 12D3KooW… of a public bootstrapper, as text and as multihash bytes. */
 export const peerText = '12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'

@@ -137,35 +137,7 @@ export type ServiceEvent =
   /** The Worker's JavaScript ended with an exception nobody caught. The client goes on if it can. */
   | { readonly type: 'fault'; readonly message: string }
 
-/** What comes with every operation. */
-export interface CallContext {
-  readonly signal: AbortSignal
-  readonly onProgress: ((progress: ProgressData) => void) | undefined
-}
-
 export interface StartReport {
   readonly peerId: Uint8Array
   readonly start: 'cold' | 'warm'
-}
-
-/**
- * The Worker's side of the contract as an object. `host/service.ts` implements it on the engine; `host/rpc-server.ts`
- * puts it behind Comlink and stream ports. Rejections are `PlainError`s (thrown as `ServiceError`).
- */
-export interface AminoService {
-  start(options: StartOptions, onEvent: (event: ServiceEvent) => void): Promise<StartReport>
-  findProviders(cid: Uint8Array, options: { limit: number }, context: CallContext): AsyncIterable<ProviderItem>
-  getClosestPeers(key: Uint8Array, context: CallContext): AsyncIterable<ClosestPeerItem>
-  findPeer(id: Uint8Array, context: CallContext): Promise<PeerData>
-  getValue(key: Uint8Array, options: { quorum: number }, context: CallContext): Promise<ValueData>
-  putValue(key: Uint8Array, value: Uint8Array, context: CallContext): Promise<StoreData>
-  provide(cid: Uint8Array, context: CallContext): Promise<StoreData>
-  getBlock(cid: Uint8Array, options: { session: number | undefined; providers: readonly PeerData[] }, context: CallContext): Promise<BlockData>
-  putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
-  hasBlock(cid: Uint8Array): Promise<boolean>
-  deleteBlock(cid: Uint8Array): Promise<void>
-  openSession(): Promise<number>
-  closeSession(session: number): Promise<void>
-  status(): Promise<StatusData>
-  stop(): Promise<void>
 }

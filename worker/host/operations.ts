@@ -1,8 +1,9 @@
-import type { CallContext, ProgressData } from '../contract/service.ts'
+import type { ProgressData } from '../contract/service.ts'
 import type { BitswapCommand, BitswapEffect, WantId } from '../engine/bitswap/contract.ts'
 import type { EngineEvent } from '../engine/contract.ts'
 import type { KadCommand } from '../engine/kad/contract.ts'
 import type { QueryEffect, QueryId, QueryItem, QueryResult } from '../engine/query.ts'
+import type { CallContext } from './amino-service.ts'
 import { ServiceError } from './service-error.ts'
 
 /** A query or want of the page, without the id that `Operations` gives it. */

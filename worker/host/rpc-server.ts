@@ -1,7 +1,7 @@
 import { portEndpoint } from '../contract/endpoint.ts'
 import { callsMax } from '../contract/limits.ts'
 import type { CallEnvelope, CallId, CallMethod, Calls, Greeting, Outcome, PageNotice, Welcome, WorkerNotice } from '../contract/rpc.ts'
-import type { AminoService, CallContext } from '../contract/service.ts'
+import type { AminoService, CallContext } from './amino-service.ts'
 import type { StreamItem, StreamRequest } from '../contract/stream.ts'
 import { version } from '../contract/version.ts'
 import { exposeApi, type RpcApi } from './rpc-comlink.ts'

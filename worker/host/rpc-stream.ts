@@ -1,5 +1,5 @@
 import type { MessageEndpoint } from '../contract/endpoint.ts'
-import type { CallContext } from '../contract/service.ts'
+import type { CallContext } from './amino-service.ts'
 import type { StreamCommand, StreamId, StreamItem, StreamReport, StreamRequest } from '../contract/stream.ts'
 import { ServiceError, toPlainError } from './service-error.ts'
 

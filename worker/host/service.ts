@@ -1,7 +1,5 @@
 import type {
-  AminoService,
   BlockData,
-  CallContext,
   ClosestPeerItem,
   PeerData,
   ProviderItem,
@@ -15,6 +13,7 @@ import type {
 import type { QueryItem } from '../engine/query.ts'
 import type { PeerInfo } from '../engine/peer.ts'
 import { limits } from '../engine/limits.ts'
+import type { AminoService, CallContext } from './amino-service.ts'
 import { isSupportedHash, verifyBlock } from './block-hash.ts'
 import { ItemQueue } from './item-queue.ts'
 import type { Command, Outcome } from './operations.ts'
