@@ -1,0 +1,40 @@
+import { bundleForPage } from '../../demo/build.ts'
+import type { Asset } from '../../demo/server.ts'
+import { startStage } from '../../demo/stage.ts'
+import type { StageInfo } from './stage-info.ts'
+
+/**
+ * The swarm and the server, in a process of their own, so that neither the test runner nor a spec slows them down.
+ * Prints one line of JSON when all is up, and ends when its standard input does: with the test runner, whatever
+ * becomes of that.
+ */
+
+const javascript = 'text/javascript; charset=utf-8'
+
+const labPage = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8" /><title>Lab</title><link rel="icon" href="data:," /><script type="module" src="lab.js"></script></head><body></body></html>
+`
+
+/** A Worker in which the browser refuses IndexedDB: the refusal is evaluated before the Worker's own script. */
+const refusingStorage = `Object.defineProperty(globalThis, 'indexedDB', {
+  value: { open() { throw new DOMException('The browser refuses to store.', 'SecurityError') } },
+})
+`
+
+const lab = await bundleForPage('test-browser/support/lab.ts')
+
+const extraAssets = new Map<string, Asset>([
+  ['/lab.html', { type: 'text/html; charset=utf-8', body: labPage }],
+  ['/lab.js', { type: javascript, body: lab.text }],
+  ['/refusing-storage.js', { type: javascript, body: refusingStorage }],
+  ['/worker-without-storage.js', { type: javascript, body: "import './refusing-storage.js'\nimport './worker.js'\n" }],
+  ['/worker-with-syntax-error.js', { type: javascript, body: 'this is no script' }],
+])
+
+const stage = await startStage({}, 0, extraAssets)
+const { bootstrap, relays, samples, peers } = stage.swarm
+const info: StageInfo = { url: stage.server.url, bootstrap, relays, samples, peers }
+process.stdout.write(`${JSON.stringify(info)}\n`)
+
+process.stdin.resume()
+process.stdin.once('end', () => process.exit(0))
