@@ -59,6 +59,11 @@ export class PeerCache {
     this.#keyOf = keyOfId
   }
 
+  /** The key of other bytes (a multihash, a record key) by the same function; nothing is remembered. */
+  keyOf(bytes: Uint8Array): Key {
+    return this.#keyOf(bytes)
+  }
+
   intern(id: PeerIdBytes): Peer {
     const known = this.#peers.get(id)
     if (known !== undefined) return known

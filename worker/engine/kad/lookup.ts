@@ -1,0 +1,341 @@
+import type { ConnectionFailure } from '../connections/contract.ts'
+import { limits } from '../limits.ts'
+import { earlier, type Machine, type Millis, type Tick } from '../machine.ts'
+import type { Key, Peer, PeerInfo } from '../peer.ts'
+import type { LookupStats, PeerOutcome } from '../query.ts'
+import { hasDialable, mergeAddresses } from './addresses.ts'
+import { type Candidate, CandidateList, type CandidateState, infoOf, isInFlight, isPromising, outcomeOf } from './candidates.ts'
+import type { KadOptions, RequestFailure } from './contract.ts'
+import { Outbox } from './outbox.ts'
+
+export type LookupPhase = 'starved' | 'converging' | 'following-up' | 'ended'
+
+export type LookupEvent =
+  | Tick
+  /** Answers `starved`. */
+  | { readonly type: 'candidates-found'; readonly candidates: readonly PeerInfo[] }
+  /** Answers `starved`: nobody knows any more. */
+  | { readonly type: 'candidates-exhausted' }
+  | { readonly type: 'connection-ready'; readonly peer: Peer }
+  | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
+  | { readonly type: 'peer-responded'; readonly peer: Peer; readonly closer: readonly PeerInfo[] }
+  | { readonly type: 'request-failed'; readonly peer: Peer; readonly reason: RequestFailure }
+
+export type LookupEffect =
+  /** Nobody is left to ask and nobody has answered: the parent names candidates, at once or later, or none. */
+  | { readonly type: 'starved' }
+  | { readonly type: 'connect'; readonly info: PeerInfo }
+  | { readonly type: 'drop-connect'; readonly peer: Peer }
+  | { readonly type: 'ask'; readonly peer: Peer }
+  | { readonly type: 'stop-asking'; readonly peer: Peer }
+  | { readonly type: 'ended' }
+
+export interface LookupPeer {
+  readonly info: PeerInfo
+  readonly outcome: PeerOutcome
+}
+
+/**
+ * One iterative lookup: asks ever nearer peers until the nearest have answered.
+ *
+ *   starved ──candidates──▶ converging ──β nearest answered──▶ following up ──k nearest answered──▶ ended
+ *      ▲                        │                                                              ▲
+ *      └──nobody is left,───────┘              attempts used up, nobody has more candidates ───┘
+ *         nobody has answered
+ *
+ * and of each candidate
+ *
+ *   heard ──▶ dialing ──▶ ready ──▶ waiting ──▶ slow ──▶ responded
+ *    ▲ │         │ └──overloaded──▶ resting ──▶ heard       └────▶ failed
+ *    │ │         └──▶ failed, undialable
+ *    │ └──no dialable address──▶ undialable
+ *    └────addresses came────────────┘
+ *
+ * Whom it asks: among the k nearest that may still answer, nearest first. Dials and requests have places of their own.
+ * A request that is slow and a dial that takes long give their places free and hold nothing up once β others have
+ * answered; if their answers still come, they are used. Undialable peers keep their rank in the result and no more.
+ *
+ * It does not know messages, orders and what the peers are asked for: the parent sends, and tells who answered.
+ */
+export class Lookup implements Machine<LookupEvent, LookupEffect> {
+  readonly target: Key
+  readonly #options: KadOptions
+  readonly #isBarred: (peer: Peer) => boolean
+  readonly #candidates: CandidateList
+  readonly #outbox = new Outbox<LookupEffect>()
+  /** Candidates with something pending, in the order in which it began. */
+  readonly #inFlight = new Set<Candidate>()
+  readonly #stats = { requests: 0, responses: 0, dials: 0, failures: 0, undialable: 0 }
+  readonly #startedAt: Millis
+  #endedAt: Millis | undefined
+  #attempts = 0
+  #phase: LookupPhase = 'starved'
+
+  /** `isBarred`: peers that are never candidates, such as ourselves and denied ones. */
+  constructor(init: { target: Key; options: KadOptions; isBarred: (peer: Peer) => boolean; now: Millis }) {
+    this.target = init.target
+    this.#options = init.options
+    this.#isBarred = init.isBarred
+    this.#candidates = new CandidateList(init.target)
+    this.#startedAt = init.now
+    this.#outbox.push({ type: 'starved' })
+  }
+
+  get phase(): LookupPhase {
+    return this.#phase
+  }
+
+  handle(event: LookupEvent, now: Millis): void {
+    if (this.#phase === 'ended') return
+    switch (event.type) {
+      case 'tick':
+        break
+      case 'candidates-found':
+        this.#addAll(event.candidates)
+        if (this.#phase === 'starved') this.#phase = 'converging'
+        break
+      case 'candidates-exhausted':
+        if (this.#phase === 'starved') this.#end(now)
+        break
+      case 'connection-ready':
+        this.#connectionReady(event.peer, now)
+        break
+      case 'connection-failed':
+        this.#connectionFailed(event.peer, event.reason, now)
+        break
+      case 'peer-responded':
+        this.#responded(event.peer, event.closer, now)
+        break
+      case 'request-failed':
+        this.#requestFailed(event.peer, event.reason)
+        break
+    }
+    this.#advance(now)
+  }
+
+  poll(): LookupEffect | undefined {
+    return this.#outbox.poll()
+  }
+
+  nextDeadline(): Millis | undefined {
+    let deadline: Millis | undefined
+    for (const { state } of this.#inFlight) deadline = earlier(deadline, deadlineOf(state))
+    return deadline
+  }
+
+  /**
+   * The `count` nearest peers, nearest first, as far as the lookup knows. Left out are peers that turned out dead;
+   * in are undialable ones, and those that were reached but had not answered at the end (as `failed`).
+   */
+  nearest(count: number): LookupPeer[] {
+    const found: LookupPeer[] = []
+    for (const candidate of this.#candidates.nearestFirst()) {
+      if (found.length === count) break
+      const outcome = outcomeOf(candidate.state)
+      if (outcome !== undefined) found.push({ info: infoOf(candidate), outcome })
+    }
+    return found
+  }
+
+  stats(now: Millis): LookupStats {
+    return { ...this.#stats, durationMs: (this.#endedAt ?? now) - this.#startedAt }
+  }
+
+  /** A candidate with all addresses that were heard of it. */
+  infoOf(peer: Peer): PeerInfo | undefined {
+    const candidate = this.#candidates.get(peer)
+    return candidate && infoOf(candidate)
+  }
+
+  /** For tests and the inspector. */
+  stateOf(peer: Peer): CandidateState['type'] | undefined {
+    return this.#candidates.get(peer)?.state.type
+  }
+
+  /** For tests of the bounds. */
+  counts(): { candidates: number; inFlight: number } {
+    return { candidates: this.#candidates.size, inFlight: this.#inFlight.size }
+  }
+
+  #addAll(infos: readonly PeerInfo[]): void {
+    for (const info of infos) {
+      if (this.#isBarred(info.peer)) continue
+      const known = this.#candidates.get(info.peer)
+      if (known !== undefined) {
+        known.addresses = mergeAddresses(known.addresses, info.addresses)
+        if (known.state.type === 'undialable' && hasDialable(known.addresses)) {
+          this.#stats.undialable--
+          this.#candidates.setState(known, { type: 'heard' })
+        }
+        continue
+      }
+      const addresses = mergeAddresses([], info.addresses)
+      const state: CandidateState = hasDialable(addresses) ? { type: 'heard' } : { type: 'undialable' }
+      const isKept = this.#candidates.add(info.peer, addresses, state)
+      if (isKept && state.type === 'undialable') this.#stats.undialable++
+    }
+  }
+
+  #connectionReady(peer: Peer, now: Millis): void {
+    const candidate = this.#candidates.get(peer)
+    if (candidate?.state.type !== 'dialing') return
+    // A peer that is connected already is ready in the very moment it is needed.
+    if (now > candidate.state.since) this.#stats.dials++
+    this.#setState(candidate, { type: 'ready' })
+  }
+
+  #connectionFailed(peer: Peer, reason: ConnectionFailure, now: Millis): void {
+    const candidate = this.#candidates.get(peer)
+    if (candidate?.state.type !== 'dialing') return
+    switch (reason) {
+      case 'no-dialable-address':
+        this.#stats.undialable++
+        return this.#setState(candidate, { type: 'undialable' })
+      case 'overloaded':
+        candidate.rests++
+        if (candidate.rests > limits.lookupRestsMax.value) return this.#fail(candidate, reason)
+        return this.#setState(candidate, { type: 'resting', until: now + limits.lookupRestMs.value })
+      case 'refused':
+      case 'timeout':
+        this.#stats.dials++
+        return this.#fail(candidate, reason)
+      case 'backoff':
+      case 'denied':
+        return this.#fail(candidate, reason)
+    }
+  }
+
+  #responded(peer: Peer, closer: readonly PeerInfo[], now: Millis): void {
+    const candidate = this.#candidates.get(peer)
+    if (candidate?.state.type !== 'waiting' && candidate?.state.type !== 'slow') return
+    this.#stats.responses++
+    this.#setState(candidate, { type: 'responded', rttMs: now - candidate.state.since })
+    this.#addAll(closer)
+  }
+
+  #requestFailed(peer: Peer, reason: RequestFailure): void {
+    const candidate = this.#candidates.get(peer)
+    if (candidate?.state.type !== 'waiting' && candidate?.state.type !== 'slow') return
+    this.#fail(candidate, reason)
+  }
+
+  #fail(candidate: Candidate, reason: ConnectionFailure | RequestFailure): void {
+    this.#stats.failures++
+    this.#setState(candidate, { type: 'failed', reason })
+  }
+
+  #setState(candidate: Candidate, state: CandidateState): void {
+    this.#inFlight.delete(candidate)
+    this.#candidates.setState(candidate, state)
+    if (isInFlight(state)) this.#inFlight.add(candidate)
+  }
+
+  #advance(now: Millis): void {
+    if (this.#phase === 'starved' || this.#phase === 'ended') return
+    this.#letTimePass(now)
+    if (this.#phase === 'converging' && this.#haveAnswered(this.#options.beta)) this.#phase = 'following-up'
+    if (this.#phase === 'following-up' && this.#haveAnswered(this.#options.k)) return this.#settle(now)
+    this.#usePlaces(now)
+    if (this.#inFlight.size === 0) this.#settle(now)
+  }
+
+  #letTimePass(now: Millis): void {
+    for (const candidate of this.#inFlight) {
+      const { state } = candidate
+      if (state.type === 'waiting' && now - state.since >= limits.lookupSlowAfterMs.value) {
+        this.#setState(candidate, { type: 'slow', since: state.since })
+      } else if (state.type === 'dialing' && !state.late && now - state.since >= limits.lookupDialPatienceMs.value) {
+        this.#setState(candidate, { type: 'dialing', since: state.since, late: true })
+      } else if (state.type === 'resting' && now >= state.until) {
+        this.#setState(candidate, { type: 'heard' })
+      }
+    }
+  }
+
+  /** The `count` nearest that have answered or are still expected to in time. */
+  #promising(count: number): Candidate[] {
+    const found: Candidate[] = []
+    for (const candidate of this.#candidates.nearestFirst()) {
+      if (found.length === count) break
+      if (isPromising(candidate.state)) found.push(candidate)
+    }
+    return found
+  }
+
+  /** Late ones are waited for only as long as fewer than β have answered: then there is no better source. */
+  #haveAnswered(count: number): boolean {
+    if (this.#promising(count).some(({ state }) => state.type !== 'responded')) return false
+    return this.#stats.responses >= this.#options.beta || this.#inFlight.size === 0
+  }
+
+  #usePlaces(now: Millis): void {
+    const places = this.#places()
+    for (const candidate of this.#promising(this.#options.k)) {
+      if (candidate.state.type === 'ready' && places.requests > 0) {
+        places.requests--
+        this.#stats.requests++
+        this.#setState(candidate, { type: 'waiting', since: now })
+        this.#outbox.push({ type: 'ask', peer: candidate.peer })
+      } else if (candidate.state.type === 'heard' && places.dials > 0 && this.#attempts < limits.lookupAttemptsMax.value) {
+        places.dials--
+        this.#attempts++
+        this.#setState(candidate, { type: 'dialing', since: now, late: false })
+        this.#outbox.push({ type: 'connect', info: infoOf(candidate) })
+      }
+    }
+  }
+
+  /** Free places. No dial is begun for a peer that would then only wait for a request place. */
+  #places(): { dials: number; requests: number } {
+    let [patient, late, ready, waiting, slow] = [0, 0, 0, 0, 0]
+    for (const { state } of this.#inFlight) {
+      if (state.type === 'dialing' && state.late) late++
+      else if (state.type === 'dialing') patient++
+      else if (state.type === 'ready') ready++
+      else if (state.type === 'waiting') waiting++
+      else if (state.type === 'slow') slow++
+    }
+    // When following up, no answer decides any more whom to ask next: all of them at once.
+    const requestsMax = this.#phase === 'following-up' ? this.#options.k : this.#options.alpha
+    const requests = slow >= limits.lookupSlowMax.value ? 0 : requestsMax - waiting
+    const dials = Math.min(limits.lookupDialsMax.value - patient, limits.lookupDialsTotalMax.value - patient - late)
+    return { requests, dials: ready < requests ? dials : 0 }
+  }
+
+  /** Everything that could answer in time has, or has failed. */
+  #settle(now: Millis): void {
+    const isUsedUp = this.#attempts >= limits.lookupAttemptsMax.value
+    if (this.#stats.responses > 0 || isUsedUp) return this.#end(now)
+    this.#phase = 'starved'
+    this.#outbox.push({ type: 'starved' })
+  }
+
+  #end(now: Millis): void {
+    this.#phase = 'ended'
+    this.#endedAt = now
+    for (const { peer, state } of this.#inFlight) {
+      if (state.type === 'dialing') this.#outbox.push({ type: 'drop-connect', peer })
+      else if (state.type === 'waiting' || state.type === 'slow') this.#outbox.push({ type: 'stop-asking', peer })
+    }
+    this.#inFlight.clear()
+    this.#outbox.push({ type: 'ended' })
+  }
+}
+
+function deadlineOf(state: CandidateState): Millis | undefined {
+  switch (state.type) {
+    case 'waiting':
+      return state.since + limits.lookupSlowAfterMs.value
+    case 'dialing':
+      return state.late ? undefined : state.since + limits.lookupDialPatienceMs.value
+    case 'resting':
+      return state.until
+    case 'heard':
+    case 'ready':
+    case 'slow':
+    case 'responded':
+    case 'failed':
+    case 'undialable':
+      return undefined
+  }
+}

@@ -1,0 +1,114 @@
+import type { BytesMap } from '../bytes-map.ts'
+import type { ConnectionFailure } from '../connections/contract.ts'
+import { limits } from '../limits.ts'
+import type { Millis } from '../machine.ts'
+import type { Key, Peer, PeerInfo } from '../peer.ts'
+import { hasDialable } from './addresses.ts'
+import type { RequestFailure } from './contract.ts'
+import type { KadResponse } from './message.ts'
+import type { RoutingTable } from './routing-table.ts'
+import type { ServerChecks } from './server-checks.ts'
+
+/**
+ * What peers did, told to the routing table: who may enter, who is doubted, who is denied. It draws the conclusions;
+ * the table keeps the places, the checks ask.
+ */
+export class PeerBook {
+  readonly #denied: BytesMap<true>
+  readonly #checks: ServerChecks
+  readonly #bootstrapPeers: readonly PeerInfo[]
+  readonly table: RoutingTable
+
+  constructor(init: {
+    table: RoutingTable
+    checks: ServerChecks
+    denied: BytesMap<true>
+    bootstrapPeers: readonly PeerInfo[]
+  }) {
+    this.table = init.table
+    this.#checks = init.checks
+    this.#denied = init.denied
+    this.#bootstrapPeers = init.bootstrapPeers
+  }
+
+  /**
+   * Peers to begin a query with. The bootstrap peers come in when the table has few entries, and as the second try
+   * of a query to which the table has nothing (more) to offer.
+   */
+  seeds(target: Key, count: number, taken: SeedsTaken): PeerInfo[] {
+    const { table } = this
+    const seeds: PeerInfo[] = []
+    if (table.additions > taken.seenAdditions) {
+      taken.seenAdditions = table.additions
+      seeds.push(...table.nearest(target, count))
+    }
+    const needsBootstrap = seeds.length === 0 || table.size < limits.lowTablePeers.value || taken.isRepair
+    if (needsBootstrap && !taken.hasBootstrapSeeds) {
+      taken.hasBootstrapSeeds = true
+      seeds.push(...this.#bootstrapPeers)
+    }
+    return seeds
+  }
+
+  /** Whether `seeds` would look further than it did the last time. */
+  hasNewSeeds(taken: SeedsTaken): boolean {
+    return this.table.additions > taken.seenAdditions || !taken.hasBootstrapSeeds
+  }
+
+  serverSeen(info: PeerInfo, now: Millis): void {
+    if (this.#denied.has(info.peer.id)) return
+    if (this.table.get(info.peer) !== undefined) return this.table.learnAddresses(info)
+    if (hasDialable(info.addresses) && this.table.wouldAdmit(info.peer, now)) this.#checks.offer(info)
+  }
+
+  serverGone(peer: Peer): void {
+    this.table.remove(peer)
+    this.#checks.withdraw(peer)
+  }
+
+  checkAnswered(info: PeerInfo, response: KadResponse, now: Millis): void {
+    if (response.type === 'find-node' && response.closer.length > 0) this.#admit(info, now)
+  }
+
+  /** An answer with closer peers is the proof of a server; without any it takes the lookup check first. */
+  answered(info: PeerInfo, response: KadResponse, now: Millis): void {
+    const isKnown = this.table.get(info.peer) !== undefined
+    if (isKnown || response.closer.length > 0) this.#admit(info, now)
+    else this.serverSeen(info, now)
+  }
+
+  dialFailed(peer: Peer, reason: ConnectionFailure, now: Millis): void {
+    switch (reason) {
+      case 'refused':
+      case 'timeout':
+        return this.table.failed(peer, now)
+      case 'denied':
+        this.table.remove(peer)
+        this.#denied.set(peer.id, true)
+        if (this.#denied.size > limits.deniedPeersMax.value) this.#denied.shift()
+        return
+      // These say nothing new about the peer.
+      case 'no-dialable-address':
+      case 'backoff':
+      case 'overloaded':
+        return
+    }
+  }
+
+  requestFailed(peer: Peer, reason: RequestFailure, now: Millis): void {
+    if (reason === 'unsupported') this.table.remove(peer)
+    else this.table.failed(peer, now)
+  }
+
+  #admit(info: PeerInfo, now: Millis): void {
+    if (hasDialable(info.addresses)) this.table.admit(info, now)
+  }
+}
+
+/** What a query was given so far. */
+export interface SeedsTaken {
+  readonly isRepair: boolean
+  /** Additions of the table when it was last given seeds from there. */
+  seenAdditions: number
+  hasBootstrapSeeds: boolean
+}

@@ -1,0 +1,93 @@
+import { BytesMap } from '../../bytes-map.ts'
+import { limits } from '../../limits.ts'
+import type { Millis } from '../../machine.ts'
+import type { Key, Peer, PeerInfo } from '../../peer.ts'
+import type { QueryId } from '../../query.ts'
+import { mergeAddresses } from '../addresses.ts'
+import { Outbox } from '../outbox.ts'
+import { type Answer, Walk } from '../walk.ts'
+import { noPeers, type Query, type QueryContext, type QueryEvent, type QueryOutput, timedOut } from './contract.ts'
+
+/**
+ * Distinct providers of a multihash, told as they come in.
+ *
+ *   walking ──limit reached, lookup ended, expired──▶ ended
+ *
+ * A provider without addresses waits for an answer that has some, as provider or as closer peer: told at once it
+ * would cost its user a lookup of its own. What still waits when the lookup ends is told without.
+ */
+export class FindProviders implements Query {
+  readonly target: Key
+  readonly #query: QueryId
+  readonly #limit: number
+  readonly #context: QueryContext
+  readonly #walk: Walk
+  readonly #outbox = new Outbox<QueryOutput>()
+  readonly #told = new BytesMap<true>()
+  /** Providers without addresses, with whoever named them first. */
+  readonly #addressless = new BytesMap<{ readonly peer: Peer; readonly from: Peer }>()
+  #hasEnded = false
+
+  constructor(init: { context: QueryContext; query: QueryId; multihash: Uint8Array; limit: number; now: Millis }) {
+    const { context, multihash, now } = init
+    this.target = context.peers.keyOf(multihash)
+    this.#query = init.query
+    this.#limit = Math.min(init.limit, limits.findProvidersMax.value)
+    this.#context = context
+    const request = { type: 'get-providers', key: multihash } as const
+    this.#walk = new Walk({ context, outbox: this.#outbox, target: this.target, request, now })
+    this.#walk.proceed()
+  }
+
+  handle(event: QueryEvent, now: Millis): void {
+    if (this.#hasEnded) return
+    const answer = this.#walk.handle(event, now)
+    if (answer !== undefined) this.#use(answer)
+    const isOver = this.#walk.hasEnded || event.type === 'expired' || this.#told.size >= this.#limit
+    if (isOver) this.#end(event.type === 'expired', now)
+    else this.#walk.proceed()
+  }
+
+  poll(): QueryOutput | undefined {
+    return this.#outbox.poll()
+  }
+
+  nextDeadline(): Millis | undefined {
+    return this.#hasEnded ? undefined : this.#walk.nextDeadline()
+  }
+
+  #use({ peer: from, response, closer }: Answer): void {
+    for (const { id, addresses } of response.providers) {
+      const peer = this.#context.peers.intern(id)
+      if (this.#context.world.denied.has(id) || this.#told.has(id)) continue
+      if (addresses.length > 0) this.#tell({ peer, addresses: mergeAddresses([], addresses) }, from)
+      else if (this.#addressless.has(id)) continue
+      else if (this.#addressless.size < limits.addresslessProvidersMax.value) this.#addressless.set(id, { peer, from })
+    }
+    for (const info of closer) {
+      const waiting = this.#addressless.get(info.peer.id)
+      if (waiting !== undefined && info.addresses.length > 0) this.#tell(info, waiting.from)
+    }
+  }
+
+  #tell(provider: PeerInfo, from: Peer): void {
+    if (this.#told.size >= this.#limit) return
+    this.#addressless.delete(provider.peer.id)
+    this.#told.set(provider.peer.id, true)
+    this.#outbox.push({ type: 'query-item', query: this.#query, item: { type: 'provider', provider, from } })
+  }
+
+  #end(hasExpired: boolean, now: Millis): void {
+    this.#hasEnded = true
+    for (const { peer, from } of [...this.#addressless.values()]) this.#tell({ peer, addresses: [] }, from)
+    const query = this.#query
+    const stats = this.#walk.stats(now)
+    if (this.#told.size === 0 && (hasExpired || stats.responses === 0)) {
+      const failure = hasExpired ? timedOut('The search for providers') : noPeers
+      this.#outbox.push({ type: 'query-failed', query, failure, stats })
+      return
+    }
+    const result = { type: 'find-providers', providers: this.#told.size, stats } as const
+    this.#outbox.push({ type: 'query-ended', query, result })
+  }
+}

@@ -1,0 +1,67 @@
+import { BytesMap } from '../bytes-map.ts'
+import type { Priority } from '../connections/contract.ts'
+import { limits } from '../limits.ts'
+import { earlier, type Millis, type OrderId } from '../machine.ts'
+import type { Peer, PeerInfo } from '../peer.ts'
+import type { QueryId } from '../query.ts'
+import type { SeedsTaken } from './peer-book.ts'
+import type { Query, QueryEvent } from './queries/contract.ts'
+
+/** One query under way, with everything outside of it that must be undone when it ends. */
+export interface Run {
+  readonly machine: Query
+  readonly purpose: RunPurpose
+  readonly expiresAt: Millis
+  /** Cached `nextDeadline` of the machine. */
+  deadline: Millis | undefined
+  readonly orders: Set<OrderId>
+  readonly judgements: Set<OrderId>
+  /** Peers whose connection it waits for. */
+  readonly waitingFor: BytesMap<Peer>
+  /** Every peer it needed, with the addresses heard of it. */
+  readonly infos: BytesMap<PeerInfo>
+  readonly seedsTaken: SeedsTaken
+  hasEnded: boolean
+}
+
+export type RunPurpose =
+  | { readonly type: 'command'; readonly query: QueryId }
+  | { readonly type: 'table-lookup'; readonly isRepair: boolean }
+  | { readonly type: 'correction' }
+
+export function newRun(machine: Query, purpose: RunPurpose, now: Millis): Run {
+  return {
+    machine,
+    purpose,
+    expiresAt: now + limits.kadQueryTimeoutMs.value,
+    deadline: undefined,
+    orders: new Set(),
+    judgements: new Set(),
+    waitingFor: new BytesMap(),
+    infos: new BytesMap(),
+    seedsTaken: { isRepair: purpose.type === 'table-lookup' && purpose.isRepair, seenAdditions: -1, hasBootstrapSeeds: false },
+    hasEnded: false,
+  }
+}
+
+/** What a person waits for goes before what keeps the table fresh; a table without peers helps nobody. */
+export function priorityOf(purpose: RunPurpose): Priority {
+  switch (purpose.type) {
+    case 'command':
+      return 'urgent'
+    case 'table-lookup':
+      return purpose.isRepair ? 'normal' : 'maintenance'
+    case 'correction':
+      return 'maintenance'
+  }
+}
+
+export function runDeadline(run: Run): Millis {
+  return earlier(run.deadline, run.expiresAt) ?? run.expiresAt
+}
+
+/** The event that time has for a run, if any. */
+export function timeEvent(run: Run, now: Millis): QueryEvent | undefined {
+  if (now >= run.expiresAt) return { type: 'expired' }
+  return run.deadline !== undefined && now >= run.deadline ? { type: 'tick' } : undefined
+}
