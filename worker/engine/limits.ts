@@ -20,6 +20,7 @@ export const limits = {
   queuedDialsMax: limit(256, 'count', 'peers that wait for a place to dial; more are refused at once'),
   dialTimeoutMs: limit(5_000, 'ms', 'a peer that has not answered a dial by then is not worth a place'),
   failedPeersMax: limit(4_096, 'peers', 'remembered failures to dial, for backoff'),
+  slowDialMs: limit(1_500, 'ms', 'a dial given up after that counts as failed; a far peer needs five round trips of 300 ms'),
   dialBackoffFirstMs: limit(10_000, 'ms', 'before a peer that could not be dialed is tried again; doubles with each failure'),
   dialBackoffMaxMs: limit(600_000, 'ms', 'no peer is written off for longer than a table refresh'),
 

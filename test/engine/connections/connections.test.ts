@@ -33,8 +33,8 @@ class Bench {
     return this.drain()
   }
 
-  drop(number: number, user: ConnectionUser = 'kad'): string[] {
-    this.machine.handle({ type: 'drop-need', user, peer: peer(number) }, 0)
+  drop(number: number, user: ConnectionUser = 'kad', now = 0): string[] {
+    this.machine.handle({ type: 'drop-need', user, peer: peer(number) }, now)
     return this.drain()
   }
 
@@ -234,6 +234,16 @@ test('the wait after a failure doubles, is capped, and is forgotten when the pee
   assert.deepEqual(bench.need(1, { now }), ['dial 1'])
 })
 
+test('a dial that is given up soon leaves no trace, one that was given up for being slow is a failure', () => {
+  const slow = limits.slowDialMs.value
+  const bench = new Bench()
+  bench.need(1)
+  assert.deepEqual(bench.drop(1, 'kad', slow - 1), ['cancel 1'])
+  assert.deepEqual(bench.need(1, { now: slow }), ['dial 1'])
+  assert.deepEqual(bench.drop(1, 'kad', 2 * slow), ['cancel 1'])
+  assert.deepEqual(bench.need(1, { now: 2 * slow }), ['failed 1 for kad: backoff'])
+})
+
 test('a denied peer is never dialed', () => {
   const denied = new BytesMap<true>()
   denied.set(peer(5).id, true)
@@ -262,7 +272,7 @@ test('whatever happens, the bounds hold and every need is answered once or dropp
         if (action === 'need') open.add(`${number} ${user}`)
         if (action === 'drop') open.delete(`${number} ${user}`)
         if (action === 'need') account(bench.need(number, { user, now }))
-        else if (action === 'drop') account(bench.drop(number, user))
+        else if (action === 'drop') account(bench.drop(number, user, now))
         else if (action === 'succeeded') account(bench.succeeded(number))
         else if (action === 'failed') account(bench.failed(number, now))
         else if (action === 'tick') account(bench.tick(now))

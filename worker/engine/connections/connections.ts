@@ -38,7 +38,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
         this.#need(event.user, event.info, event.priority, now)
         break
       case 'drop-need':
-        this.#dropNeed(event.user, event.peer)
+        this.#dropNeed(event.user, event.peer, now)
         break
       case 'dial-succeeded':
         this.#dialSucceeded(event.order)
@@ -113,11 +113,15 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     return undefined
   }
 
-  #dropNeed(user: ConnectionUser, peer: Peer): void {
+  #dropNeed(user: ConnectionUser, peer: Peer, now: Millis): void {
     const wanted = this.#wanted.get(peer.id)
     if (wanted === undefined || !wanted.users.delete(user) || wanted.users.size > 0) return
-    // A dial under way that nobody waits for any more gives its place back.
-    if (wanted.state.type === 'dialing') this.#effects.push({ type: 'cancel-dial', order: wanted.state.order })
+    // A dial under way that nobody waits for any more gives its place back. If it was given up because it took so
+    // long, the next lookup must not wait for the same silent peer again.
+    if (wanted.state.type === 'dialing') {
+      this.#effects.push({ type: 'cancel-dial', order: wanted.state.order })
+      if (now - wanted.state.startedAt >= limits.slowDialMs.value) return this.#failed(wanted, 'timeout', now)
+    }
     this.#forget(wanted)
   }
 
@@ -166,7 +170,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
       const wanted = this.#mostUrgent()
       if (wanted === undefined) return
       const order = this.#orders.next()
-      wanted.state = { type: 'dialing', order, expiresAt: now + limits.dialTimeoutMs.value }
+      wanted.state = { type: 'dialing', order, startedAt: now, expiresAt: now + limits.dialTimeoutMs.value }
       this.#queued--
       this.#dialing.set(order, wanted)
       this.#effects.push({ type: 'dial', order, info: wanted.info })
@@ -195,7 +199,7 @@ const ranks: Readonly<Record<Priority, number>> = { urgent: 0, normal: 1, mainte
 interface Wanted {
   readonly info: PeerInfo
   readonly users: Map<ConnectionUser, Priority>
-  state: { readonly type: 'queued' } | { readonly type: 'dialing'; readonly order: OrderId; readonly expiresAt: Millis }
+  state: { readonly type: 'queued' } | { readonly type: 'dialing'; readonly order: OrderId; readonly startedAt: Millis; readonly expiresAt: Millis }
 }
 
 interface FailureMemory {
