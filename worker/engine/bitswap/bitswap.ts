@@ -1,0 +1,267 @@
+import { unreachable } from '../assert.ts'
+import { BytesMap } from '../bytes-map.ts'
+import { limits } from '../limits.ts'
+import type { Machine, Millis, OrderId, OrderIds } from '../machine.ts'
+import type { Peer, PeerCache } from '../peer.ts'
+import type { Rng } from '../rng.ts'
+import { multihashOf } from './cid-key.ts'
+import { zeroCounters, type BitswapContext } from './context.ts'
+import type { BitswapEffect, BitswapEvent, BitswapStatus } from './contract.ts'
+import { Deadlines } from './deadlines.ts'
+import { Link } from './link.ts'
+import type { BitswapBlock, BitswapMessage } from './message.ts'
+import type { Flight } from './outbox.ts'
+import { Responder } from './responder.ts'
+import { Wants } from './wants.ts'
+
+/**
+ * Bitswap: gets blocks for the page and gives blocks to others.
+ *
+ *   want-block ───────▶ Wants ──▶ Want (one per CID) ──▶ search-providers, need-connection
+ *                         ▲         └──want-have, want-block, cancel──▶ Outbox ──▶ send-message
+ *   message-received ─────┴──▶ Responder ──block, have, dont-have─────▶  (one per peer)
+ *
+ * The machine itself carries messages: what comes in goes to the wants and to the responder; at the end of each
+ * `handle` one message goes to each peer that has none in flight and to which there is something to say. It does not
+ * know how providers are found, peers dialed, blocks hashed or stored.
+ */
+export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
+  readonly #context: BitswapContext
+  readonly #wants: Wants
+  readonly #responder: Responder
+  readonly #links = new BytesMap<Link>()
+  readonly #flights = new Map<OrderId, Link>()
+  readonly #stores = new Map<OrderId, Uint8Array>()
+  /** Multihashes of the blocks that came last. */
+  readonly #recentBlocks = new BytesMap<true>()
+
+  constructor(init: BitswapInit) {
+    this.#context = {
+      orders: init.orders,
+      effects: [],
+      counters: zeroCounters(),
+      touched: new Set(),
+      deadlines: new Deadlines(),
+    }
+    this.#wants = new Wants(this.#context, this.#links, init.rng)
+    this.#responder = new Responder(this.#context)
+  }
+
+  handle(event: BitswapEvent, now: Millis): void {
+    this.#route(event, now)
+    this.#wants.settle(now)
+    this.#responder.pump()
+    for (const link of this.#context.touched) this.#flush(link, now)
+    this.#context.touched.clear()
+  }
+
+  poll(): BitswapEffect | undefined {
+    return this.#context.effects.shift()
+  }
+
+  nextDeadline(): Millis | undefined {
+    return this.#context.deadlines.next()
+  }
+
+  status(): BitswapStatus {
+    return {
+      peers: this.#links.size,
+      wants: this.#wants.size,
+      sessions: this.#wants.sessions,
+      counters: { ...this.#context.counters },
+    }
+  }
+
+  #route(event: BitswapEvent, now: Millis): void {
+    switch (event.type) {
+      case 'tick':
+        return this.#tick(now)
+      case 'want-block':
+        return this.#wants.want(event, now)
+      case 'cancel-want':
+        return this.#wants.cancel(event.want, now)
+      case 'open-session':
+        return this.#wants.openSession(event.session)
+      case 'close-session':
+        return this.#wants.closeSession(event.session, now)
+      case 'bitswap-peer-connected':
+        this.#connected(event.peer, now)
+        return
+      case 'bitswap-peer-disconnected':
+        return this.#disconnected(event.peer, now)
+      case 'connection-ready':
+      case 'connection-failed':
+        return this.#wants.connectionAnswered(event.peer, event.type, now)
+      case 'message-received':
+        return this.#received(event.peer, event.message, now)
+      case 'message-sent':
+        return this.#sent(event.order, now)
+      case 'message-failed':
+        return this.#failed(event.order, now)
+      case 'provider-found':
+        return this.#wants.providerFound(event.search, event.provider)
+      case 'provider-search-ended':
+        return this.#wants.searchEnded(event.search)
+      case 'block-loaded':
+        if (!this.#wants.blockLoaded(event.order, event.bytes, now)) this.#responder.blockLoaded(event.order, event.bytes)
+        return
+      case 'block-stored':
+        return this.#stored(event.order)
+      case 'block-store-failed':
+        this.#stores.delete(event.order)
+        return
+      case 'block-added':
+        this.#wants.blockAdded(event.cid, event.bytes, now)
+        return this.#responder.blockAdded(event.cid)
+      case 'block-removed':
+        return this.#responder.blockRemoved(event.cid)
+      default:
+        unreachable(event)
+    }
+  }
+
+  #tick(now: Millis): void {
+    const { deadlines } = this.#context
+    for (let item = deadlines.takeDue(now); item !== undefined; item = deadlines.takeDue(now)) {
+      if (!(item instanceof Link)) this.#wants.timeCame(item)
+      else if (item.outbox.isOverdue(now)) this.#failed(item.outbox.flight!.order, now)
+      else this.#context.touched.add(item)
+    }
+  }
+
+  /** Undefined when there are too many peers already. */
+  #connected(peer: Peer, now: Millis): Link | undefined {
+    const known = this.#links.get(peer.id)
+    if (known !== undefined) return known
+    if (this.#links.size >= limits.bitswapPeersMax.value) return undefined
+    const link = new Link(peer)
+    this.#links.set(peer.id, link)
+    this.#wants.peerConnected(link, now)
+    return link
+  }
+
+  #disconnected(peer: Peer, now: Millis): void {
+    const link = this.#links.get(peer.id)
+    if (link === undefined) return
+    this.#links.delete(peer.id)
+    this.#context.deadlines.set(link, undefined)
+    if (link.outbox.flight !== undefined) this.#flights.delete(link.outbox.flight.order)
+    this.#responder.disconnected(link)
+    this.#wants.peerDisconnected(link, now)
+  }
+
+  /** Whoever sends us a message speaks Bitswap, whether or not the host has said so yet. */
+  #received(peer: Peer, message: BitswapMessage, now: Millis): void {
+    const link = this.#connected(peer, now)
+    if (link === undefined) return
+    this.#takeBlocks(link, message.blocks, now)
+    for (const presence of message.presences) {
+      if (presence.type === 'have') this.#context.counters.havesReceived++
+      else this.#context.counters.dontHavesReceived++
+      this.#wants.presenceReceived(presence, link, now)
+    }
+    this.#responder.receive(link, message)
+  }
+
+  /** `blocksReceived` counts all of them; those that nobody wants are dropped here. */
+  #takeBlocks(link: Link, blocks: readonly BitswapBlock[], now: Millis): void {
+    let wanted = 0
+    let wantedBytes = 0
+    let firstAskedAt = now
+    for (const { cid, bytes } of blocks) {
+      const key = multihashOf(cid)
+      this.#context.counters.blocksReceived++
+      this.#context.counters.bytesReceived += bytes.length
+      if (link.outbox.settled(key)) this.#wants.roomFreed(link, now)
+      const delivery = this.#wants.blockReceived(key, bytes, link, now)
+      if (delivery === undefined) {
+        if (this.#recentBlocks.has(key)) this.#context.counters.duplicateBlocksReceived++
+        else this.#context.counters.unwantedBlocksReceived++
+        continue
+      }
+      wanted++
+      wantedBytes += bytes.length
+      firstAskedAt = Math.min(firstAskedAt, delivery.askedAt ?? now)
+      this.#store(key, delivery.cid, bytes)
+    }
+    if (wanted > 0) link.delivered(wanted, wantedBytes, firstAskedAt, now)
+  }
+
+  /** The page has its block already, whatever becomes of this order. */
+  #store(key: Uint8Array, cid: Uint8Array, bytes: Uint8Array): void {
+    const order = this.#context.orders.next()
+    this.#stores.set(order, cid)
+    this.#context.effects.push({ type: 'store-block', order, cid, bytes })
+    this.#recentBlocks.delete(key)
+    this.#recentBlocks.set(key, true)
+    if (this.#recentBlocks.size > limits.recentBlocksMax.value) this.#recentBlocks.shift()
+  }
+
+  /** Only what is really stored is offered to others. */
+  #stored(order: OrderId): void {
+    const cid = this.#stores.get(order)
+    if (cid === undefined) return
+    this.#stores.delete(order)
+    this.#responder.blockAdded(cid)
+  }
+
+  #flush(link: Link, now: Millis): void {
+    if (this.#links.get(link.peer.id) !== link) return
+    const flight = link.outbox.assemble(this.#context.orders, now)
+    if (flight !== undefined) {
+      this.#flights.set(flight.order, link)
+      this.#context.effects.push({ type: 'send-message', order: flight.order, peer: link.peer, message: flight.message })
+    }
+    this.#context.deadlines.set(link, link.outbox.deadline)
+  }
+
+  #sent(order: OrderId, now: Millis): void {
+    const link = this.#flights.get(order)
+    const flight = link?.outbox.flight
+    if (link === undefined || flight === undefined) return
+    this.#flights.delete(order)
+    link.outbox.sent()
+    this.#count(flight)
+    for (const [key, { entry }] of flight.wants.entries()) {
+      if (entry.cancel) this.#wants.roomFreed(link, now)
+      else this.#wants.messageLeft(key, entry.wantType, 'message-sent', link, now)
+    }
+    this.#responder.messageSent(link, flight)
+    this.#context.touched.add(link)
+  }
+
+  /** A peer that takes no messages is as good as gone, until it connects again or says something. */
+  #failed(order: OrderId, now: Millis): void {
+    const link = this.#flights.get(order)
+    const flight = link?.outbox.flight
+    if (link === undefined || flight === undefined) return
+    this.#flights.delete(order)
+    link.outbox.failed(now)
+    if (link.outbox.failures >= limits.messageFailuresMax.value) return this.#disconnected(link.peer, now)
+    for (const [key, { entry }] of flight.wants.entries()) {
+      if (entry.cancel) continue
+      this.#wants.messageLeft(key, entry.wantType, 'message-failed', link, now)
+      this.#wants.roomFreed(link, now)
+    }
+    this.#responder.messageFailed(link, flight)
+    this.#context.touched.add(link)
+  }
+
+  #count(flight: Flight): void {
+    const { counters } = this.#context
+    for (const { entry } of flight.wants.values()) {
+      if (entry.cancel) counters.cancelsSent++
+      else if (entry.wantType === 'block') counters.wantBlocksSent++
+      else counters.wantHavesSent++
+    }
+    counters.blocksSent += flight.message.blocks.length
+    counters.bytesSent += flight.blockBytes
+    counters.presencesSent += flight.message.presences.length
+  }
+}
+
+export interface BitswapInit {
+  readonly rng: Rng
+  readonly peers: PeerCache
+  readonly orders: OrderIds
+}

@@ -1,0 +1,34 @@
+import type { OrderIds } from '../machine.ts'
+import type { BitswapCounters, BitswapEffect } from './contract.ts'
+import type { Deadlines } from './deadlines.ts'
+import type { Link } from './link.ts'
+import type { Want } from './want.ts'
+
+/** What the parts of the Bitswap machine share; each adds to it, only the machine itself drains it. */
+export interface BitswapContext {
+  readonly orders: OrderIds
+  readonly effects: BitswapEffect[]
+  readonly counters: BitswapCounters
+  /** Links whose outbox changed since they were last flushed. */
+  readonly touched: Set<Link>
+  readonly deadlines: Deadlines<Want | Link>
+}
+
+export function zeroCounters(): BitswapCounters {
+  return {
+    wantHavesSent: 0,
+    wantBlocksSent: 0,
+    cancelsSent: 0,
+    havesReceived: 0,
+    dontHavesReceived: 0,
+    blocksReceived: 0,
+    duplicateBlocksReceived: 0,
+    unwantedBlocksReceived: 0,
+    bytesReceived: 0,
+    wantsReceived: 0,
+    blocksSent: 0,
+    bytesSent: 0,
+    presencesSent: 0,
+    refusedWants: 0,
+  }
+}

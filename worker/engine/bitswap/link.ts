@@ -1,0 +1,87 @@
+import { limits } from '../limits.ts'
+import type { Millis } from '../machine.ts'
+import type { Peer } from '../peer.ts'
+import { Outbox } from './outbox.ts'
+import type { Want } from './want.ts'
+
+/**
+ * A connected Bitswap peer: what is to be said to it, and how quick it has been. Latency is the moving average of
+ * first answers to a question (boxo's, weight 1/2); speed that of bytes over the time since the peer was asked or
+ * last delivered, whichever is later.
+ */
+export class Link {
+  readonly peer: Peer
+  readonly outbox = new Outbox()
+  /** Wants that would ask this peer for the block, had it a place free. */
+  readonly starving = new Set<Want>()
+  blocksDelivered = 0
+  /** When a block that we wanted last came. */
+  lastDeliveredAt: Millis | undefined
+  #blocksInFlight = 0
+  #latencyMs: number | undefined
+  #bytesPerMs = bytesPerMsAtFirst
+  #blockBytes = blockBytesAtFirst
+
+  constructor(peer: Peer) {
+    this.peer = peer
+  }
+
+  get blocksInFlight(): number {
+    return this.#blocksInFlight
+  }
+
+  get isFull(): boolean {
+    return this.#blocksInFlight >= limits.wantBlocksPerPeerMax.value
+  }
+
+  blockAsked(): void {
+    this.#blocksInFlight++
+  }
+
+  blockSettled(): void {
+    this.#blocksInFlight--
+  }
+
+  /** For a HAVE or DONT_HAVE. */
+  get answerTimeoutMs(): number {
+    if (this.#latencyMs === undefined) return limits.answerTimeoutDefaultMs.value
+    return clamp(3 * this.#latencyMs)
+  }
+
+  /** For a block, behind those that were asked for before it. */
+  get blockTimeoutMs(): number {
+    return Math.max(this.answerTimeoutMs, clamp(3 * (this.#latencyMs ?? 0) + 2 * this.expectedMs))
+  }
+
+  /** How long one more block would take, by what is in flight already. */
+  get expectedMs(): number {
+    return ((this.#blocksInFlight + 1) * this.#blockBytes) / this.#bytesPerMs
+  }
+
+  answered(askedAt: Millis, now: Millis): void {
+    const sample = now - askedAt
+    this.#latencyMs = this.#latencyMs === undefined ? sample : (this.#latencyMs + sample) / 2
+  }
+
+  /** Blocks that came in one message; `askedAt`: when the first of them was asked for. */
+  delivered(blocks: number, bytes: number, askedAt: Millis, now: Millis): void {
+    const since = Math.max(askedAt, this.lastDeliveredAt ?? askedAt)
+    const isFirst = this.blocksDelivered === 0
+    this.blocksDelivered += blocks
+    this.lastDeliveredAt = now
+    this.#blockBytes = blend(this.#blockBytes, Math.max(1, bytes / blocks), isFirst)
+    this.#bytesPerMs = blend(this.#bytesPerMs, Math.max(1, bytes) / Math.max(1, now - since), isFirst)
+  }
+}
+
+/** Modest guesses for a peer that has delivered nothing: 256 KiB blocks, 0.5 MB/s. */
+const blockBytesAtFirst = 262_144
+const bytesPerMsAtFirst = 512
+
+function blend(average: number, sample: number, isFirst: boolean): number {
+  return isFirst ? sample : 0.7 * average + 0.3 * sample
+}
+
+function clamp(ms: number): number {
+  return Math.min(limits.answerTimeoutMaxMs.value, Math.max(limits.answerTimeoutMinMs.value, ms))
+}

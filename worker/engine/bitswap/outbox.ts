@@ -1,0 +1,247 @@
+import { assert } from '../assert.ts'
+import { BytesMap } from '../bytes-map.ts'
+import { limits } from '../limits.ts'
+import type { Millis, OrderId, OrderIds } from '../machine.ts'
+import type { BitswapBlock, BitswapMessage, BlockPresence, WantlistEntry } from './message.ts'
+
+/**
+ * What is still to be said to one peer, and what it was told. One message is on its way at a time; what comes up
+ * meanwhile coalesces into the next one.
+ *
+ *   idle ──assemble──▶ in flight ──sent──▶ idle
+ *                          └──failed──▶ resting (longer each time) ──▶ idle
+ *
+ * A want-block beats a want-have, and sendDontHave sticks. A cancel withdraws a want that was not sent yet, and is
+ * itself sent only for what the peer was told. It does not know why anything is wanted or answered.
+ */
+export class Outbox {
+  /** What the peer's copy of our wantlist holds, as far as we can know. Keyed by multihash, as all wants here. */
+  readonly #told = new BytesMap<WantlistEntry>()
+  readonly #wants = new BytesMap<WantlistEntry>()
+  readonly #cancels = new BytesMap<WantlistEntry>()
+  /** Keyed by CID: an answer repeats the CID of the question. */
+  readonly #presences = new BytesMap<BlockPresence>()
+  readonly #blocks = new BytesMap<BitswapBlock>()
+  #blockBytes = 0
+  #flight: Flight | undefined
+  #failures = 0
+  #restsUntil = 0
+
+  /** Whether one more want fits: the peer would drop what goes beyond its own bound. */
+  get hasRoom(): boolean {
+    return this.#told.size + this.#wants.size < limits.wantsPerPeerMax.value
+  }
+
+  /** The message that is on its way. */
+  get flight(): Flight | undefined {
+    return this.#flight
+  }
+
+  /** Blocks in memory that wait or are on their way. */
+  get answerBytes(): number {
+    return this.#blockBytes + (this.#flight?.blockBytes ?? 0)
+  }
+
+  /** Failed messages since one was sent. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  /** When this outbox wants to be looked at again, if nothing else happens. */
+  get deadline(): Millis | undefined {
+    if (this.#flight !== undefined) return this.#flight.deadline
+    return this.#isEmpty() ? undefined : this.#restsUntil
+  }
+
+  want(key: Uint8Array, entry: WantlistEntry): void {
+    const withdrawn = this.#cancels.delete(key)
+    const told = this.#told.get(key)
+    if (told !== undefined && covers(told, entry)) return
+    assert(withdrawn || told !== undefined || this.#wants.has(key) || this.hasRoom, 'a want is queued only where there is room')
+    const queued = this.#wants.get(key)
+    this.#wants.set(key, queued === undefined ? entry : merge(queued, entry))
+  }
+
+  /** Nothing is said to a peer that was told nothing. Returns whether that made room for another want at once. */
+  cancel(key: Uint8Array): boolean {
+    const wasQueued = this.#wants.delete(key)
+    const told = this.#told.get(key)
+    if (told !== undefined) this.#cancels.set(key, { ...told, cancel: true, sendDontHave: false })
+    return wasQueued
+  }
+
+  /** The peer sent the block, and so has forgotten the want. Returns whether that made room for another. */
+  settled(key: Uint8Array): boolean {
+    const flown = this.#flight?.wants.get(key)
+    if (flown !== undefined) flown.settled = true
+    const wasQueued = this.#wants.delete(key)
+    this.#cancels.delete(key)
+    return this.#told.delete(key) || wasQueued
+  }
+
+  isTold(key: Uint8Array): boolean {
+    return this.#told.has(key)
+  }
+
+  present(presence: BlockPresence): void {
+    this.#presences.set(presence.cid, presence)
+  }
+
+  block(block: BitswapBlock): void {
+    this.#dropBlock(block.cid)
+    this.#presences.delete(block.cid)
+    this.#blocks.set(block.cid, block)
+    this.#blockBytes += block.bytes.length
+  }
+
+  /** Withdraws an answer that was not sent yet. */
+  dropAnswer(cid: Uint8Array): void {
+    this.#presences.delete(cid)
+    this.#dropBlock(cid)
+  }
+
+  /** The next message, unless one is in flight, the outbox rests, or there is nothing to say. */
+  assemble(orders: OrderIds, now: Millis): Flight | undefined {
+    if (this.#flight !== undefined || now < this.#restsUntil || this.#isEmpty()) return undefined
+    const draft: Draft = { wantlist: [], presences: [], blocks: [], wants: new BytesMap(), bytes: envelopeBytes, blockBytes: 0 }
+    this.#takeWantlist(draft)
+    this.#takeAnswers(draft)
+    this.#flight = {
+      order: orders.next(),
+      deadline: now + limits.messageAnswerTimeoutMs.value,
+      wants: draft.wants,
+      blockBytes: draft.blockBytes,
+      message: {
+        wantlist: draft.wantlist,
+        full: false,
+        blocks: draft.blocks,
+        presences: draft.presences,
+        pendingBytes: this.#blockBytes,
+      },
+    }
+    return this.#flight
+  }
+
+  isOverdue(now: Millis): boolean {
+    return this.#flight !== undefined && this.#flight.deadline <= now
+  }
+
+  sent(): void {
+    this.#flight = undefined
+    this.#failures = 0
+  }
+
+  /**
+   * The peer was not told after all. Wants and answers are the business of those who asked for them; cancels that
+   * are still due are sent again.
+   */
+  failed(now: Millis): void {
+    const flight = this.#flight
+    assert(flight !== undefined, 'only a message in flight can fail')
+    this.#flight = undefined
+    for (const [key, { before, entry, settled }] of flight.wants.entries()) {
+      if (settled) continue
+      if (before === undefined) this.#told.delete(key)
+      else this.#told.set(key, before)
+      if (!entry.cancel && before === undefined) this.#cancels.delete(key)
+      if (entry.cancel && !this.#wants.has(key)) this.#cancels.set(key, entry)
+    }
+    this.#restsUntil = now + limits.messageRetryFirstMs.value * 2 ** this.#failures
+    this.#failures++
+  }
+
+  #isEmpty(): boolean {
+    return this.#wants.size + this.#cancels.size + this.#presences.size + this.#blocks.size === 0
+  }
+
+  #takeWantlist(draft: Draft): void {
+    for (const queue of [this.#cancels, this.#wants]) {
+      const taken: Uint8Array[] = []
+      for (const [key, entry] of queue.entries()) {
+        if (!fits(draft, entry.cid.length + wantBytes)) break
+        draft.wantlist.push(entry)
+        draft.wants.set(key, { entry, before: this.#told.get(key), settled: false })
+        taken.push(key)
+        if (entry.cancel) this.#told.delete(key)
+        else this.#told.set(key, entry)
+      }
+      for (const key of taken) queue.delete(key)
+    }
+  }
+
+  #takeAnswers(draft: Draft): void {
+    for (const presence of this.#presences.values()) {
+      if (!fits(draft, presence.cid.length + presenceBytes)) break
+      draft.presences.push(presence)
+    }
+    for (const presence of draft.presences) this.#presences.delete(presence.cid)
+    for (const block of this.#blocks.values()) {
+      const isAlone = draft.bytes === envelopeBytes
+      if (!isAlone && draft.bytes + block.bytes.length + block.cid.length + blockBytes > limits.bitswapMessageBytesMax.value) break
+      draft.bytes += block.bytes.length + block.cid.length + blockBytes
+      draft.blockBytes += block.bytes.length
+      draft.blocks.push(block)
+    }
+    for (const block of draft.blocks) this.#dropBlock(block.cid)
+  }
+
+  #dropBlock(cid: Uint8Array): void {
+    const block = this.#blocks.get(cid)
+    if (block === undefined) return
+    this.#blockBytes -= block.bytes.length
+    this.#blocks.delete(cid)
+  }
+}
+
+/** A message on its way, and what it changed. */
+export interface Flight {
+  readonly order: OrderId
+  readonly message: BitswapMessage
+  readonly deadline: Millis
+  readonly blockBytes: number
+  /** By multihash. */
+  readonly wants: BytesMap<FlownWant>
+}
+
+interface FlownWant {
+  readonly entry: WantlistEntry
+  /** What the peer had been told of this CID before. */
+  readonly before: WantlistEntry | undefined
+  /** The block came while the message was on its way. */
+  settled: boolean
+}
+
+interface Draft {
+  readonly wantlist: WantlistEntry[]
+  readonly presences: BlockPresence[]
+  readonly blocks: BitswapBlock[]
+  readonly wants: BytesMap<FlownWant>
+  bytes: number
+  blockBytes: number
+}
+
+/** Upper estimates of what protobuf adds: tags, lengths, small fields. */
+const envelopeBytes = 32
+const wantBytes = 24
+const presenceBytes = 12
+const blockBytes = 24
+
+/** Takes the place if there is one. */
+function fits(draft: Draft, bytes: number): boolean {
+  if (draft.bytes + bytes > limits.bitswapMessageBytesMax.value) return false
+  draft.bytes += bytes
+  return true
+}
+
+function covers(told: WantlistEntry, entry: WantlistEntry): boolean {
+  return (told.wantType === 'block' || entry.wantType === 'have') && (told.sendDontHave || !entry.sendDontHave)
+}
+
+function merge(queued: WantlistEntry, entry: WantlistEntry): WantlistEntry {
+  return {
+    ...queued,
+    wantType: queued.wantType === 'block' || entry.wantType === 'block' ? 'block' : 'have',
+    sendDontHave: queued.sendDontHave || entry.sendDontHave,
+    priority: Math.max(queued.priority, entry.priority),
+  }
+}

@@ -1,0 +1,211 @@
+import { BytesMap } from '../bytes-map.ts'
+import { limits } from '../limits.ts'
+import type { OrderId } from '../machine.ts'
+import { multihashOf } from './cid-key.ts'
+import type { BitswapContext } from './context.ts'
+import { Ledger, type PeerWant } from './ledger.ts'
+import type { Link } from './link.ts'
+import type { BitswapMessage, WantlistEntry } from './message.ts'
+import type { Flight } from './outbox.ts'
+
+/**
+ * Answers what others want of us: one ledger per peer, blocks read from the store a few at a time, one want of each
+ * peer in turn, and no more in memory for a peer than it takes off our hands.
+ *
+ * A want stays in its ledger until it was answered with the block (or a HAVE, if it asked for that), is cancelled,
+ * or the peer is gone: a block that comes later is still sent. The responder does not know our own wants.
+ */
+export class Responder {
+  readonly #context: BitswapContext
+  readonly #ledgers = new BytesMap<Ledger>()
+  /** Ledgers whose turn can come: something is queued and there is a place for the answer. */
+  readonly #ready = new Set<Ledger>()
+  readonly #loads = new Map<OrderId, { readonly ledger: Ledger; readonly want: PeerWant }>()
+  #answerBytes = 0
+
+  constructor(context: BitswapContext) {
+    this.#context = context
+  }
+
+  receive(link: Link, message: BitswapMessage): void {
+    if (message.wantlist.length === 0 && !message.full) return
+    let ledger = this.#ledgers.get(link.peer.id)
+    if (ledger === undefined) {
+      ledger = new Ledger(link)
+      this.#ledgers.set(link.peer.id, ledger)
+    }
+    if (message.full) for (const want of [...ledger.values()]) this.#remove(ledger, want)
+    for (const entry of message.wantlist) this.#take(ledger, entry)
+    this.#settle(ledger)
+  }
+
+  /** Returns whether the order was ours. */
+  blockLoaded(order: OrderId, bytes: Uint8Array | undefined): boolean {
+    const load = this.#loads.get(order)
+    if (load === undefined) return false
+    this.#loads.delete(order)
+    const { ledger, want } = load
+    ledger.loading--
+    if (want.state.type === 'loading' && want.state.order === order) this.#answer(ledger, want, bytes, want.state.changed)
+    this.#settle(ledger)
+    return true
+  }
+
+  /** The block is in the store now. */
+  blockAdded(cid: Uint8Array): void {
+    const key = multihashOf(cid)
+    for (const ledger of this.#ledgers.values()) {
+      for (const want of ledger.ofKey(key)) {
+        if (want.state.type === 'waiting') ledger.enqueue(want)
+        else if (want.state.type === 'loading') want.state = { ...want.state, changed: 'added' }
+      }
+      this.#settle(ledger)
+    }
+  }
+
+  /** What has not left yet does not leave any more. */
+  blockRemoved(cid: Uint8Array): void {
+    const key = multihashOf(cid)
+    for (const ledger of this.#ledgers.values()) {
+      for (const want of ledger.ofKey(key)) {
+        if (want.state.type === 'loading') want.state = { ...want.state, changed: 'removed' }
+        if (want.state.type !== 'answering') continue
+        ledger.link.outbox.dropAnswer(want.cid)
+        ledger.enqueue(want)
+      }
+      this.#settle(ledger)
+    }
+  }
+
+  messageSent(link: Link, flight: Flight): void {
+    const ledger = this.#ledgers.get(link.peer.id)
+    if (ledger === undefined) return
+    for (const cid of answeredBy(flight)) {
+      const want = ledger.get(cid)
+      if (want?.state.type === 'answering') ledger.delete(want)
+    }
+    this.#settle(ledger)
+  }
+
+  /** Answers that did not arrive are given once more, as the store stands then. */
+  messageFailed(link: Link, flight: Flight): void {
+    const ledger = this.#ledgers.get(link.peer.id)
+    if (ledger === undefined) return
+    for (const cid of answeredBy(flight)) {
+      const want = ledger.get(cid)
+      if (want?.state.type === 'answering') ledger.enqueue(want)
+    }
+    for (const { cid, type } of flight.message.presences) {
+      const want = ledger.get(cid)
+      if (type === 'dont-have' && want?.state.type === 'waiting') ledger.enqueue(want)
+    }
+    this.#settle(ledger)
+  }
+
+  disconnected(link: Link): void {
+    const ledger = this.#ledgers.get(link.peer.id)
+    if (ledger === undefined) return
+    this.#ledgers.delete(link.peer.id)
+    this.#ready.delete(ledger)
+    for (const want of [...ledger.values()]) ledger.delete(want)
+    for (const load of this.#loads.values()) if (load.ledger === ledger) load.want.state = { type: 'waiting' }
+    this.#answerBytes -= ledger.countedBytes
+    ledger.countedBytes = 0
+  }
+
+  /** Starts as many reads as there are places, one want of each peer in turn. */
+  pump(): void {
+    for (const ledger of this.#ready) {
+      if (this.#loads.size >= limits.blockLoadsMax.value || this.#answerBytes >= limits.answerBytesMax.value) return
+      this.#ready.delete(ledger)
+      if (!hasPlace(ledger)) continue
+      const want = ledger.takeNext()!
+      const order = this.#context.orders.next()
+      want.state = { type: 'loading', order, changed: undefined }
+      ledger.loading++
+      this.#loads.set(order, { ledger, want })
+      this.#context.effects.push({ type: 'load-block', order, cid: want.cid })
+      if (hasPlace(ledger)) this.#ready.add(ledger)
+    }
+  }
+
+  #take(ledger: Ledger, entry: WantlistEntry): void {
+    const known = ledger.get(entry.cid)
+    if (entry.cancel) {
+      if (known !== undefined) this.#remove(ledger, known)
+      return
+    }
+    this.#context.counters.wantsReceived++
+    if (known !== undefined) {
+      this.#renew(ledger, known, entry)
+      return
+    }
+    if (ledger.size >= limits.wantsPerPeerMax.value || entry.cid.length > limits.cidBytesMax.value) {
+      this.#context.counters.refusedWants++
+      return
+    }
+    const { cid, wantType, sendDontHave, priority } = entry
+    ledger.add({ cid, wantType, sendDontHave, priority })
+  }
+
+  /** Want-block beats want-have, sendDontHave sticks, and whoever asks again is answered again. */
+  #renew(ledger: Ledger, want: PeerWant, entry: WantlistEntry): void {
+    const isUpgrade = want.wantType === 'have' && entry.wantType === 'block'
+    if (isUpgrade) want.wantType = 'block'
+    want.sendDontHave ||= entry.sendDontHave
+    if (want.state.type === 'waiting') ledger.enqueue(want)
+    if (want.state.type === 'answering' && isUpgrade) {
+      ledger.link.outbox.dropAnswer(want.cid)
+      ledger.enqueue(want)
+    }
+  }
+
+  #answer(ledger: Ledger, want: PeerWant, bytes: Uint8Array | undefined, changed: 'added' | 'removed' | undefined): void {
+    if (bytes === undefined && changed === 'added') {
+      ledger.enqueue(want)
+      return
+    }
+    const { cid } = want
+    const { outbox } = ledger.link
+    this.#context.touched.add(ledger.link)
+    if (bytes === undefined || changed === 'removed' || bytes.length > limits.bitswapMessageBytesMax.value) {
+      want.state = { type: 'waiting' }
+      if (want.sendDontHave) outbox.present({ cid, type: 'dont-have' })
+      return
+    }
+    want.state = { type: 'answering' }
+    if (want.wantType === 'block' || bytes.length <= limits.inlineBlockBytesMax.value) outbox.block({ cid, bytes })
+    else outbox.present({ cid, type: 'have' })
+  }
+
+  #remove(ledger: Ledger, want: PeerWant): void {
+    ledger.delete(want)
+    want.state = { type: 'waiting' }
+    ledger.link.outbox.dropAnswer(want.cid)
+  }
+
+  /** After any change: what this peer costs in memory, and whether its turn can come. */
+  #settle(ledger: Ledger): void {
+    const bytes = ledger.link.outbox.answerBytes
+    this.#answerBytes += bytes - ledger.countedBytes
+    ledger.countedBytes = bytes
+    if (this.#ledgers.get(ledger.link.peer.id) !== ledger) {
+      this.#answerBytes -= ledger.countedBytes
+      ledger.countedBytes = 0
+    } else if (hasPlace(ledger)) this.#ready.add(ledger)
+  }
+}
+
+function hasPlace(ledger: Ledger): boolean {
+  return (
+    ledger.hasQueued &&
+    ledger.loading < limits.blockLoadsPerPeerMax.value &&
+    ledger.link.outbox.answerBytes < limits.answerBytesPerPeerMax.value
+  )
+}
+
+/** CIDs that the message answers for good. */
+function* answeredBy(flight: Flight): IterableIterator<Uint8Array> {
+  for (const { cid } of flight.message.blocks) yield cid
+  for (const { cid, type } of flight.message.presences) if (type === 'have') yield cid
+}

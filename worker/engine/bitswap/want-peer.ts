@@ -1,0 +1,205 @@
+import { assert, unreachable } from '../assert.ts'
+import { limits } from '../limits.ts'
+import type { Millis } from '../machine.ts'
+import type { Peer, PeerInfo } from '../peer.ts'
+import type { Link } from './link.ts'
+
+/**
+ * What one want knows of one peer.
+ *
+ *   heard ──▶ connecting ──▶ identifying ──▶ unasked ──▶ asked-have ──▶ have ──▶ asked-block
+ *     ▲           └──▶ gone ◀──┘                └─────────────┴── denied ◀─┴──────────┘
+ *     └── disconnected, while its address is known and a dial is left; else gone
+ *
+ * A peer keeps our want after a DONT_HAVE, so a denied peer is never asked again, but its later HAVE is heard: up to
+ * `blockAsksMax` times, or a liar could send us round in circles.
+ */
+export interface WantPeer {
+  readonly peer: Peer
+  source: PeerSource
+  state: WantPeerState
+  /** Present while the peer is connected and speaks Bitswap. */
+  link: Link | undefined
+  /** Where to reach it; undefined if it came to us by itself. */
+  info: PeerInfo | undefined
+  dials: number
+  blockAsks: number
+  failedMessages: number
+}
+
+/**
+ * Why the want knows the peer, the best reason last. A want-block goes out without a HAVE to all but those that
+ * merely happen to be connected.
+ */
+export type PeerSource = 'broadcast' | 'session' | 'provider' | 'session-good'
+
+export type WantPeerState =
+  | { readonly type: 'heard' }
+  | { readonly type: 'connecting' }
+  | { readonly type: 'identifying'; readonly until: Millis }
+  | { readonly type: 'unasked' }
+  | { readonly type: 'asked-have'; readonly sentAt: Millis | undefined; readonly until: Millis }
+  | { readonly type: 'have' }
+  /** `said`: it had sent a HAVE. `overdue`: its time is up, but nobody else was there to ask. */
+  | {
+      readonly type: 'asked-block'
+      readonly said: boolean
+      readonly overdue: boolean
+      readonly sentAt: Millis | undefined
+      readonly until: Millis
+    }
+  | { readonly type: 'denied'; readonly by: 'dont-have' | 'silence' | 'failure' }
+  | { readonly type: 'gone' }
+
+export type WantPeerEvent =
+  | 'need-made'
+  | 'connection-ready'
+  | 'connection-failed'
+  | 'bitswap-connected'
+  | 'disconnected'
+  | 'have-asked'
+  | 'block-asked'
+  | 'message-sent'
+  | 'message-failed'
+  | 'have'
+  | 'dont-have'
+  | 'time-up'
+
+export function newWantPeer(peer: Peer, source: PeerSource, info: PeerInfo | undefined, link: Link | undefined): WantPeer {
+  const state: WantPeerState = link !== undefined ? { type: 'unasked' } : info !== undefined ? { type: 'heard' } : { type: 'gone' }
+  return { peer, source, state, link, info, dials: 0, blockAsks: 0, failedMessages: 0 }
+}
+
+/** Whether a want may still get its block from this peer without a word from outside. */
+export function isActive(state: WantPeerState): boolean {
+  return state.type !== 'denied' && state.type !== 'gone'
+}
+
+/** The whole life of a `WantPeer`; orders that make no sense in a state are faults of ours. */
+export function step(entry: WantPeer, event: WantPeerEvent, now: Millis): void {
+  if (event === 'have-asked' || event === 'block-asked') count(entry, event)
+  if (event === 'need-made') entry.dials++
+  if (event === 'message-failed') entry.failedMessages++
+  entry.state = next(entry, event, now)
+}
+
+function count(entry: WantPeer, event: 'have-asked' | 'block-asked'): void {
+  assert(entry.link !== undefined, 'only connected peers are asked')
+  if (event === 'block-asked') entry.blockAsks++
+}
+
+function next(entry: WantPeer, event: WantPeerEvent, now: Millis): WantPeerState {
+  const state = entry.state
+  switch (state.type) {
+    case 'heard':
+    case 'connecting':
+    case 'identifying':
+      return beforeConnection(entry, state, event, now)
+    case 'unasked':
+    case 'have':
+    case 'denied':
+      return atRest(entry, state, event, now)
+    case 'asked-have':
+    case 'asked-block':
+      return underQuestion(entry, state, event, now)
+    case 'gone':
+      assert(!isOrder(event), 'nothing is ordered of a peer that is gone')
+      return event === 'bitswap-connected' ? { type: 'unasked' } : state
+    default:
+      return unreachable(state)
+  }
+}
+
+type StateOf<T extends WantPeerState['type']> = Extract<WantPeerState, { type: T }>
+
+function beforeConnection(
+  entry: WantPeer,
+  state: StateOf<'heard' | 'connecting' | 'identifying'>,
+  event: WantPeerEvent,
+  now: Millis,
+): WantPeerState {
+  if (event === 'bitswap-connected') return { type: 'unasked' }
+  if (event === 'need-made' && state.type === 'heard') return { type: 'connecting' }
+  assert(!isOrder(event), 'a peer is asked only when connected, and dialed once at a time')
+  if (state.type === 'connecting') {
+    if (event === 'connection-ready') return { type: 'identifying', until: now + limits.identifyGraceMs.value }
+    if (event === 'connection-failed') return { type: 'gone' }
+  }
+  if (state.type === 'identifying') {
+    if (event === 'time-up') return { type: 'gone' }
+    if (event === 'disconnected') return afterLoss(entry)
+  }
+  return state
+}
+
+function atRest(entry: WantPeer, state: StateOf<'unasked' | 'have' | 'denied'>, event: WantPeerEvent, now: Millis): WantPeerState {
+  assert(event !== 'need-made', 'a connected peer is not dialed')
+  switch (event) {
+    case 'have-asked':
+      assert(state.type === 'unasked', 'a want-have is for a peer that said nothing yet')
+      return { type: 'asked-have', sentAt: undefined, until: now + limits.messageAnswerTimeoutMs.value }
+    case 'block-asked':
+      assert(state.type !== 'denied', 'who denied is not asked for the block')
+      return blockAsked(state.type === 'have', now)
+    case 'have':
+      return believed(entry)
+    case 'dont-have':
+      return { type: 'denied', by: 'dont-have' }
+    case 'disconnected':
+      return state.type === 'denied' ? { type: 'gone' } : afterLoss(entry)
+    default:
+      return state
+  }
+}
+
+function underQuestion(
+  entry: WantPeer,
+  state: StateOf<'asked-have' | 'asked-block'>,
+  event: WantPeerEvent,
+  now: Millis,
+): WantPeerState {
+  assert(event !== 'have-asked' && event !== 'need-made', 'a peer under question is not asked less, nor dialed')
+  switch (event) {
+    case 'block-asked':
+      assert(state.type === 'asked-have', 'a peer is asked for a block once at a time')
+      return blockAsked(false, now)
+    case 'message-sent':
+      return sent(entry, state, now)
+    case 'message-failed':
+      if (entry.failedMessages >= limits.messageTriesMax.value) return { type: 'denied', by: 'failure' }
+      return state.type === 'asked-block' && state.said ? { type: 'have' } : { type: 'unasked' }
+    case 'have':
+      return state.type === 'asked-block' ? { ...state, said: true } : believed(entry)
+    case 'dont-have':
+      return { type: 'denied', by: 'dont-have' }
+    case 'time-up':
+      return { type: 'denied', by: 'silence' }
+    case 'disconnected':
+      return afterLoss(entry)
+    default:
+      return state
+  }
+}
+
+function sent(entry: WantPeer, state: StateOf<'asked-have' | 'asked-block'>, now: Millis): WantPeerState {
+  assert(entry.link !== undefined, 'only a connected peer is under question')
+  const waitMs = state.type === 'asked-have' ? entry.link.answerTimeoutMs : entry.link.blockTimeoutMs
+  return { ...state, sentAt: now, until: now + waitMs }
+}
+
+/** The clock starts when the message has left; until then only the outbox's own limit holds. */
+function blockAsked(said: boolean, now: Millis): WantPeerState {
+  return { type: 'asked-block', said, overdue: false, sentAt: undefined, until: now + limits.messageAnswerTimeoutMs.value }
+}
+
+function believed(entry: WantPeer): WantPeerState {
+  return entry.blockAsks < limits.blockAsksMax.value ? { type: 'have' } : { type: 'denied', by: 'silence' }
+}
+
+function afterLoss(entry: WantPeer): WantPeerState {
+  return entry.info !== undefined && entry.dials < limits.wantDialsMax.value ? { type: 'heard' } : { type: 'gone' }
+}
+
+function isOrder(event: WantPeerEvent): boolean {
+  return event === 'need-made' || event === 'have-asked' || event === 'block-asked'
+}

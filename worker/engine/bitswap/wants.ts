@@ -1,0 +1,382 @@
+import { assert, unreachable } from '../assert.ts'
+import { BytesMap } from '../bytes-map.ts'
+import { limits } from '../limits.ts'
+import type { Millis, OrderId } from '../machine.ts'
+import type { Peer, PeerInfo } from '../peer.ts'
+import type { Failure } from '../query.ts'
+import type { Rng } from '../rng.ts'
+import { BroadcastPlanner } from './broadcast.ts'
+import { multihashOf } from './cid-key.ts'
+import { ConnectionNeeds } from './connection-needs.ts'
+import type { BitswapContext } from './context.ts'
+import type { BitswapEvent, SessionId, WantId, WantProgress } from './contract.ts'
+import type { Link } from './link.ts'
+import type { BlockPresence } from './message.ts'
+import { ProviderSearches } from './provider-searches.ts'
+import { Session } from './session.ts'
+import type { WantPeerEvent } from './want-peer.ts'
+import { Want, type WantOrder } from './want.ts'
+
+/**
+ * All wants of the page and their sessions: finds the want that an event concerns, performs the orders of wants, and
+ * ends them so that nothing of them is left behind.
+ *
+ * Several wants of one CID share one `Want`. Those whose facts changed are advanced together, once, in `settle`. It
+ * does not know orders of messages, nor anything that others want of us.
+ */
+export class Wants {
+  readonly #context: BitswapContext
+  readonly #links: BytesMap<Link>
+  readonly #planner: BroadcastPlanner
+  readonly #searches: ProviderSearches
+  readonly #needs: ConnectionNeeds
+  /** By multihash. */
+  readonly #wants = new BytesMap<Want>()
+  readonly #wantOf = new Map<WantId, Want>()
+  readonly #sessions = new Map<SessionId, Session>()
+  readonly #loads = new Map<OrderId, Want>()
+  readonly #dirty = new Set<Want>()
+
+  constructor(context: BitswapContext, links: BytesMap<Link>, rng: Rng) {
+    this.#context = context
+    this.#links = links
+    this.#planner = new BroadcastPlanner(rng)
+    this.#searches = new ProviderSearches(context)
+    this.#needs = new ConnectionNeeds(context)
+  }
+
+  /** Wants of the page, not CIDs. */
+  get size(): number {
+    return this.#wantOf.size
+  }
+
+  get sessions(): number {
+    return this.#sessions.size
+  }
+
+  // what the page says
+
+  want(event: Extract<BitswapEvent, { type: 'want-block' }>, now: Millis): void {
+    assert(!this.#wantOf.has(event.want), 'the id of a want is unique among those that have not ended')
+    const session = event.session === undefined ? undefined : this.#sessions.get(event.session)
+    if (event.session !== undefined && session === undefined) return this.#refuse(event.want, sessionNotOpen)
+    if (this.#wantOf.size >= limits.wantsMax.value) return this.#refuse(event.want, tooManyWants)
+    const want = this.#wants.get(multihashOf(event.cid)) ?? this.#newWant(event.cid, now)
+    want.waiters.set(event.want, { cid: event.cid, session })
+    this.#wantOf.set(event.want, want)
+    for (const info of event.providers) {
+      want.addPeer(info.peer, 'provider', info, this.#links.get(info.peer.id))
+      session?.note(info.peer, 'joined', info)
+    }
+    if (session !== undefined) this.#join(want, session)
+    this.#dirty.add(want)
+  }
+
+  cancel(id: WantId, now: Millis): void {
+    const want = this.#wantOf.get(id)
+    if (want === undefined) return
+    const { session } = want.waiters.get(id)!
+    this.#wantOf.delete(id)
+    want.waiters.delete(id)
+    const isLastOfSession = session !== undefined && ![...want.waiters.values()].some((waiter) => waiter.session === session)
+    if (isLastOfSession) {
+      want.sessions.delete(session)
+      session.wants.delete(want)
+    }
+    if (want.waiters.size === 0) this.#end(want, now)
+  }
+
+  openSession(id: SessionId): void {
+    assert(!this.#sessions.has(id), 'the id of a session is unique among those that are open')
+    if (this.#sessions.size < limits.sessionsMax.value) this.#sessions.set(id, new Session(id))
+  }
+
+  closeSession(id: SessionId, now: Millis): void {
+    const session = this.#sessions.get(id)
+    if (session === undefined) return
+    this.#sessions.delete(id)
+    for (const want of [...session.wants]) {
+      for (const [waiterId, waiter] of [...want.waiters]) {
+        if (waiter.session !== session) continue
+        this.cancel(waiterId, now)
+        this.#refuse(waiterId, sessionClosed)
+      }
+    }
+  }
+
+  // what the store says
+
+  /** Returns whether the order was that of a want. */
+  blockLoaded(order: OrderId, bytes: Uint8Array | undefined, now: Millis): boolean {
+    const want = this.#loads.get(order)
+    if (want === undefined) return false
+    this.#loads.delete(order)
+    if (bytes !== undefined) this.#succeed(want, bytes, undefined, now)
+    else if (want.stage.type === 'loading') {
+      want.move('missed', now)
+      this.#dirty.add(want)
+    }
+    return true
+  }
+
+  blockAdded(cid: Uint8Array, bytes: Uint8Array, now: Millis): void {
+    const want = this.#wants.get(multihashOf(cid))
+    if (want !== undefined) this.#succeed(want, bytes, undefined, now)
+  }
+
+  // what peers say
+
+  /** The peer sent a block. Returns what it was to us; undefined if nobody wants it. */
+  blockReceived(key: Uint8Array, bytes: Uint8Array, link: Link, now: Millis): Delivery | undefined {
+    const want = this.#wants.get(key)
+    if (want === undefined) return undefined
+    const askedAt = this.#noteAnswer(link, want, now)
+    const info = want.peers.get(link.peer.id)?.info
+    for (const session of want.sessions) {
+      session.lastBlockAt = now
+      if (session.note(link.peer, 'block', info)) this.#recommend(session, link, info)
+    }
+    this.#succeed(want, bytes, link.peer, now)
+    return { cid: want.cid, askedAt }
+  }
+
+  /** Only answers to what we asked are heard: a peer cannot push itself into a want. */
+  presenceReceived(presence: BlockPresence, link: Link, now: Millis): void {
+    const want = this.#wants.get(multihashOf(presence.cid))
+    const entry = want?.peers.get(link.peer.id)
+    if (want === undefined || entry === undefined || !link.outbox.isTold(want.key)) return
+    this.#noteAnswer(link, want, now)
+    for (const session of want.sessions) session.note(link.peer, presence.type)
+    want.apply(entry, presence.type, now)
+    this.#tell(want, { type: presence.type, peer: link.peer })
+    this.#dirty.add(want)
+  }
+
+  /** A want-have that was upgraded meanwhile is no longer what the want waits for. */
+  messageLeft(key: Uint8Array, wantType: 'block' | 'have', event: 'message-sent' | 'message-failed', link: Link, now: Millis): void {
+    const asked = wantType === 'block' ? 'asked-block' : 'asked-have'
+    const want = this.#wants.get(key)
+    if (want?.peers.get(link.peer.id)?.state.type === asked) this.#apply(want, link.peer, event, now)
+  }
+
+  /** One want more may go to this peer: the first that waits for that and still needs it. */
+  roomFreed(link: Link, now: Millis): void {
+    for (const want of link.starving) {
+      link.starving.delete(want)
+      if (!want.isStarving) continue
+      want.peerAppeared(now)
+      this.#dirty.add(want)
+      return
+    }
+  }
+
+  // who is there
+
+  peerConnected(link: Link, now: Millis): void {
+    this.#needs.connected(link.peer)
+    for (const want of this.#wants.values()) {
+      const entry = want.peers.get(link.peer.id)
+      if (entry === undefined) want.peerAppeared(now)
+      else {
+        entry.link = link
+        want.apply(entry, 'bitswap-connected', now)
+      }
+      this.#dirty.add(want)
+    }
+  }
+
+  peerDisconnected(link: Link, now: Millis): void {
+    for (const want of this.#wants.values()) {
+      if (want.peers.get(link.peer.id)?.link === link) this.#apply(want, link.peer, 'disconnected', now)
+    }
+    for (const want of link.starving) this.#dirty.add(want)
+    link.starving.clear()
+  }
+
+  connectionAnswered(peer: Peer, event: 'connection-ready' | 'connection-failed', now: Millis): void {
+    for (const want of this.#needs.settle(peer)) this.#apply(want, peer, event, now)
+  }
+
+  providerFound(search: OrderId, provider: PeerInfo): void {
+    const want = this.#searches.wantOf(search)
+    if (want === undefined) return
+    const isKnown = want.peers.get(provider.peer.id)?.source === 'provider'
+    if (want.addPeer(provider.peer, 'provider', provider, this.#links.get(provider.peer.id)) === undefined) return
+    for (const session of want.sessions) session.note(provider.peer, 'joined', provider)
+    if (!isKnown) this.#tell(want, { type: 'provider-found', peer: provider.peer })
+    this.#dirty.add(want)
+  }
+
+  searchEnded(search: OrderId): void {
+    const want = this.#searches.ended(search)
+    if (want === undefined) return
+    want.searchEnded()
+    this.#dirty.add(want)
+  }
+
+  // what follows
+
+  timeCame(want: Want): void {
+    this.#dirty.add(want)
+  }
+
+  /** Advances every want whose facts changed, until nothing moves. */
+  settle(now: Millis): void {
+    const world = { links: this.#links, planner: this.#planner }
+    for (const want of this.#dirty) {
+      this.#dirty.delete(want)
+      want.advance(world, now)
+      this.#perform(want, now)
+      if (want.stage.type === 'failed') this.#fail(want, want.stage.code, now)
+      else this.#context.deadlines.set(want, want.deadline)
+    }
+  }
+
+  #newWant(cid: Uint8Array, now: Millis): Want {
+    const load = this.#context.orders.next()
+    const want = new Want({ cid, key: multihashOf(cid), load, now })
+    this.#wants.set(want.key, want)
+    this.#loads.set(load, want)
+    this.#context.effects.push({ type: 'load-block', order: load, cid })
+    return want
+  }
+
+  #join(want: Want, session: Session): void {
+    want.sessions.add(session)
+    session.wants.add(want)
+    for (const { peer, info, state } of session.candidates()) {
+      want.addPeer(peer, state.type === 'good' ? 'session-good' : 'session', info, this.#links.get(peer.id))
+    }
+  }
+
+  /** The session's other wants had better ask this peer too. */
+  #recommend(session: Session, link: Link, info: PeerInfo | undefined): void {
+    for (const want of session.wants) {
+      want.addPeer(link.peer, 'session-good', info, link)
+      this.#dirty.add(want)
+    }
+  }
+
+  #apply(want: Want, peer: Peer, event: WantPeerEvent, now: Millis): void {
+    const entry = want.peers.get(peer.id)
+    if (entry === undefined) return
+    want.apply(entry, event, now)
+    this.#dirty.add(want)
+  }
+
+  /** If a question is answered by this: measures how long that took, and returns when the question had left. */
+  #noteAnswer(link: Link, want: Want, now: Millis): Millis | undefined {
+    const state = want.peers.get(link.peer.id)?.state
+    if (state?.type !== 'asked-have' && state?.type !== 'asked-block') return undefined
+    if (state.sentAt !== undefined) link.answered(state.sentAt, now)
+    return state.sentAt
+  }
+
+  #perform(want: Want, now: Millis): void {
+    for (const order of want.orders.splice(0)) this.#performOne(want, order, now)
+  }
+
+  #performOne(want: Want, order: WantOrder, now: Millis): void {
+    switch (order.type) {
+      case 'ask':
+        order.link.outbox.want(want.key, {
+          cid: want.cid,
+          priority: want.priority,
+          cancel: false,
+          wantType: order.wantType,
+          sendDontHave: true,
+        })
+        this.#context.touched.add(order.link)
+        break
+      case 'withdraw':
+        if (order.link.outbox.cancel(want.key)) this.roomFreed(order.link, now)
+        this.#context.touched.add(order.link)
+        break
+      case 'timed-out':
+        for (const session of want.sessions) session.note(order.peer, 'timed-out')
+        break
+      case 'slot-freed':
+        this.roomFreed(order.link, now)
+        break
+      case 'connect':
+        this.#needs.need(want, order.info)
+        break
+      case 'search':
+        this.#searches.request(want)
+        break
+      case 'progress':
+        this.#tell(want, order.progress)
+        break
+      default:
+        unreachable(order)
+    }
+  }
+
+  #tell(want: Want, progress: WantProgress): void {
+    for (const id of want.waiters.keys()) this.#context.effects.push({ type: 'want-progress', want: id, progress })
+  }
+
+  #refuse(want: WantId, failure: Failure): void {
+    this.#context.effects.push({ type: 'want-failed', want, failure })
+  }
+
+  #fail(want: Want, code: 'not-found' | 'timeout', now: Millis): void {
+    const message = code === 'timeout' ? describeTimeout(want) : describeNotFound(want)
+    for (const id of want.waiters.keys()) this.#refuse(id, { code, message })
+    this.#end(want, now)
+  }
+
+  #succeed(want: Want, bytes: Uint8Array, from: Peer | undefined, now: Millis): void {
+    for (const [id, { cid }] of want.waiters) this.#context.effects.push({ type: 'want-ended', want: id, cid, bytes, from })
+    this.#end(want, now)
+  }
+
+  /** Leaves no trace of the want: nobody is asked, dialed or searched for on its behalf any more. */
+  #end(want: Want, now: Millis): void {
+    want.move('ended', now)
+    this.#wants.delete(want.key)
+    this.#dirty.delete(want)
+    this.#context.deadlines.set(want, undefined)
+    this.#loads.delete(want.load)
+    for (const id of want.waiters.keys()) this.#wantOf.delete(id)
+    for (const session of want.sessions) session.wants.delete(want)
+    this.#searches.stop(want)
+    for (const { peer, link } of want.peers.values()) {
+      this.#needs.drop(want, peer)
+      if (link === undefined) continue
+      link.starving.delete(want)
+      if (link.outbox.cancel(want.key)) this.roomFreed(link, now)
+      this.#context.touched.add(link)
+    }
+    this.#perform(want, now)
+  }
+}
+
+/** A block that was wanted. */
+export interface Delivery {
+  /** As the page wrote it. */
+  readonly cid: Uint8Array
+  /** Undefined if the peer sent it without a question that had left. */
+  readonly askedAt: Millis | undefined
+}
+
+const sessionNotOpen: Failure = {
+  code: 'invalid-argument',
+  message: `The session is not open, or more than ${limits.sessionsMax.value} were. Open a session first, close those not needed.`,
+}
+const sessionClosed: Failure = { code: 'aborted', message: 'The session of this want was closed.' }
+const tooManyWants: Failure = {
+  code: 'too-many-queries',
+  message: `More than ${limits.wantsMax.value} blocks are wanted at once. Wait for some of them, or cancel some.`,
+}
+
+function describeNotFound(want: Want): string {
+  const { connected, providers } = want.tally()
+  if (connected + providers === 0) return 'No peer is connected, and the search found nobody who provides this block.'
+  return `None of the ${connected} connected peers asked has this block; ${providers} peers were said to provide it. Try again later.`
+}
+
+function describeTimeout(want: Want): string {
+  const { connected } = want.tally()
+  return `No block arrived for ${limits.wantOverallTimeoutMs.value / 1000} s; ${connected} peers were asked. Try again later.`
+}
