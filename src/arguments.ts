@@ -11,7 +11,10 @@ import type { CidInput, KeyInput, PeerIdInput, RecordKeyInput } from './types.ts
 export function cidBytes(cid: CidInput): Uint8Array {
   const found = CID.asCID(cid) ?? parseCid(cid)
   if (found === undefined) {
-    throw new AminoError('invalid-cid', `${shown(cid)} is not a CID. Give a CID object or its text without any path, like bafy… or Qm….`)
+    throw new AminoError(
+      'invalid-cid',
+      `${shown(cid)} is not a CID. Give a CID object or its text without any path, like bafy… or Qm….`,
+    )
   }
   return exact(found.bytes)
 }
@@ -72,8 +75,9 @@ function parseCid(value: unknown): CID | undefined {
 }
 
 function peerIdOf(id: unknown): Uint8Array | undefined {
-  const text = typeof id === 'object' || typeof id === 'string' ? String(id) : ''
   try {
+    const text = typeof id === 'object' && id !== null ? (id as { toString(): string }).toString() : id
+    if (typeof text !== 'string') return undefined
     const bytes = /^(1|Qm)/.test(text) ? base58btc.baseDecode(text) : libp2pKey(CID.parse(text))
     return bytes !== undefined && isPeerMultihash(bytes) ? exact(bytes) : undefined
   } catch {

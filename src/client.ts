@@ -64,7 +64,11 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
 
   findProviders(cid: CidInput, options: FindProvidersOptions = {}): AsyncIterableIterator<Provider> {
     return this.#link.stream(
-      () => ({ method: 'findProviders', cid: cidBytes(cid), limit: checkedInteger('limit', options.limit, defaultProvidersLimit) }),
+      () => ({
+        method: 'findProviders',
+        cid: cidBytes(cid),
+        limit: checkedInteger('limit', options.limit, defaultProvidersLimit),
+      }),
       (item) => toProvider(item as ProviderItem),
       linkOptions(options),
     )

@@ -23,12 +23,12 @@ const defaultLimits: ClientLimits = {
 /** The options with their defaults, checked. Throws `invalid-argument`. */
 export function startOptions(options: AminoClientOptions): StartOptions {
   const { storage = 'amino-worker', identity = 'fresh', limits = {} } = options
-  require(
-    storage === false || (typeof storage === 'string' && storage !== ''),
-    'storage must be the name of a database, or false to keep everything in memory.',
-  )
+  require(storage === false ||
+    (typeof storage === 'string' &&
+      storage !== ''), 'storage must be the name of a database, or false to keep everything in memory.')
   require(identity === 'fresh' || identity === 'kept', "identity must be 'fresh' or 'kept'.")
-  require(identity === 'fresh' || storage !== false, "identity 'kept' needs storage: give a storage name, or take identity 'fresh'.")
+  require(identity === 'fresh' ||
+    storage !== false, "identity 'kept' needs storage: give a storage name, or take identity 'fresh'.")
   return {
     bootstrap: multiaddrs('bootstrap', options.bootstrap ?? aminoBootstrappers, '/p2p/'),
     storage: storage === false ? undefined : storage,
@@ -44,7 +44,11 @@ export function startOptions(options: AminoClientOptions): StartOptions {
     limits: {
       operationsMax: checkedInteger('limits.operationsMax', limits.operationsMax, defaultLimits.operationsMax),
       connectionsMax: checkedInteger('limits.connectionsMax', limits.connectionsMax, defaultLimits.connectionsMax),
-      blockStoreBytesMax: checkedInteger('limits.blockStoreBytesMax', limits.blockStoreBytesMax, defaultLimits.blockStoreBytesMax),
+      blockStoreBytesMax: checkedInteger(
+        'limits.blockStoreBytesMax',
+        limits.blockStoreBytesMax,
+        defaultLimits.blockStoreBytesMax,
+      ),
     },
   }
 }

@@ -20,7 +20,13 @@ export interface ConsumerInit<Result> {
 type ConsumerState<Result> =
   | { readonly name: 'idle' }
   /** `credits`: items that the producer may still send. There are items or readers, never both. */
-  | { readonly name: 'open'; readonly endpoint: ConsumerEndpoint; credits: number; readonly items: Result[]; readonly readers: Reader<Result>[] }
+  | {
+      readonly name: 'open'
+      readonly endpoint: ConsumerEndpoint
+      credits: number
+      readonly items: Result[]
+      readonly readers: Reader<Result>[]
+    }
   /** The producer has finished; items or an error are left to be taken. */
   | { readonly name: 'ended'; readonly items: Result[]; readonly error: AminoError | undefined }
   /** The reader has finished, or is to be told an error; the producer's last word is on its way. */
@@ -49,6 +55,11 @@ export class StreamConsumer<Result> implements AsyncIterableIterator<Result, und
 
   constructor(init: ConsumerInit<Result>) {
     this.#init = init
+  }
+
+  /** For tests. */
+  get state(): ConsumerState<Result>['name'] {
+    return this.#state.name
   }
 
   [Symbol.asyncIterator](): this {

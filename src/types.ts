@@ -67,8 +67,17 @@ export interface Block {
 
 /** What happened on the way. Told while the operation runs, never after it has ended. */
 export type Progress =
-  | { readonly type: 'dialing' | 'asking' | 'storing' | 'stored' | 'have' | 'dont-have' | 'provider-found'; readonly peer: string }
-  | { readonly type: 'responded'; readonly peer: string; readonly closerPeers: number; readonly providers: number; readonly rttMs: number }
+  | {
+      readonly type: 'dialing' | 'asking' | 'storing' | 'stored' | 'have' | 'dont-have' | 'provider-found'
+      readonly peer: string
+    }
+  | {
+      readonly type: 'responded'
+      readonly peer: string
+      readonly closerPeers: number
+      readonly providers: number
+      readonly rttMs: number
+    }
   | { readonly type: 'failed'; readonly peer: string; readonly reason: string }
   | { readonly type: 'searching-providers' }
 
@@ -93,7 +102,9 @@ export interface GetValueOptions extends QueryOptions {
 
 export interface GetBlockOptions extends QueryOptions {
   /** Peers that are asked first. Multiaddrs with or without their `/p2p/…`; none if the peer is connected already. */
-  readonly providers?: readonly { readonly id: PeerIdInput; readonly multiaddrs?: readonly { toString(): string }[] }[] | undefined
+  readonly providers?:
+    | readonly { readonly id: PeerIdInput; readonly multiaddrs?: readonly { toString(): string }[] }[]
+    | undefined
   /** Blocks of one DAG are found faster together: see {@link AminoClient.createSession}. */
   readonly session?: Session | undefined
 }
@@ -247,11 +258,19 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
     listener: (event: AminoClientEventMap[Type]) => void,
     options?: boolean | AddEventListenerOptions,
   ): void
-  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void
   removeEventListener<Type extends keyof AminoClientEventMap>(
     type: Type,
     listener: (event: AminoClientEventMap[Type]) => void,
     options?: boolean | EventListenerOptions,
   ): void
-  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void
 }

@@ -151,11 +151,13 @@ export class WorkerLink {
 
   /** Whoever holds the lock after the Worker knows that the Worker is gone. */
   #watch(lock: string): void {
-    this.#gone = navigator.locks.request(lock, () => this.#die('it was terminated or has crashed')).then(
-      () => {},
-      // The document is going away.
-      () => {},
-    )
+    this.#gone = navigator.locks
+      .request(lock, () => this.#die('it was terminated or has crashed'))
+      .then(
+        () => {},
+        // The document is going away.
+        () => {},
+      )
   }
 
   /** One question and its answer, which races the signal, the Worker's death and `stop`. */

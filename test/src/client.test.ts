@@ -3,7 +3,16 @@ import { test } from 'node:test'
 import { CID } from 'multiformats/cid'
 import type { Progress } from '../../src/index.ts'
 import { codeOf, collect, signalled, startHarness } from '../support/client-harness.ts'
-import { peerBytes, peerCidText, peerText, providerItem, statusData, stats, stored, untilAborted } from '../support/fake-service.ts'
+import {
+  peerBytes,
+  peerCidText,
+  peerText,
+  providerItem,
+  statusData,
+  stats,
+  stored,
+  untilAborted,
+} from '../support/fake-service.ts'
 
 const cidText = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
 const cid = CID.parse(cidText)
@@ -95,8 +104,14 @@ test('a wrong argument rejects with its code before anything is sent', async (t)
     ['aborted', collect(client.findProviders(cid, { signal: AbortSignal.abort() }))],
   ]
   const codes = await Promise.all(cases.map(([_code, call]) => codeOf(call)))
-  assert.deepEqual(codes, cases.map(([code]) => code))
-  assert.deepEqual(service.seen.map((call) => call.method), ['start'])
+  assert.deepEqual(
+    codes,
+    cases.map(([code]) => code),
+  )
+  assert.deepEqual(
+    service.seen.map((call) => call.method),
+    ['start'],
+  )
 })
 
 test('aborting a call rejects it at once and fires the signal of its context in the Worker', async (t) => {
@@ -269,7 +284,11 @@ test('errors of the service keep code, sentence and detail; anything else is a f
     },
     status: async () => ({ ...statusData, surprise: () => {} }),
   })
-  await assert.rejects(client.findPeer(peerText), { code: 'not-found', message: 'Nobody knows this peer.', detail: { asked: 20 } })
+  await assert.rejects(client.findPeer(peerText), {
+    code: 'not-found',
+    message: 'Nobody knows this peer.',
+    detail: { asked: 20 },
+  })
   await assert.rejects(client.hasBlock(cid), { code: 'internal', message: /TypeError: x is not a function/ })
   assert.equal(await codeOf(collect(client.findProviders(cid))), 'no-peers')
   const { postProblems } = await import('../support/plain-data.ts')
@@ -286,7 +305,13 @@ test('many calls at once each get their own answer', async (t) => {
   })
   const numbers = Array.from({ length: 20 }, (_, index) => index + 1)
   const values = await Promise.all(numbers.map((quorum) => client.getValue(recordKey, { quorum })))
-  assert.deepEqual(values.map((value) => value.confirmations), numbers)
+  assert.deepEqual(
+    values.map((value) => value.confirmations),
+    numbers,
+  )
   const lists = await Promise.all(numbers.map((limit) => collect(client.findProviders(cid, { limit }))))
-  assert.deepEqual(lists.map((list) => list.length), numbers)
+  assert.deepEqual(
+    lists.map((list) => list.length),
+    numbers,
+  )
 })

@@ -1,5 +1,5 @@
 import type { ServerScope } from '../../worker/host/rpc-server.ts'
-import './plain-data.ts'
+import { watchPosts } from './plain-data.ts'
 
 /** What a Worker's entry module sees. */
 export interface FakeScope extends ServerScope {
@@ -18,6 +18,7 @@ export class FakeWorker extends EventTarget {
 
   constructor(script: (scope: FakeScope) => void) {
     super()
+    watchPosts()
     const { port1, port2 } = new MessageChannel()
     this.#page = port1
     this.#inside = port2

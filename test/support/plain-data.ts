@@ -22,16 +22,19 @@ export function plainDataProblem(value: unknown, transfer: readonly unknown[] = 
   return undefined
 }
 
-/** Everything wrong that was posted on any port of this process since it was imported. */
+/** Everything wrong that was posted on any port of this process since `watchPosts`. */
 export const postProblems: string[] = []
 
 const post = MessagePort.prototype.postMessage as (this: MessagePort, message: unknown, transfer?: unknown) => void
 
-MessagePort.prototype.postMessage = function (this: MessagePort, message: unknown, transfer?: unknown): void {
-  const problem = plainDataProblem(message, Array.isArray(transfer) ? transfer : [])
-  if (problem !== undefined) {
-    postProblems.push(problem)
-    throw new DOMException(`not plain data: ${problem}`, 'DataCloneError')
+/** From now on every post is checked, and refused as a browser would. (Node starts its own threads over such posts too.) */
+export function watchPosts(): void {
+  MessagePort.prototype.postMessage = function (this: MessagePort, message: unknown, transfer?: unknown): void {
+    const problem = plainDataProblem(message, Array.isArray(transfer) ? transfer : [])
+    if (problem !== undefined) {
+      postProblems.push(problem)
+      throw new DOMException(`not plain data: ${problem}`, 'DataCloneError')
+    }
+    post.call(this, message, transfer)
   }
-  post.call(this, message, transfer)
 }

@@ -1,5 +1,15 @@
 import type { PlainError } from './errors.ts'
-import type { BlockData, PeerData, ProgressData, ServiceEvent, StartOptions, StartReport, StatusData, StoreData, ValueData } from './service.ts'
+import type {
+  BlockData,
+  PeerData,
+  ProgressData,
+  ServiceEvent,
+  StartOptions,
+  StartReport,
+  StatusData,
+  StoreData,
+  ValueData,
+} from './service.ts'
 
 /**
  * Unary calls and notices between page and Worker.
@@ -40,7 +50,9 @@ export interface Calls {
 
 export type CallMethod = keyof Calls
 
-export type CallRequest = { readonly [Method in CallMethod]: { readonly method: Method; readonly args: Calls[Method]['args'] } }[CallMethod]
+export type CallRequest = {
+  readonly [Method in CallMethod]: { readonly method: Method; readonly args: Calls[Method]['args'] }
+}[CallMethod]
 
 export interface CallEnvelope {
   readonly call: CallId

@@ -82,8 +82,17 @@ export interface BlockData {
 }
 
 export type ProgressData =
-  | { readonly type: 'dialing' | 'asking' | 'storing' | 'stored' | 'have' | 'dont-have' | 'provider-found'; readonly peer: Uint8Array }
-  | { readonly type: 'responded'; readonly peer: Uint8Array; readonly closerPeers: number; readonly providers: number; readonly rttMs: number }
+  | {
+      readonly type: 'dialing' | 'asking' | 'storing' | 'stored' | 'have' | 'dont-have' | 'provider-found'
+      readonly peer: Uint8Array
+    }
+  | {
+      readonly type: 'responded'
+      readonly peer: Uint8Array
+      readonly closerPeers: number
+      readonly providers: number
+      readonly rttMs: number
+    }
   | { readonly type: 'failed'; readonly peer: Uint8Array; readonly reason: string }
   | { readonly type: 'searching-providers' }
 

@@ -30,7 +30,13 @@ export type StreamItem = ProviderItem | ClosestPeerItem
 /** From the consumer. */
 export type StreamCommand =
   /** `credits`: items that may come before the first `pull`. `progress`: whether to report it. */
-  | { readonly type: 'open'; readonly stream: StreamId; readonly request: StreamRequest; readonly credits: number; readonly progress: boolean }
+  | {
+      readonly type: 'open'
+      readonly stream: StreamId
+      readonly request: StreamRequest
+      readonly credits: number
+      readonly progress: boolean
+    }
   | { readonly type: 'pull'; readonly stream: StreamId; readonly credits: number }
   /** The consumer has enough. */
   | { readonly type: 'return'; readonly stream: StreamId }

@@ -1,6 +1,16 @@
 import { portEndpoint } from '../contract/endpoint.ts'
 import { callsMax } from '../contract/limits.ts'
-import type { CallEnvelope, CallId, CallMethod, Calls, Greeting, Outcome, PageNotice, Welcome, WorkerNotice } from '../contract/rpc.ts'
+import type {
+  CallEnvelope,
+  CallId,
+  CallMethod,
+  Calls,
+  Greeting,
+  Outcome,
+  PageNotice,
+  Welcome,
+  WorkerNotice,
+} from '../contract/rpc.ts'
 import type { AminoService, CallContext } from './amino-service.ts'
 import type { StreamItem, StreamRequest } from '../contract/stream.ts'
 import { version } from '../contract/version.ts'
@@ -87,9 +97,11 @@ class RpcServer implements RpcApi {
     }
   }
 
-  /** A message that is not Comlink's, or is: those have no `control`. */
-  take(message: PageNotice | undefined): void {
+  /** Sees Comlink's messages too: they have no `control`. */
+  take(message: PageNotice | { control?: undefined } | undefined): void {
     switch (message?.control) {
+      case undefined:
+        break
       case 'abort':
         this.#calls.get(message.call)?.abort()
         break
@@ -194,7 +206,9 @@ class RpcServer implements RpcApi {
   }
 }
 
-function done<Method extends CallMethod>(value: Calls[Method]['result']): { outcome: Outcome<unknown>; transfer: Transferable[] } {
+function done<Method extends CallMethod>(
+  value: Calls[Method]['result'],
+): { outcome: Outcome<unknown>; transfer: Transferable[] } {
   return { outcome: { ok: true, value }, transfer: [] }
 }
 

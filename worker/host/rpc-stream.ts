@@ -83,6 +83,7 @@ export interface ProducerInit {
 }
 
 type ProducerState =
+  | { readonly name: 'new' }
   /** Has sent all it may. */
   | { readonly name: 'resting'; readonly source: AsyncIterator<StreamItem> }
   /** Waits for the source's next item; `credits` ≥ 1 counts that item too. */
@@ -102,10 +103,15 @@ type ProducerState =
 export class StreamProducer {
   readonly #init: ProducerInit
   readonly #left = new AbortController()
-  #state: ProducerState = { name: 'closed' }
+  #state: ProducerState = { name: 'new' }
 
   constructor(init: ProducerInit) {
     this.#init = init
+  }
+
+  /** For tests. */
+  get state(): ProducerState['name'] {
+    return this.#state.name
   }
 
   start(): void {
@@ -113,6 +119,7 @@ export class StreamProducer {
     try {
       const onProgress: CallContext['onProgress'] = progress
         ? (report) => {
+            // A source that reports after its end is not heard.
             if (this.#state.name !== 'closed') post({ type: 'progress', stream, progress: report })
           }
         : undefined
@@ -143,13 +150,19 @@ export class StreamProducer {
 
   #pull(credits: number): void {
     const state = this.#state
-    if (state.name === 'closed' || credits < 1) return
-    if (state.name === 'reading') {
-      state.credits += credits
-      return
+    if (credits < 1) return
+    switch (state.name) {
+      case 'resting':
+        this.#state = { name: 'reading', source: state.source, credits }
+        this.#read(state.source)
+        break
+      case 'reading':
+        state.credits += credits
+        break
+      case 'new':
+      case 'closed':
+        break
     }
-    this.#state = { name: 'reading', source: state.source, credits }
-    this.#read(state.source)
   }
 
   #read(source: AsyncIterator<StreamItem>): void {
@@ -185,7 +198,7 @@ export class StreamProducer {
   /** Ends the source first: the page or the client has no more use for it. */
   #leave(lastWord: StreamReport): void {
     const state = this.#state
-    if (state.name === 'closed') return
+    if (state.name === 'new' || state.name === 'closed') return
     this.#close(lastWord)
     this.#left.abort()
     void Promise.resolve(state.source.return?.()).catch(() => {
