@@ -71,7 +71,7 @@ test('A text of one’s own is provided, and said with how many peers', async ({
   const { cid } = blockOf('a text of my own')
   await expect.poll(async () => (await measured(demo)).tablePeers).toBeGreaterThanOrEqual(20)
   await demo.getByRole('textbox', { name: 'A small text' }).fill('a text of my own')
-  await demo.getByRole('button', { name: 'Provide' }).click()
+  await demo.getByRole('button', { name: 'Provide', exact: true }).click()
   await expect(demo.getByText(/^Stored with \d+ of 20 peers in /)).toBeVisible()
   await expect(demo.getByText(cid)).toBeVisible()
 })
