@@ -3,7 +3,15 @@ import type { Key } from '../../peer.ts'
 import type { QueryId } from '../../query.ts'
 import { Outbox } from '../outbox.ts'
 import { Walk } from '../walk.ts'
-import { noPeers, type Query, type QueryContext, type QueryEvent, type QueryOutput, timedOut } from './contract.ts'
+import {
+  noPeers,
+  type Query,
+  type QueryContext,
+  type QueryEvent,
+  type QueryOutput,
+  type QueryStage,
+  timedOut,
+} from './contract.ts'
 
 /**
  * The k peers nearest to a key, told in order of distance when the lookup has ended, with how each took part.
@@ -25,6 +33,10 @@ export class ClosestPeers implements Query {
     this.#k = context.options.k
     this.#walk = new Walk({ context, outbox: this.#outbox, target: this.target, request: { type: 'find-node', key }, now })
     this.#walk.proceed()
+  }
+
+  get stage(): QueryStage {
+    return this.#hasEnded ? 'ended' : 'walking'
   }
 
   handle(event: QueryEvent, now: Millis): void {

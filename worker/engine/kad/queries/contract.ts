@@ -11,7 +11,11 @@ import type { KadWorld } from '../world.ts'
 export interface Query extends Machine<QueryEvent, QueryOutput> {
   /** What `need-seeds` asks for: peers near this key. */
   readonly target: Key
+  /** For tests and the inspector. */
+  readonly stage: QueryStage
 }
+
+export type QueryStage = 'gated' | 'walking' | 'judging' | 'storing' | 'ended'
 
 export type QueryEvent =
   | Tick

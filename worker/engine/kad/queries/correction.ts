@@ -3,7 +3,7 @@ import type { Key, PeerInfo } from '../../peer.ts'
 import type { KadRecord } from '../message.ts'
 import { Outbox } from '../outbox.ts'
 import { StoreRound } from '../store-round.ts'
-import type { Query, QueryContext, QueryEvent, QueryOutput } from './contract.ts'
+import type { Query, QueryContext, QueryEvent, QueryOutput, QueryStage } from './contract.ts'
 
 /**
  * Gives the current record to peers that hold an old or invalid one. Of our own: nobody waits for it.
@@ -21,6 +21,10 @@ export class Correction implements Query {
     this.target = context.peers.keyOf(record.key)
     const peers = holders.map((info) => ({ info, outcome: 'responded' as const }))
     this.#round = new StoreRound({ context, outbox: this.#outbox, request: { type: 'put-value', record }, peers })
+  }
+
+  get stage(): QueryStage {
+    return this.#hasEnded ? 'ended' : 'storing'
   }
 
   handle(event: QueryEvent): void {

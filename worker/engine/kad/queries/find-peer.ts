@@ -6,7 +6,16 @@ import { mergeAddresses } from '../addresses.ts'
 import { Outbox } from '../outbox.ts'
 import { type Answer, Walk } from '../walk.ts'
 import type { KadWorld } from '../world.ts'
-import { noPeers, notFound, type Query, type QueryContext, type QueryEvent, type QueryOutput, timedOut } from './contract.ts'
+import {
+  noPeers,
+  notFound,
+  type Query,
+  type QueryContext,
+  type QueryEvent,
+  type QueryOutput,
+  type QueryStage,
+  timedOut,
+} from './contract.ts'
 
 /**
  * The addresses of one peer. It ends on the first that anybody tells, ourselves (the routing table) included;
@@ -33,6 +42,10 @@ export class FindPeer implements Query {
     this.#walk = new Walk({ context, outbox: this.#outbox, target: this.target, request, now })
     this.#answerFromHere(now)
     if (!this.#hasEnded) this.#walk.proceed()
+  }
+
+  get stage(): QueryStage {
+    return this.#hasEnded ? 'ended' : 'walking'
   }
 
   handle(event: QueryEvent, now: Millis): void {

@@ -6,7 +6,15 @@ import type { QueryId } from '../../query.ts'
 import { mergeAddresses } from '../addresses.ts'
 import { Outbox } from '../outbox.ts'
 import { type Answer, Walk } from '../walk.ts'
-import { noPeers, type Query, type QueryContext, type QueryEvent, type QueryOutput, timedOut } from './contract.ts'
+import {
+  noPeers,
+  type Query,
+  type QueryContext,
+  type QueryEvent,
+  type QueryOutput,
+  type QueryStage,
+  timedOut,
+} from './contract.ts'
 
 /**
  * Distinct providers of a multihash, told as they come in.
@@ -37,6 +45,10 @@ export class FindProviders implements Query {
     const request = { type: 'get-providers', key: multihash } as const
     this.#walk = new Walk({ context, outbox: this.#outbox, target: this.target, request, now })
     this.#walk.proceed()
+  }
+
+  get stage(): QueryStage {
+    return this.#hasEnded ? 'ended' : 'walking'
   }
 
   handle(event: QueryEvent, now: Millis): void {

@@ -7,7 +7,16 @@ import type { RecordVerdict } from '../contract.ts'
 import { compareBytes } from '../distance.ts'
 import { Outbox } from '../outbox.ts'
 import { type Answer, Walk } from '../walk.ts'
-import { noPeers, notFound, type Query, type QueryContext, type QueryEvent, type QueryOutput, timedOut } from './contract.ts'
+import {
+  noPeers,
+  notFound,
+  type Query,
+  type QueryContext,
+  type QueryEvent,
+  type QueryOutput,
+  type QueryStage,
+  timedOut,
+} from './contract.ts'
 
 /**
  * The current value of a key: collects records, has each distinct value judged, and takes the valid one of the
@@ -42,6 +51,10 @@ export class GetValue implements Query {
     this.#context = context
     this.#walk = new Walk({ context, outbox: this.#outbox, target: this.target, request: { type: 'get-value', key }, now })
     this.#walk.proceed()
+  }
+
+  get stage(): QueryStage {
+    return this.#state
   }
 
   handle(event: QueryEvent, now: Millis): void {

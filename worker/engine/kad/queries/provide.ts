@@ -6,7 +6,15 @@ import type { QueryId } from '../../query.ts'
 import { Outbox } from '../outbox.ts'
 import { StoreRound } from '../store-round.ts'
 import { Walk } from '../walk.ts'
-import { noPeers, type Query, type QueryContext, type QueryEvent, type QueryOutput, timedOut } from './contract.ts'
+import {
+  noPeers,
+  type Query,
+  type QueryContext,
+  type QueryEvent,
+  type QueryOutput,
+  type QueryStage,
+  timedOut,
+} from './contract.ts'
 
 /**
  * Tells the k peers nearest to a multihash that we provide it, and counts who was told.
@@ -33,6 +41,10 @@ export class Provide implements Query {
     this.#multihash = multihash
     this.#state = { type: 'gated', until: now + limits.provideAddressWaitMs.value }
     this.#passGate(now)
+  }
+
+  get stage(): QueryStage {
+    return this.#state.type
   }
 
   handle(event: QueryEvent, now: Millis): void {

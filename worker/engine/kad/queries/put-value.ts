@@ -4,7 +4,15 @@ import type { QueryId } from '../../query.ts'
 import { Outbox } from '../outbox.ts'
 import { StoreRound } from '../store-round.ts'
 import { Walk } from '../walk.ts'
-import { noPeers, type Query, type QueryContext, type QueryEvent, type QueryOutput, timedOut } from './contract.ts'
+import {
+  noPeers,
+  type Query,
+  type QueryContext,
+  type QueryEvent,
+  type QueryOutput,
+  type QueryStage,
+  timedOut,
+} from './contract.ts'
 
 /**
  * Stores a value with the k peers nearest to its key, and counts who holds it.
@@ -31,6 +39,10 @@ export class PutValue implements Query {
     this.#record = { key, value: init.value }
     this.#walk = new Walk({ context, outbox: this.#outbox, target: this.target, request: { type: 'find-node', key }, now })
     this.#walk.proceed()
+  }
+
+  get stage(): QueryStage {
+    return this.#state.type
   }
 
   handle(event: QueryEvent, now: Millis): void {

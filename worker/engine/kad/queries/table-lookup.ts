@@ -2,7 +2,7 @@ import type { Millis } from '../../machine.ts'
 import type { Key } from '../../peer.ts'
 import { Outbox } from '../outbox.ts'
 import { Walk } from '../walk.ts'
-import type { Query, QueryContext, QueryEvent, QueryOutput } from './contract.ts'
+import type { Query, QueryContext, QueryEvent, QueryOutput, QueryStage } from './contract.ts'
 
 /**
  * A lookup of our own, for bootstrap and refresh: whoever answers enters the routing table, which is its whole use.
@@ -21,6 +21,10 @@ export class TableLookup implements Query {
     this.target = init.target
     this.#walk = new Walk({ context, outbox: this.#outbox, target: this.target, request: { type: 'find-node', key }, now })
     this.#walk.proceed()
+  }
+
+  get stage(): QueryStage {
+    return this.#hasEnded ? 'ended' : 'walking'
   }
 
   handle(event: QueryEvent, now: Millis): void {
