@@ -52,7 +52,10 @@ const table: readonly [string, boolean, boolean][] = [
 for (const [text, publicly, locally] of table) {
   test(`${text} is ${publicly ? 'dialable' : locally ? 'dialable only where private addresses are allowed' : 'not dialable'}`, () => {
     const bytes = multiaddr(text).bytes
-    for (const [options, dialable] of [[open, publicly], [local, locally]] as const) {
+    for (const [options, dialable] of [
+      [open, publicly],
+      [local, locally],
+    ] as const) {
       const policy = createAddressPolicy(options)
       assert.deepEqual(policy(bytes), { bytes, dialable })
       assert.deepEqual(policy(multiaddr(`${text}/p2p/${self}`).bytes, selfBytes), { bytes, dialable }, 'with the peer at its end')
@@ -83,7 +86,9 @@ test('private hosts of every kind are known', () => {
     ...['0.0.0.0', '10.1.2.3', '100.64.0.1', '127.9.9.9', '169.254.1.1', '172.16.0.1', '172.31.255.255', '192.168.0.1'],
     ...['192.0.2.1', '198.18.0.1', '198.51.100.7', '203.0.113.9', '224.0.0.1', '255.255.255.255'],
   ].map((ip) => `/ip4/${ip}`)
-  const privates6 = ['::', '::1', 'fe80::1', 'fc00::1', 'fd12:3456::1', 'ff02::1', '2001:db8::1', '::ffff:10.0.0.1'].map((ip) => `/ip6/${ip}`)
+  const privates6 = ['::', '::1', 'fe80::1', 'fc00::1', 'fd12:3456::1', 'ff02::1', '2001:db8::1', '::ffff:10.0.0.1'].map(
+    (ip) => `/ip6/${ip}`,
+  )
   for (const host of [...privates, ...privates6]) assert.equal(dialable(host), false, host)
   const publics = ['1.1.1.1', '100.63.0.1', '172.15.0.1', '172.32.0.1', '192.0.1.1', '198.20.0.1'].map((ip) => `/ip4/${ip}`)
   const publics6 = ['2606:4700::1111', '2001:4860::8888', '64:ff9b::808:808', '::ffff:8.8.8.8'].map((ip) => `/ip6/${ip}`)
@@ -106,7 +111,10 @@ test('an address is answered alike when it comes again, whatever came between', 
   const addresses = table.map(([text]) => multiaddr(text).bytes)
   const first = addresses.map((bytes) => policy(bytes))
   for (let port = 1; port < 20_000; port++) policy(Uint8Array.of(4, 1, 1, 1, 1, 6, port >> 8, port & 255))
-  assert.deepEqual(addresses.map((bytes) => policy(bytes)), first)
+  assert.deepEqual(
+    addresses.map((bytes) => policy(bytes)),
+    first,
+  )
   const again = policy(addresses[0]!.slice())
   assert.equal(policy(addresses[0]!.slice()), again, 'the very same object: it was remembered')
 })
@@ -123,7 +131,10 @@ test('what is remembered does not change with the bytes that were handed in', ()
 test('random bytes and changed addresses never throw', () => {
   const policy = createAddressPolicy(open)
   const address = fc.constantFrom(...table.map(([text]) => multiaddr(text).bytes))
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => void policy(bytes, selfBytes)), { numRuns: 2_000 })
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => void policy(bytes, selfBytes)),
+    { numRuns: 2_000 },
+  )
   fc.assert(
     fc.property(address, fc.nat(), fc.integer({ min: 0, max: 255 }), fc.nat(), (bytes, at, byte, cut) => {
       const changed = bytes.slice()

@@ -79,7 +79,10 @@ test('of a message the blocks that can be hashed get their CIDs in order, and th
   })
   const result = await hashBlocks([block(0x12, 1), block(0x1e, 2), block(0xb220, 3)])
   assert.equal(result.unsupported, 1)
-  assert.deepEqual(result.blocks.map(({ bytes }) => bytes[0]), [1, 3])
+  assert.deepEqual(
+    result.blocks.map(({ bytes }) => bytes[0]),
+    [1, 3],
+  )
   for (const { cid, bytes } of result.blocks) assert.ok(await verifyBlock(cid, bytes))
 })
 

@@ -75,10 +75,15 @@ test('keys of other namespaces are invalid and say why', async () => {
 test('random keys and values never reject', async () => {
   const namespace = fc.constantFrom('/pk/', '/ipns/', '/')
   await fc.assert(
-    fc.asyncProperty(namespace, fc.uint8Array({ maxLength: 50 }), fc.uint8Array({ maxLength: 200 }), async (prefix, rest, value) => {
-      const verdict = await judgeRecord(Uint8Array.from([...Buffer.from(prefix), ...rest]), value)
-      assert.equal(verdict.valid, false)
-    }),
+    fc.asyncProperty(
+      namespace,
+      fc.uint8Array({ maxLength: 50 }),
+      fc.uint8Array({ maxLength: 200 }),
+      async (prefix, rest, value) => {
+        const verdict = await judgeRecord(Uint8Array.from([...Buffer.from(prefix), ...rest]), value)
+        assert.equal(verdict.valid, false)
+      },
+    ),
     { numRuns: 1_000 },
   )
 })

@@ -78,9 +78,7 @@ test('fields that are written although they have their default are read', () => 
   })
   const result = decodeBitswapMessage(bytes)
   assert.ok(result.ok)
-  assert.deepEqual(result.message.wantlist, [
-    { cid: rawCid, priority: 0, cancel: false, wantType: 'block', sendDontHave: false },
-  ])
+  assert.deepEqual(result.message.wantlist, [{ cid: rawCid, priority: 0, cancel: false, wantType: 'block', sendDontHave: false }])
 })
 
 test('a bare block of 1.0.0 has the prefix of a CID of version 0', () => {
@@ -144,7 +142,10 @@ test('want types and presences that do not exist yet are left out', () => {
 })
 
 test('lists are cut at their limits', () => {
-  const presences = Array.from({ length: limits.presencesPerMessageMax.value + 3 }, () => ({ cid: rawCid, type: 'have' as const }))
+  const presences = Array.from({ length: limits.presencesPerMessageMax.value + 3 }, () => ({
+    cid: rawCid,
+    type: 'have' as const,
+  }))
   const wantlist = Array.from({ length: limits.wantlistEntriesMax.value + 2 }, () => want)
   const blocks = Array.from({ length: limits.blocksPerMessageMax.value + 1 }, () => ({ cid: rawCid, bytes: Uint8Array.of(1) }))
   const result = decodeBitswapMessage(encodeBitswapMessage({ ...empty, wantlist, blocks, presences }))

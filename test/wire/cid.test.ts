@@ -33,7 +33,8 @@ test('bytes that are not exactly one CID within the limits are refused', () => {
   assert.ok(!isCid(Uint8Array.from([0, ...cid.subarray(1)])), 'version 0 written out')
   assert.ok(!isCid(Uint8Array.from([2, ...cid.subarray(1)])), 'version 2')
   assert.ok(!isCid(new Uint8Array(0)))
-  const identity = (length: number) => Uint8Array.from([1, 0x55, 0, length, ...(length > 127 ? [1] : []), ...new Uint8Array(length)])
+  const identity = (length: number) =>
+    Uint8Array.from([1, 0x55, 0, length, ...(length > 127 ? [1] : []), ...new Uint8Array(length)])
   assert.ok(isCid(identity(127)))
   assert.ok(!isCid(identity(129)))
 })
@@ -52,7 +53,10 @@ test('random bytes are a CID or not, a prefix or not, a peer id or not, and neve
 })
 
 test('a peer id is an identity multihash of a short key or a sha2-256 one', () => {
-  const id = (...head: number[]) => (length: number) => Uint8Array.from([...head, ...new Uint8Array(length)])
+  const id =
+    (...head: number[]) =>
+    (length: number) =>
+      Uint8Array.from([...head, ...new Uint8Array(length)])
   assert.ok(isPeerId(id(0x12, 32)(32)))
   assert.ok(isPeerId(id(0, 36)(36)))
   assert.ok(isPeerId(id(0, 42)(42)))

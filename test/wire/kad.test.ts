@@ -96,7 +96,10 @@ test('responses come back as they were sent, and the codec of @libp2p/kad-dht re
       assert.deepEqual(decodeKadResponse(bytes, keepAll), { ok: true, message: response, dropped: 0 })
       const oracle = Message.decode(bytes)
       assert.equal(oracle.type, oracleTypes[response.type])
-      assert.deepEqual(oracle.closer.map(({ id }) => hex(id)), response.closer.map(({ id }) => hex(id)))
+      assert.deepEqual(
+        oracle.closer.map(({ id }) => hex(id)),
+        response.closer.map(({ id }) => hex(id)),
+      )
       assert.deepEqual(
         oracle.providers.map(({ multiaddrs }) => multiaddrs.map(hex)),
         response.providers.map(({ addresses }) => addresses.map((each) => hex(each.bytes))),
@@ -116,7 +119,13 @@ test('peers with a malformed id and addresses that are refused are left out and 
       { id: Uint8Array.of(1, 2, 3) as PeerIdBytes, addresses: [] },
       { id: fromHex(`1220${'00'.repeat(31)}`) as PeerIdBytes, addresses: [] },
       { id: fromHex(`002b${'00'.repeat(43)}`) as PeerIdBytes, addresses: [] },
-      { id: rsaId, addresses: [{ bytes: address, dialable: true }, { bytes: Uint8Array.of(9), dialable: true }] },
+      {
+        id: rsaId,
+        addresses: [
+          { bytes: address, dialable: true },
+          { bytes: Uint8Array.of(9), dialable: true },
+        ],
+      },
     ],
   })
   const seen: string[] = []

@@ -44,7 +44,8 @@ function isTranslated(first: string, second: string): boolean {
 function isPrivateName(name: string): boolean {
   const labels = name.split('.')
   const top = labels.at(-1)!
-  if (labels.length === 1 || top === 'localhost' || top === 'local' || top === 'internal' || name.endsWith('.home.arpa')) return true
+  if (labels.length === 1 || top === 'localhost' || top === 'local' || top === 'internal' || name.endsWith('.home.arpa'))
+    return true
   return name.endsWith('.libp2p.direct') && isPrivateLabel(labels[0]!)
 }
 

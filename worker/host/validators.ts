@@ -50,5 +50,8 @@ function invalid(reason: string): RecordVerdict {
 }
 
 function startsWith(key: Uint8Array, namespace: string): boolean {
-  return equalBytes(key.subarray(0, namespace.length), Uint8Array.from(namespace, (letter) => letter.charCodeAt(0)))
+  return equalBytes(
+    key.subarray(0, namespace.length),
+    Uint8Array.from(namespace, (letter) => letter.charCodeAt(0)),
+  )
 }

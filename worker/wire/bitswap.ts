@@ -50,7 +50,11 @@ export function encodeBitswapMessage(message: BitswapMessage): Uint8Array {
     out.ldelim()
   }
   for (const { cid, bytes } of message.blocks) {
-    out.uint32(26).fork().uint32(10).bytes(encodeCidPrefix(prefixOfOurs(cid)))
+    out
+      .uint32(26)
+      .fork()
+      .uint32(10)
+      .bytes(encodeCidPrefix(prefixOfOurs(cid)))
     if (bytes.length > 0) out.uint32(18).bytes(bytes)
     out.ldelim()
   }

@@ -14,8 +14,7 @@ export type WireFault = 'malformed' | 'oversized' | 'truncated' | 'unsupported'
 
 export type Decoded<T> =
   /** `dropped`: parts that were left out because they were malformed or over a limit. */
-  | { readonly ok: true; readonly message: T; readonly dropped: number }
-  | { readonly ok: false; readonly reason: WireFault }
+  { readonly ok: true; readonly message: T; readonly dropped: number } | { readonly ok: false; readonly reason: WireFault }
 
 /** Thrown inside a decoder only; `decoding` turns it into a value. */
 export class WireError extends Error {

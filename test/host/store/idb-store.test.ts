@@ -82,7 +82,11 @@ test('table entries are written together: when the timer fires, or when many wai
 test('of too many table entries the most recently useful are kept', async () => {
   const factory = new IDBFactory()
   const count = limits.storedTableEntriesMax.value + 5
-  await fill(factory, 'tableEntries', Array.from({ length: count }, (_, index) => ({ value: tableRow(index, index) })))
+  await fill(
+    factory,
+    'tableEntries',
+    Array.from({ length: count }, (_, index) => ({ value: tableRow(index, index) })),
+  )
   const { store } = await visit(factory)
   const entries = await store.tableEntries()
   assert.equal(entries.length, limits.storedTableEntriesMax.value)
@@ -101,7 +105,10 @@ test('rows of a wrong form are left out and deleted', async () => {
   ])
   await fill(factory, 'meta', [{ key: 'identity', value: 'text' }])
   const { store } = await visit(factory)
-  assert.deepEqual((await store.tableEntries()).map(({ lastUsefulAt }) => lastUsefulAt), [100])
+  assert.deepEqual(
+    (await store.tableEntries()).map(({ lastUsefulAt }) => lastUsefulAt),
+    [100],
+  )
   assert.equal(await store.identity(), undefined)
   assert.equal((await readAll(factory, 'tableEntries')).length, 1)
 })
@@ -123,7 +130,9 @@ test('a database of version 1 is brought to version 2 with all that is in it', a
   assert.deepEqual(lost, [])
   assert.deepEqual(store.status(), { mode: 'indexeddb', blocks: 3, blockBytes: 303, problem: undefined })
   assert.deepEqual(await store.identity(), Uint8Array.of(7))
-  assert.deepEqual(await store.tableEntries(), [{ id, addresses: [{ bytes: Uint8Array.of(1, 2), dialable: false }], lastUsefulAt: 5 }])
+  assert.deepEqual(await store.tableEntries(), [
+    { id, addresses: [{ bytes: Uint8Array.of(1, 2), dialable: false }], lastUsefulAt: 5 },
+  ])
   assert.deepEqual(await store.getBlock(testCid(2)), new Uint8Array(101).fill(101))
   await store.putBlock(testCid(4), new Uint8Array(50))
   assert.deepEqual(await present(store, [1, 2, 3, 4]), [1, 2, 4], 'block 3 was stored before 1, and 2 was just used')
@@ -141,7 +150,10 @@ test('a migration that fails leaves the database as it was', async () => {
   assert.equal(lost.length, 1)
   const again = await openDatabase(factory as unknown as globalThis.IDBFactory, 'test', never, 1)
   assert.equal(again.version, 1)
-  assert.equal(await (again as unknown as { get(store: string, key: unknown): Promise<unknown> }).get('blocks', testCid(1)), 'no block of version 1')
+  assert.equal(
+    await (again as unknown as { get(store: string, key: unknown): Promise<unknown> }).get('blocks', testCid(1)),
+    'no block of version 1',
+  )
   again.close()
 })
 

@@ -111,7 +111,10 @@ test('when another tab wants to upgrade, what waits is written, the way is freed
   await worksInMemory(here, /Another tab/)
   const again = await plainOpen(factory, 3)
   const rows = await promised(again.transaction('tableEntries').objectStore('tableEntries').getAll())
-  assert.deepEqual(rows.map(({ id }: { id: Uint8Array }) => id[2]), [1, 2])
+  assert.deepEqual(
+    rows.map(({ id }: { id: Uint8Array }) => id[2]),
+    [1, 2],
+  )
   again.close()
 })
 
@@ -126,7 +129,8 @@ test('when the browser closes the database, the store goes on in memory and what
   })
   const here = await visit(factory)
   here.store.putTableEntry(testEntry(2, 2))
-  forceCloseDatabase(databases[0]!)
+  // Its type names the class where an instance is meant.
+  forceCloseDatabase(databases[0]! as never)
   await turn()
   assert.ok((await here.store.tableEntries()).some(({ id }) => id[2] === 2))
   await worksInMemory(here, /closed the database/)
@@ -158,7 +162,10 @@ test('on a full disk new things go to memory, and old ones are still read and de
   assert.match(here.lost[0] ?? '', /full/)
   assert.deepEqual(await present(here.store, [1, 2]), [1, 2])
   assert.deepEqual(await here.store.getBlock(testCid(1)), new Uint8Array(100))
-  assert.deepEqual((await here.store.tableEntries()).map(({ id }) => id[2]), [1])
+  assert.deepEqual(
+    (await here.store.tableEntries()).map(({ id }) => id[2]),
+    [1],
+  )
   assert.equal(here.store.status().blocks, 2)
   failing.mock.restore()
   await here.store.deleteBlock(testCid(1))
@@ -248,7 +255,12 @@ test('a close that the database never answers ends after a time', async () => {
 })
 
 test('the ceiling in memory is bounded, however high the ceiling on disk', async () => {
-  const store = await createStore({ name: undefined, blockBytesMax: 10 ** 12, onLost: () => {}, platform: new ManualPlatform(undefined) })
+  const store = await createStore({
+    name: undefined,
+    blockBytesMax: 10 ** 12,
+    onLost: () => {},
+    platform: new ManualPlatform(undefined),
+  })
   const size = limits.blockBytesMax.value
   const count = Math.ceil(limits.memoryBlockBytesMax.value / size) + 2
   for (let number = 0; number < count; number++) await store.putBlock(testCid(number), new Uint8Array(size))

@@ -65,9 +65,13 @@ export function openDatabase(factory: IDBFactory, name: string, giveUp: AbortSig
       settled = true
       reject(error)
     }
-    giveUp.addEventListener('abort', () => fail(new DatabaseError('timeout', 'the browser did not open the database in time')), { once: true })
+    giveUp.addEventListener('abort', () => fail(new DatabaseError('timeout', 'the browser did not open the database in time')), {
+      once: true,
+    })
     const request = factory.open(name, version)
-    request.addEventListener('blocked', () => fail(new DatabaseError('blocked', 'another tab holds an older version of the database open')))
+    request.addEventListener('blocked', () =>
+      fail(new DatabaseError('blocked', 'another tab holds an older version of the database open')),
+    )
     request.addEventListener('error', () => fail(openFault(request.error)))
     request.addEventListener('upgradeneeded', (event) => {
       const transaction = request.transaction!
@@ -150,7 +154,8 @@ function isComplete(database: IDBDatabase, version: number): boolean {
 
 function openFault(error: DOMException | null): DatabaseError {
   const text = error === null ? 'no reason given' : `${error.name}: ${error.message}`
-  if (error?.name === 'VersionError') return new DatabaseError('newer', 'a newer version of this software has written the database')
+  if (error?.name === 'VersionError')
+    return new DatabaseError('newer', 'a newer version of this software has written the database')
   if (error?.name === 'QuotaExceededError') return new DatabaseError('full', text)
   return new DatabaseError('failed', text)
 }

@@ -17,7 +17,11 @@ export interface LockPort {
  * aborted. It waits until then, instead of asking only once (`ifAvailable`), because after a reload the Worker of the old page
  * ends a moment after the new one has begun.
  */
-export function holdStorageName(locks: LockPort | undefined, name: string, giveUp: AbortSignal): Promise<(() => void) | undefined> {
+export function holdStorageName(
+  locks: LockPort | undefined,
+  name: string,
+  giveUp: AbortSignal,
+): Promise<(() => void) | undefined> {
   if (locks === undefined) return Promise.resolve(() => {})
   return new Promise((resolve) => {
     const hold = (): Promise<void> => new Promise((release) => resolve(release))
