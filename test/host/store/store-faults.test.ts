@@ -186,6 +186,9 @@ test('a browser that grants less than the ceiling makes the store smaller, not u
   assert.deepEqual(lost, [])
   assert.deepEqual(await present(store, [1, 2, 3, 4, 5]), [4, 5])
   assert.deepEqual(store.status(), { mode: 'indexeddb', blocks: 2, blockBytes: 200, problem: undefined })
+  await store.putBlock(testCid(6), new Uint8Array(250))
+  assert.equal(lost.length, 1, 'a block above what is left of the ceiling goes to memory')
+  assert.deepEqual(await present(store, [4, 5, 6]), [4, 5, 6])
 })
 
 test('a change of blocks that fails half-way leaves blocks and sum as they were', async () => {

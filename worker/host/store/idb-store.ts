@@ -49,7 +49,9 @@ export async function openIdbBackend(options: IdbOptions): Promise<IdbBackend> {
 
 export class IdbBackend implements Backend {
   usage: BlockUsage
-  blockBytesMax: number
+  readonly blockBytesMax: number
+  /** The ceiling in force: lower than `blockBytesMax` once the browser has granted less. */
+  #grantedBytesMax: number
   /** Of all blocks when the database was opened. */
   readonly latestUseAt: number
   readonly #database: Database
@@ -61,6 +63,7 @@ export class IdbBackend implements Backend {
     this.#now = options.now
     this.usage = totals
     this.blockBytesMax = options.blockBytesMax
+    this.#grantedBytesMax = options.blockBytesMax
     const plain = plainDatabase(database)
     plain.addEventListener('close', () => options.onClosing(new DatabaseError('closed', 'the browser closed the database')))
     plain.addEventListener('versionchange', () =>
@@ -119,11 +122,11 @@ export class IdbBackend implements Backend {
       await attempt(() => this.#putBlock(cid, bytes))
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.fault !== 'full') throw error
-      // The browser grants less than our ceiling: from now on we keep to half of what it took.
-      this.blockBytesMax = Math.floor(this.usage.blockBytes / 2)
-      if (bytes.length > this.blockBytesMax) throw error
-      // Room first, in a transaction of its own: one that both writes and deletes needs the room before it is made.
-      await attempt(() => this.#changeBlocks((change, totals) => change.evict(totals, this.blockBytesMax - bytes.length)))
+      // From now on we keep to half of what the browser took. Room is made in a transaction of its own: one that both
+      // writes and deletes needs the room before it has made it.
+      this.#grantedBytesMax = Math.floor(this.usage.blockBytes / 2)
+      if (bytes.length > this.#grantedBytesMax) throw error
+      await attempt(() => this.#changeBlocks((change, totals) => change.evict(totals, this.#grantedBytesMax - bytes.length)))
       await attempt(() => this.#putBlock(cid, bytes))
     }
   }
@@ -142,15 +145,16 @@ export class IdbBackend implements Backend {
     this.#database.close()
   }
 
-  #putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {
-    return this.#changeBlocks(async (change, totals) => {
+  async #putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {
+    if (bytes.length > this.#grantedBytesMax) throw new DatabaseError('full', 'the block is larger than what the browser grants')
+    await this.#changeBlocks(async (change, totals) => {
       const known = await change.uses.get(keyOf(cid))
       await change.uses.put({ size: bytes.length, lastUsedAt: this.#now() }, keyOf(cid))
       if (known !== undefined) return totals
       // A copy, since of a view the whole buffer behind it would be stored.
       await change.blocks.put(new Uint8Array(bytes), keyOf(cid))
       const added = { blocks: totals.blocks + 1, blockBytes: totals.blockBytes + bytes.length }
-      return change.evict(added, this.blockBytesMax)
+      return change.evict(added, this.#grantedBytesMax)
     })
   }
 

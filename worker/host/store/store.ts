@@ -243,7 +243,8 @@ class FallbackStore implements Store {
     const disk = this.#backend
     if (this.#problem !== undefined || this.#closed) return
     const fault = error instanceof DatabaseError ? error.fault : 'failed'
-    this.#problem = `${sentences[fault]} (${error instanceof Error ? error.message : String(error)}) Nothing is kept beyond this visit.`
+    const detail = fault === 'failed' || fault === 'full' ? ` (${error instanceof Error ? error.message : String(error)})` : ''
+    this.#problem = `${sentences[fault]}${detail} From now on nothing is kept beyond this visit.`
     this.#backend = this.#memory
     if (disk !== this.#memory) {
       if (fault === 'full') this.#full = disk
