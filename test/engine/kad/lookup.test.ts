@@ -1,0 +1,332 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { CandidateState } from '../../../worker/engine/kad/candidates.ts'
+import { Lookup, type LookupEffect, type LookupEvent, type LookupPhase } from '../../../worker/engine/kad/lookup.ts'
+import { limits } from '../../../worker/engine/limits.ts'
+import type { PeerInfo } from '../../../worker/engine/peer.ts'
+import { bitsOf, drain, info8, key8, peer8 } from '../../support/kad-peers.ts'
+
+/** All lookups here look for key 0, so that a peer's number is its distance. */
+class Bench {
+  readonly lookup: Lookup
+  now = 0
+  readonly effects: LookupEffect[] = []
+
+  constructor(options: { k?: number; alpha?: number; beta?: number; barred?: number } = {}) {
+    const { k = 20, alpha = 10, beta = 3, barred } = options
+    const isBarred = (peer: PeerInfo['peer']) => bitsOf(peer) === barred
+    this.lookup = new Lookup({ target: key8(0), options: { k, alpha, beta }, isBarred, now: 0 })
+    this.effects.push(...drain(this.lookup))
+  }
+
+  send(event: LookupEvent): this {
+    this.lookup.handle(event, this.now)
+    this.effects.push(...drain(this.lookup))
+    return this
+  }
+
+  wait(ms: number): this {
+    this.now += ms
+    return this.send({ type: 'tick' })
+  }
+
+  seeds(...bits: number[]): this {
+    return this.send({ type: 'candidates-found', candidates: bits.map((peer) => info8(peer)) })
+  }
+
+  ready(...bits: number[]): this {
+    for (const peer of bits) this.send({ type: 'connection-ready', peer: peer8(peer) })
+    return this
+  }
+
+  answer(bits: number, closer: readonly PeerInfo[] = []): this {
+    return this.send({ type: 'peer-responded', peer: peer8(bits), closer })
+  }
+
+  /** Connects and answers, whatever the peer waits for. */
+  settle(...bits: number[]): this {
+    for (const peer of bits) this.ready(peer).answer(peer)
+    return this
+  }
+
+  state(bits: number): CandidateState['type'] | undefined {
+    return this.lookup.stateOf(peer8(bits))
+  }
+
+  /** Peers of the effects of one type, in order. */
+  told(type: 'connect' | 'ask' | 'drop-connect' | 'stop-asking'): number[] {
+    return this.effects.flatMap((effect) => {
+      if (effect.type !== type) return []
+      return [bitsOf(effect.type === 'connect' ? effect.info.peer : effect.peer)]
+    })
+  }
+
+  outcomes(count = 20): string[] {
+    return this.lookup.nearest(count).map(({ info, outcome }) => `${bitsOf(info.peer)} ${outcome}`)
+  }
+}
+
+describe('a candidate in every state, with every event', () => {
+  /** The candidate under test, farther than all helpers. */
+  const X = 0xf0
+  const setUp: Record<CandidateState['type'], () => Bench> = {
+    // Eight nearer ones take all places to dial.
+    heard: () => new Bench().seeds(1, 2, 3, 4, 5, 6, 7, 8, X),
+    dialing: () => new Bench({ alpha: 2 }).seeds(1, X).ready(1),
+    resting: () =>
+      new Bench({ alpha: 2 })
+        .seeds(1, X)
+        .ready(1)
+        .send({ type: 'connection-failed', peer: peer8(X), reason: 'overloaded' }),
+    // The only place to ask is taken.
+    ready: () => new Bench({ alpha: 1 }).seeds(1, X).ready(1, X),
+    waiting: () => new Bench({ alpha: 2 }).seeds(1, X).ready(1, X),
+    slow: () => new Bench({ alpha: 2 }).seeds(1, X).ready(1, X).wait(limits.lookupSlowAfterMs.value),
+    responded: () => new Bench({ alpha: 2 }).seeds(1, X).ready(1, X).answer(X),
+    failed: () =>
+      new Bench({ alpha: 2 })
+        .seeds(1, X)
+        .ready(1)
+        .send({ type: 'connection-failed', peer: peer8(X), reason: 'refused' }),
+    undialable: () =>
+      new Bench({ alpha: 2 }).send({ type: 'candidates-found', candidates: [info8(1), info8(X, { dialable: false })] }).ready(1),
+  }
+  const dialFailed = (reason: Extract<LookupEvent, { type: 'connection-failed' }>['reason']) => (bench: Bench) =>
+    bench.send({ type: 'connection-failed', peer: peer8(X), reason })
+  const events = {
+    'named with a dialable address': (bench: Bench) =>
+      bench.send({ type: 'candidates-found', candidates: [info8(X, { addresses: 2 })] }),
+    'named without one': (bench: Bench) => bench.send({ type: 'candidates-found', candidates: [info8(X, { dialable: false })] }),
+    'connection ready': (bench: Bench) => bench.ready(X),
+    'dial refused': dialFailed('refused'),
+    'dial timed out': dialFailed('timeout'),
+    'backing off': dialFailed('backoff'),
+    denied: dialFailed('denied'),
+    overloaded: dialFailed('overloaded'),
+    'no dialable address': dialFailed('no-dialable-address'),
+    responded: (bench: Bench) => bench.answer(X),
+    'request failed': (bench: Bench) => bench.send({ type: 'request-failed', peer: peer8(X), reason: 'reset' }),
+    'patience over': (bench: Bench) => bench.wait(limits.lookupDialPatienceMs.value),
+  } satisfies Record<string, (bench: Bench) => Bench>
+
+  const stays = (state: CandidateState['type']): Record<keyof typeof events, CandidateState['type']> => ({
+    'named with a dialable address': state,
+    'named without one': state,
+    'connection ready': state,
+    'dial refused': state,
+    'dial timed out': state,
+    'backing off': state,
+    denied: state,
+    overloaded: state,
+    'no dialable address': state,
+    responded: state,
+    'request failed': state,
+    'patience over': state,
+  })
+  const expected: Record<CandidateState['type'], Record<keyof typeof events, CandidateState['type']>> = {
+    // The eight that take long give their places free.
+    heard: { ...stays('heard'), 'patience over': 'dialing' },
+    dialing: {
+      ...stays('dialing'),
+      'connection ready': 'waiting',
+      'dial refused': 'failed',
+      'dial timed out': 'failed',
+      'backing off': 'failed',
+      denied: 'failed',
+      overloaded: 'resting',
+      'no dialable address': 'undialable',
+    },
+    resting: { ...stays('resting'), 'patience over': 'dialing' },
+    // The slow one gives its place free.
+    ready: { ...stays('ready'), 'patience over': 'waiting' },
+    waiting: { ...stays('waiting'), responded: 'responded', 'request failed': 'failed', 'patience over': 'slow' },
+    slow: { ...stays('slow'), responded: 'responded', 'request failed': 'failed' },
+    responded: stays('responded'),
+    failed: stays('failed'),
+    undialable: { ...stays('undialable'), 'named with a dialable address': 'dialing' },
+  }
+
+  for (const [state, row] of Object.entries(expected) as [CandidateState['type'], (typeof expected)['heard']][]) {
+    test(`${state}`, () => {
+      for (const [name, next] of Object.entries(row) as [keyof typeof events, CandidateState['type']][]) {
+        const bench = setUp[state]()
+        assert.equal(bench.state(X), state, 'the set-up')
+        events[name](bench)
+        assert.equal(bench.state(X), next, `${state}, ${name}`)
+      }
+    })
+  }
+})
+
+describe('a lookup in every phase, with every event', () => {
+  const setUp: Record<LookupPhase, () => Bench> = {
+    starved: () => new Bench({ beta: 1 }),
+    converging: () => new Bench({ beta: 1 }).seeds(1, 2),
+    'following-up': () => new Bench({ beta: 1 }).seeds(1, 2).settle(1),
+    ended: () => new Bench({ beta: 1 }).seeds(1).settle(1),
+  }
+  const events: Record<LookupEvent['type'], (bench: Bench) => Bench> = {
+    tick: (bench) => bench.wait(1),
+    'candidates-found': (bench) => bench.seeds(9),
+    'candidates-exhausted': (bench) => bench.send({ type: 'candidates-exhausted' }),
+    'connection-ready': (bench) => bench.ready(2),
+    'connection-failed': (bench) => bench.send({ type: 'connection-failed', peer: peer8(2), reason: 'refused' }),
+    'peer-responded': (bench) => bench.answer(2),
+    'request-failed': (bench) => bench.send({ type: 'request-failed', peer: peer8(2), reason: 'timeout' }),
+  }
+  const expected: Record<LookupPhase, Partial<Record<LookupEvent['type'], LookupPhase>>> = {
+    starved: { 'candidates-found': 'converging', 'candidates-exhausted': 'ended' },
+    converging: {},
+    'following-up': { 'connection-failed': 'ended' },
+    ended: {},
+  }
+  for (const phase of Object.keys(setUp) as LookupPhase[]) {
+    test(phase, () => {
+      for (const type of Object.keys(events) as LookupEvent['type'][]) {
+        const bench = events[type](setUp[phase]())
+        assert.equal(bench.lookup.phase, expected[phase][type] ?? phase, `${phase}, ${type}`)
+      }
+    })
+  }
+
+  test('converging ends in following up when the nearest β have answered', () => {
+    assert.equal(setUp.converging().settle(1).lookup.phase, 'following-up')
+  })
+
+  test('converging falls back to starved when nobody is left and nobody has answered', () => {
+    const bench = setUp.converging()
+    for (const bits of [1, 2]) bench.send({ type: 'connection-failed', peer: peer8(bits), reason: 'timeout' })
+    assert.equal(bench.lookup.phase, 'starved')
+    assert.equal(bench.effects.filter(({ type }) => type === 'starved').length, 2)
+  })
+
+  test('following up ends when the nearest k have answered', () => {
+    assert.equal(setUp['following-up']().settle(2).lookup.phase, 'ended')
+  })
+})
+
+test('a lookup asks the nearest first, within its places', () => {
+  const bench = new Bench({ alpha: 2 }).seeds(9, 3, 7, 5).ready(9, 7, 5, 3)
+  assert.deepEqual(bench.told('connect'), [3, 5, 7, 9])
+  assert.deepEqual(bench.told('ask'), [9, 7])
+  bench.answer(9)
+  assert.deepEqual(bench.told('ask'), [9, 7, 3])
+})
+
+test('dials have places of their own, and none is begun for a peer that would only wait to be asked', () => {
+  const many = Array.from({ length: 30 }, (_, index) => index + 1)
+  const bench = new Bench({ alpha: 3 }).seeds(...many)
+  assert.equal(bench.told('connect').length, limits.lookupDialsMax.value)
+  bench.ready(1, 2, 3)
+  assert.deepEqual(bench.told('ask'), [1, 2, 3])
+  assert.equal(bench.told('connect').length, limits.lookupDialsMax.value + 2)
+})
+
+test('it ends when the three nearest have answered and the rest of the k nearest has been asked, too', () => {
+  const bench = new Bench({ k: 5 }).seeds(1, 2, 3, 4, 5, 6, 7)
+  bench.settle(1, 2, 3)
+  assert.equal(bench.lookup.phase, 'following-up')
+  bench.settle(4, 5)
+  assert.equal(bench.lookup.phase, 'ended')
+  assert.deepEqual(bench.outcomes(5), ['1 responded', '2 responded', '3 responded', '4 responded', '5 responded'])
+  // The sixth and seventh were never needed.
+  assert.deepEqual(bench.told('connect'), [1, 2, 3, 4, 5])
+})
+
+test('what the follow-up answers say is used', () => {
+  const bench = new Bench({ k: 4, beta: 1 }).seeds(10, 20).settle(10)
+  bench.ready(20).answer(20, [info8(5)])
+  assert.equal(bench.lookup.phase, 'following-up')
+  bench.settle(5)
+  assert.deepEqual(bench.outcomes(4), ['5 responded', '10 responded', '20 responded'])
+})
+
+test('undialable peers keep their rank in the result and are neither dialed nor waited for', () => {
+  const bench = new Bench({ k: 3, beta: 1 })
+  bench.send({ type: 'candidates-found', candidates: [info8(1, { dialable: false }), info8(2), info8(3)] }).settle(2, 3)
+  assert.equal(bench.lookup.phase, 'ended')
+  assert.deepEqual(bench.told('connect'), [2, 3])
+  assert.deepEqual(bench.outcomes(3), ['1 undialable', '2 responded', '3 responded'])
+  assert.equal(bench.lookup.stats(0).undialable, 1)
+})
+
+test('dead peers are not in the result, and the next nearest takes their place', () => {
+  const bench = new Bench({ k: 2, beta: 1 }).seeds(1, 2, 3)
+  bench.send({ type: 'connection-failed', peer: peer8(1), reason: 'refused' }).settle(2, 3)
+  assert.equal(bench.lookup.phase, 'ended')
+  assert.deepEqual(bench.outcomes(2), ['2 responded', '3 responded'])
+})
+
+test('a slow request gives its place free, holds nothing up, and may still answer', () => {
+  const bench = new Bench({ k: 4, alpha: 1, beta: 1 }).seeds(1, 2, 3).ready(1)
+  bench.wait(limits.lookupSlowAfterMs.value)
+  assert.equal(bench.state(1), 'slow')
+  bench.settle(2)
+  bench.answer(1, [info8(4)])
+  assert.equal(bench.state(1), 'responded')
+  bench.settle(3, 4)
+  assert.equal(bench.lookup.phase, 'ended')
+  assert.deepEqual(bench.outcomes(4), ['1 responded', '2 responded', '3 responded', '4 responded'])
+})
+
+test('a peer that was reached but has not answered at the end is told as failed, and no longer asked', () => {
+  const bench = new Bench({ k: 3, beta: 1 }).seeds(1, 2).ready(1, 2).answer(2).wait(limits.lookupSlowAfterMs.value)
+  assert.equal(bench.lookup.phase, 'ended')
+  assert.deepEqual(bench.told('stop-asking'), [1])
+  assert.deepEqual(bench.outcomes(3), ['1 failed', '2 responded'])
+})
+
+test('a nearer peer that is still dialed holds the end up only as long as patience lasts', () => {
+  const bench = new Bench({ k: 3, beta: 1 }).seeds(1, 2).settle(2)
+  assert.equal(bench.lookup.phase, 'converging')
+  bench.wait(limits.lookupDialPatienceMs.value - 1)
+  assert.equal(bench.lookup.phase, 'converging')
+  assert.equal(bench.lookup.nextDeadline(), limits.lookupDialPatienceMs.value)
+  bench.wait(1)
+  assert.equal(bench.lookup.phase, 'ended')
+  assert.deepEqual(bench.told('drop-connect'), [1])
+  assert.deepEqual(bench.outcomes(3), ['2 responded'])
+})
+
+test('while fewer than β have answered, late dials are waited for', () => {
+  const bench = new Bench({ k: 3, beta: 2 }).seeds(1, 2).settle(2).wait(limits.lookupDialPatienceMs.value)
+  assert.notEqual(bench.lookup.phase, 'ended')
+  bench.settle(1)
+  assert.equal(bench.lookup.phase, 'ended')
+})
+
+test('barred peers are never candidates', () => {
+  const bench = new Bench({ barred: 7 }).seeds(7, 8)
+  assert.equal(bench.state(7), undefined)
+  assert.deepEqual(bench.told('connect'), [8])
+})
+
+test('a peer that an overloaded dialer refuses again and again is given up', () => {
+  const bench = new Bench({ beta: 1 }).seeds(1, 2).ready(2)
+  for (let count = 0; count <= limits.lookupRestsMax.value; count++) {
+    bench.send({ type: 'connection-failed', peer: peer8(1), reason: 'overloaded' }).wait(limits.lookupRestMs.value)
+  }
+  assert.equal(bench.state(1), 'failed')
+  assert.equal(bench.told('connect').filter((bits) => bits === 1).length, limits.lookupRestsMax.value + 1)
+})
+
+test('addresses from several answers are merged, and bounded', () => {
+  const bench = new Bench({ beta: 1 }).seeds(1, 2)
+  bench.send({ type: 'candidates-found', candidates: [info8(1, { addresses: 100 })] })
+  assert.equal(bench.lookup.infoOf(peer8(1))?.addresses.length, limits.addressesPerPeerMax.value)
+})
+
+test('a dial that is answered at once was no dial: the peer was connected', () => {
+  const bench = new Bench({ beta: 1 }).seeds(1, 2).ready(1)
+  bench.now = 5
+  bench.ready(2).answer(2).answer(1)
+  assert.deepEqual(bench.lookup.stats(99), { requests: 2, responses: 2, dials: 1, failures: 0, undialable: 0, durationMs: 5 })
+})
+
+test('an ended lookup says nothing more', () => {
+  const bench = new Bench({ beta: 1 }).seeds(1).settle(1)
+  const before = bench.effects.length
+  bench.seeds(2, 3).settle(2).wait(100_000)
+  assert.equal(bench.effects.length, before)
+  assert.equal(bench.lookup.nextDeadline(), undefined)
+})
