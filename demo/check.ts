@@ -79,7 +79,9 @@ async function launch(profile: string): Promise<BrowserContext> {
 
 /** Finds and fetches each sample, one after the other, as soon as the page is ready. */
 async function visit(page: Page, stage: Stage, samples: Stage['swarm']['samples']): Promise<Visit> {
-  await page.waitForFunction(() => window.aminoDemo?.state === 'ready' || window.aminoDemo?.state === 'failed', undefined, { polling: 20 })
+  await page.waitForFunction(() => window.aminoDemo?.state === 'ready' || window.aminoDemo?.state === 'failed', undefined, {
+    polling: 20,
+  })
   const opened = await page.evaluate(() => window.aminoDemo)
   if (opened.state === 'failed') throw new CheckFailure(`The client did not start: ${await page.locator('#alert').innerText()}`)
   say(`  ${opened.start} start at ${stage.server.url}`)
@@ -114,14 +116,17 @@ async function ended(page: Page, list: 'searches' | 'fetches', index: number): P
 }
 
 function goodSearch(search: SearchResult | undefined, name: string): SearchResult {
-  if (search?.outcome !== 'done') throw new CheckFailure(`The search for “${name}” ended with ${search?.code ?? search?.outcome ?? 'nothing'}.`)
+  if (search?.outcome !== 'done')
+    throw new CheckFailure(`The search for “${name}” ended with ${search?.code ?? search?.outcome ?? 'nothing'}.`)
   if (search.providers === 0) throw new CheckFailure(`The search for “${name}” found no provider.`)
   return search
 }
 
 function goodFetch(fetched: FetchResult | undefined, sample: Stage['swarm']['samples'][number]): FetchResult {
-  if (fetched?.outcome !== 'done') throw new CheckFailure(`Fetching “${sample.name}” ended with ${fetched?.code ?? fetched?.outcome ?? 'nothing'}.`)
-  if (sample.kind === 'unixfs' && fetched.kind !== 'picture') throw new CheckFailure(`“${sample.name}” was fetched, but is no picture.`)
+  if (fetched?.outcome !== 'done')
+    throw new CheckFailure(`Fetching “${sample.name}” ended with ${fetched?.code ?? fetched?.outcome ?? 'nothing'}.`)
+  if (sample.kind === 'unixfs' && fetched.kind !== 'picture')
+    throw new CheckFailure(`“${sample.name}” was fetched, but is no picture.`)
   if (sample.kind === 'raw' && fetched.bytes !== sample.bytes) {
     throw new CheckFailure(`“${sample.name}” has ${sample.bytes} bytes, and ${fetched.bytes} were fetched.`)
   }

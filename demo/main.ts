@@ -55,7 +55,8 @@ function say(line: string): void {
 
 /** Mistakes of the user are one sentence; anything else is a fault of ours, and its stack helps. */
 function sentence(error: unknown): string {
-  if (error instanceof DemoOptionError || error instanceof SwarmOptionError || error instanceof PortTakenError) return error.message
+  if (error instanceof DemoOptionError || error instanceof SwarmOptionError || error instanceof PortTakenError)
+    return error.message
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
 

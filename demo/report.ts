@@ -38,7 +38,12 @@ interface VisitReport {
   readonly fetches: readonly FetchResult[]
 }
 
-export function table(samples: readonly { readonly name: string }[], cold: VisitReport, warm: VisitReport, figures: Figures): string {
+export function table(
+  samples: readonly { readonly name: string }[],
+  cold: VisitReport,
+  warm: VisitReport,
+  figures: Figures,
+): string {
   const head = ['start', 'sample', 'providers', 'first ms', 'search ms', 'blocks', 'bytes', 'fetch ms']
   const rows = [...rowsOf('cold', samples, cold), ...rowsOf('warm', samples, warm)]
   const summary = `${figures.peers} peers in the routing table, ${figures.mainThreadLongTasks} long tasks on the page's main thread`

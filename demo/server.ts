@@ -20,7 +20,8 @@ export class PortTakenError extends Error {}
  * Strict on purpose: it shows what a page that uses the package has to allow. The Worker dials `ws` and `wss`, and
  * resolves `/dnsaddr` bootstrap addresses over `https`.
  */
-const policy = "default-src 'self'; connect-src 'self' ws: wss: https:; img-src 'self' blob: data:; base-uri 'none'; form-action 'self'"
+const policy =
+  "default-src 'self'; connect-src 'self' ws: wss: https:; img-src 'self' blob: data:; base-uri 'none'; form-action 'self'"
 
 /** Paths begin with a slash; `/` is served from `/index.html`. Port 0 takes any free one. */
 export async function serveAssets(assets: ReadonlyMap<string, Asset>, port: number): Promise<PageServer> {
@@ -51,7 +52,12 @@ function listen(server: Server, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') reject(error)
-      else reject(new PortTakenError(`Port ${port} cannot be used (${error.code}). Choose another one with --port, or 0 for any free one.`))
+      else
+        reject(
+          new PortTakenError(
+            `Port ${port} cannot be used (${error.code}). Choose another one with --port, or 0 for any free one.`,
+          ),
+        )
     })
     server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
   })

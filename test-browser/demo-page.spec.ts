@@ -1,6 +1,7 @@
 import type { Page } from '@playwright/test'
 import type { Measurements } from '../demo/page/results.ts'
 import { expect, test as base } from './support/fixtures.ts'
+import { closedAddress, openSilentHost } from './support/silent-host.ts'
 import { sampleNamed } from './support/stage-info.ts'
 import { blockOf } from './support/strangers.ts'
 
@@ -85,16 +86,39 @@ test('What is no CID is said in words beside the box, which gets the focus', asy
   await expect(box).toHaveAttribute('aria-invalid', 'true')
 })
 
-test('Content that nobody provides is said to be so, and the wait for its block can be aborted', async ({ demo }) => {
-  const { cid } = blockOf('nobody provides this')
-  await find(demo, cid)
+test('Content that nobody provides is said to be so, for the search and for the fetch', async ({ demo }) => {
+  await find(demo, blockOf('nobody provides this').cid)
   await expect(demo.getByText('The search ended, and nobody provides this content.')).toBeVisible()
   await demo.getByRole('button', { name: 'Fetch content' }).click()
-  await expect.poll(async () => (await measured(demo)).fetches).toHaveLength(1)
-  // The search may end by itself before the button is pressed: then its code is shown instead.
-  await demo.getByRole('button', { name: 'Abort' }).click({ timeout: 2_000 }).catch(() => undefined)
-  await expect(demo.getByText(/^Aborted\.|\(not-found\)$/)).toBeVisible()
+  await expect(demo.getByText(/\(not-found\)$/)).toBeVisible()
   await expect(demo.getByRole('button', { name: 'Find providers' })).toBeEnabled()
+})
+
+base('A search under way is aborted by its button, which then gives way to the others', async ({ page, stage }) => {
+  const silent = await openSilentHost()
+  try {
+    const swarm = { name: 'silent', bootstrap: [silent.address], peers: 1, samples: stage.samples }
+    await page.route('**/swarm.json', (route) => route.fulfill({ json: swarm }))
+    await page.goto(stage.url)
+    await ready(page)
+    await page.getByRole('button', { name: 'note' }).click()
+    await page.getByRole('button', { name: 'Abort' }).click()
+    await expect(page.getByText('Aborted.')).toBeVisible()
+    await expect(page.getByRole('button', { name: 'Abort' })).toBeDisabled()
+    await expect(page.getByRole('button', { name: 'Find providers' })).toBeEnabled()
+    expect((await measured(page)).searches).toMatchObject([{ outcome: 'aborted', code: 'aborted', providers: 0 }])
+  } finally {
+    await silent.close()
+  }
+})
+
+base('Where no peer can be reached the page says so with the code', async ({ page, stage }) => {
+  const swarm = { name: 'closed', bootstrap: [await closedAddress()], peers: 1, samples: stage.samples }
+  await page.route('**/swarm.json', (route) => route.fulfill({ json: swarm }))
+  await page.goto(stage.url)
+  await ready(page)
+  await page.getByRole('button', { name: 'note' }).click()
+  await expect(page.getByText(/^No peer .* \(no-peers\)$/)).toBeVisible()
 })
 
 test('A second tab has no storage, says so, and works', async ({ demo, context, stage }) => {
@@ -104,7 +128,9 @@ test('A second tab has no storage, says so, and works', async ({ demo, context, 
   await ready(second)
   await expect(second.getByRole('alert').filter({ hasText: '(storage-in-use)' })).toBeVisible()
   await find(second, sampleNamed(stage, 'note').cid)
-  await expect(second.getByRole('list', { name: 'Providers found' }).getByRole('listitem')).toHaveCount(sampleNamed(stage, 'note').providers)
+  await expect(second.getByRole('list', { name: 'Providers found' }).getByRole('listitem')).toHaveCount(
+    sampleNamed(stage, 'note').providers,
+  )
 })
 
 test('The whole page works from the keyboard, with a ring around what has the focus', async ({ demo, stage }) => {
@@ -122,12 +148,16 @@ test('The whole page works from the keyboard, with a ring around what has the fo
     if (focused.id !== '') expect(focused, focused.id).toEqual({ id: focused.id, ring: 'solid' })
     reached.add(focused.id)
   }
-  expect([...reached]).toEqual(expect.arrayContaining(['cid', 'find-button', 'fetch-button', 'text', 'provide-button', 'reload-button', 'forget-button']))
+  expect([...reached]).toEqual(
+    expect.arrayContaining(['cid', 'find-button', 'fetch-button', 'text', 'provide-button', 'reload-button', 'forget-button']),
+  )
 
   await demo.getByRole('textbox', { name: 'CID' }).focus()
   await demo.keyboard.type(sampleNamed(stage, 'note').cid)
   await demo.keyboard.press('Enter')
-  await expect(demo.getByRole('list', { name: 'Providers found' }).getByRole('listitem')).toHaveCount(sampleNamed(stage, 'note').providers)
+  await expect(demo.getByRole('list', { name: 'Providers found' }).getByRole('listitem')).toHaveCount(
+    sampleNamed(stage, 'note').providers,
+  )
 })
 
 test('Everything that can be used has a name, and the page has a language, one main heading and regions', async ({ demo }) => {
@@ -187,9 +217,14 @@ function faintTexts(page: Page): Promise<string[]> {
     }
     const faint: string[] = []
     for (const item of document.body.querySelectorAll<HTMLElement>('*')) {
-      const text = [...item.childNodes].filter((node) => node.nodeType === Node.TEXT_NODE).map((node) => node.textContent?.trim()).join('')
+      const text = [...item.childNodes]
+        .filter((node) => node.nodeType === Node.TEXT_NODE)
+        .map((node) => node.textContent?.trim())
+        .join('')
       if (text === '' || !item.checkVisibility() || item.closest('button:disabled, noscript') !== null) continue
-      const [high = 0, low = 0] = [luminance(getComputedStyle(item).color), luminance(ground(item))].toSorted((one, other) => other - one)
+      const [high = 0, low = 0] = [luminance(getComputedStyle(item).color), luminance(ground(item))].toSorted(
+        (one, other) => other - one,
+      )
       if ((high + 0.05) / (low + 0.05) < 4.5) faint.push(`${item.tagName} “${text}”`)
     }
     return faint

@@ -3,7 +3,11 @@ import { closedAddress, openSilentHost } from './support/silent-host.ts'
 import { sampleNamed } from './support/stage-info.ts'
 import { blockOf } from './support/strangers.ts'
 
-test('A second client on one storage name is refused, in the same tab and in another one, and the first goes on', async ({ lab, stage, context }) => {
+test('A second client on one storage name is refused, in the same tab and in another one, and the first goes on', async ({
+  lab,
+  stage,
+  context,
+}) => {
   const second = await lab.evaluate(async () => {
     await window.lab.start('one', { bootstrap: [], storage: 'shared' })
     return window.lab.outcome(window.lab.create({ bootstrap: [], storage: 'shared' }))
@@ -16,7 +20,9 @@ test('A second client on one storage name is refused, in the same tab and in ano
 
   expect(await lab.evaluate(async () => (await window.lab.client('one').status()).storage.mode)).toBe('indexeddb')
   await lab.evaluate(() => window.lab.client('one').stop())
-  const afterwards = await otherTab.evaluate(async () => (await window.lab.start('one', { bootstrap: [], storage: 'shared' })).start)
+  const afterwards = await otherTab.evaluate(
+    async () => (await window.lab.start('one', { bootstrap: [], storage: 'shared' })).start,
+  )
   expect(afterwards).toBe('cold')
 })
 
@@ -26,7 +32,10 @@ for (const [what, url] of [
   ['that is a page', '/lab.html'],
 ] as const) {
   test(`A Worker script ${what} is told as such, with its address`, async ({ lab }) => {
-    const outcome = await lab.evaluate((worker) => window.lab.outcome(window.lab.create({ bootstrap: [], storage: false, worker })), url)
+    const outcome = await lab.evaluate(
+      (worker) => window.lab.outcome(window.lab.create({ bootstrap: [], storage: false, worker })),
+      url,
+    )
     expect(outcome).toMatchObject({ ok: false, code: 'worker-load-failed' })
   })
 }
@@ -81,7 +90,9 @@ test('Bad input is refused with a code and a sentence, and costs nothing that is
         'wrong peer id': await outcome(client.findPeer('nobody')),
         'wrong key': await outcome(client.getValue('/elsewhere/key')),
         'wrong bytes': await outcome(client.putBlock(block.cid, other)),
-        'no record': await outcome(client.putValue('/ipns/k51qzi5uqu5dgutdk6i1ynyzgkqngpha5xpgia3a5qqp4jsh0u4csozksxel2r', other)),
+        'no record': await outcome(
+          client.putValue('/ipns/k51qzi5uqu5dgutdk6i1ynyzgkqngpha5xpgia3a5qqp4jsh0u4csozksxel2r', other),
+        ),
         'bad option': await outcome(window.lab.create({ bootstrap: ['nowhere'] })),
         'bad storage': await outcome(window.lab.create({ bootstrap: [], storage: '' })),
       }
@@ -114,7 +125,12 @@ test('Where IndexedDB is refused the client goes on in memory and says so', asyn
       const providers = await window.lab.collect(client.findProviders(text))
       const { bytes } = await client.getBlock(text)
       const { storage } = await client.status()
-      return { providers: providers.map((provider) => provider.id), bytes: bytes.length, has: await client.hasBlock(text), storage }
+      return {
+        providers: providers.map((provider) => provider.id),
+        bytes: bytes.length,
+        has: await client.hasBlock(text),
+        storage,
+      }
     },
     { bootstrap: stage.bootstrap, text: cid },
   )

@@ -28,7 +28,10 @@ test('A search names every provider of a sample, each once, with a time and the 
 
 test('A search with a limit ends after that many providers', async ({ lab, stage }) => {
   const { cid } = sampleNamed(stage, 'note')
-  const providers = await lab.evaluate((text) => window.lab.collect(window.lab.client('one').findProviders(text, { limit: 1 })), cid)
+  const providers = await lab.evaluate(
+    (text) => window.lab.collect(window.lab.client('one').findProviders(text, { limit: 1 })),
+    cid,
+  )
   expect(providers).toHaveLength(1)
 })
 
@@ -70,7 +73,12 @@ test('The peers nearest to a key are the nearest of the swarm, nearest first', a
     (bytes) => window.lab.collect(window.lab.client('one').getClosestPeers(Uint8Array.from(bytes))),
     Array.from(key),
   )
-  expect(closest.map((peer) => peer.id)).toEqual(nearest(stage.peers.map((peer) => peer.id), key).slice(0, 20))
+  expect(closest.map((peer) => peer.id)).toEqual(
+    nearest(
+      stage.peers.map((peer) => peer.id),
+      key,
+    ).slice(0, 20),
+  )
   expect(new Set(closest.map((peer) => peer.outcome))).toEqual(new Set(['responded']))
 })
 
@@ -88,7 +96,8 @@ test('A peer is found with its addresses, and one that nobody knows is not', asy
 /** By the exclusive-or distance of the hashes, as the DHT counts it. */
 function nearest(ids: readonly string[], key: Uint8Array): string[] {
   const target = sha256(key)
-  const distance = (id: string) => BigInt(`0x${sha256(base58btc.baseDecode(id)).toString('hex')}`) ^ BigInt(`0x${target.toString('hex')}`)
+  const distance = (id: string) =>
+    BigInt(`0x${sha256(base58btc.baseDecode(id)).toString('hex')}`) ^ BigInt(`0x${target.toString('hex')}`)
   return ids.toSorted((one, other) => (distance(one) < distance(other) ? -1 : 1))
 }
 

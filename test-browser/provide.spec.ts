@@ -3,7 +3,10 @@ import { expect, openLab, test } from './support/fixtures.ts'
 import { startNodePeer } from './support/node-peer.ts'
 import { blockOf } from './support/strangers.ts'
 
-test('What a page provides is found by a js-libp2p DHT client, which fetches it from the page over a relay', async ({ lab, stage }) => {
+test('What a page provides is found by a js-libp2p DHT client, which fetches it from the page over a relay', async ({
+  lab,
+  stage,
+}) => {
   const { cid, bytes } = blockOf(`provided by a page`)
   const provided = await lab.evaluate(
     async ({ bootstrap, text, block }) => {

@@ -7,7 +7,11 @@ import { expect, openLab, test } from './support/fixtures.ts'
 
 const hourMs = 3_600_000
 
-test('An IPNS record that one page has put is got by another, and a newer one takes its place', async ({ lab, stage, context }) => {
+test('An IPNS record that one page has put is got by another, and a newer one takes its place', async ({
+  lab,
+  stage,
+  context,
+}) => {
   const key = await generateKeyPair('Ed25519')
   const name = `/ipns/${peerIdFromPrivateKey(key)}`
   const { page: other } = await openLab(context, stage)
@@ -44,10 +48,10 @@ async function recordOf(key: PrivateKey, sequence: number): Promise<Uint8Array> 
 }
 
 function put(page: Page, name: string, record: Uint8Array) {
-  return page.evaluate(
-    ({ key, value }) => window.lab.outcome(window.lab.client('one').putValue(key, Uint8Array.from(value))),
-    { key: name, value: Array.from(record) },
-  )
+  return page.evaluate(({ key, value }) => window.lab.outcome(window.lab.client('one').putValue(key, Uint8Array.from(value))), {
+    key: name,
+    value: Array.from(record),
+  })
 }
 
 function get(page: Page, name: string) {

@@ -6,7 +6,10 @@ import { blockOf } from './support/strangers.ts'
 
 const storage = 'warm-start'
 
-test('A second visit without any bootstrapper starts warm and finds providers through the kept routing table', async ({ lab, stage }) => {
+test('A second visit without any bootstrapper starts warm and finds providers through the kept routing table', async ({
+  lab,
+  stage,
+}) => {
   const first = await visit(lab, stage, stage.bootstrap)
   expect(first).toMatchObject({ start: 'cold', mode: 'indexeddb' })
   await learned(lab)

@@ -7,7 +7,10 @@ import { blockOf, peerIdOf } from './support/strangers.ts'
 /** Nobody has it: a want for it waits. */
 const unknownCid = blockOf('a block that nobody has').cid
 
-test('When the Worker is killed every pending call rejects with a code, and the next client works on the same storage', async ({ lab, stage }) => {
+test('When the Worker is killed every pending call rejects with a code, and the next client works on the same storage', async ({
+  lab,
+  stage,
+}) => {
   const silent = await openSilentHost()
   try {
     await lab.evaluate(
@@ -64,18 +67,21 @@ test('stop() rejects every pending call, later calls too, and a second stop does
 /** One call of every kind that waits for the network; the outcomes are left in `window.pending`. */
 async function startEverything(lab: Page): Promise<void> {
   const stranger = await peerIdOf('a stranger')
-  await lab.evaluate(({ cid, id }) => {
-    const client = window.lab.client('one')
-    const { outcome, collect } = window.lab
-    const pending = [
-      outcome(collect(client.findProviders(cid))),
-      outcome(collect(client.getClosestPeers(cid))),
-      outcome(client.findPeer(id)),
-      outcome(client.getValue(`/ipns/${id}`)),
-      outcome(client.getBlock(cid)),
-    ]
-    Object.assign(window, { pending })
-  }, { cid: unknownCid, id: stranger })
+  await lab.evaluate(
+    ({ cid, id }) => {
+      const client = window.lab.client('one')
+      const { outcome, collect } = window.lab
+      const pending = [
+        outcome(collect(client.findProviders(cid))),
+        outcome(collect(client.getClosestPeers(cid))),
+        outcome(client.findPeer(id)),
+        outcome(client.getValue(`/ipns/${id}`)),
+        outcome(client.getBlock(cid)),
+      ]
+      Object.assign(window, { pending })
+    },
+    { cid: unknownCid, id: stranger },
+  )
   const active = () => lab.evaluate(async () => (await window.lab.client('one').status()).kad.activeQueries)
   await expect.poll(active).toBeGreaterThanOrEqual(4)
 }

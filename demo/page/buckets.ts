@@ -11,7 +11,8 @@ export function showBuckets(place: HTMLElement, sizes: readonly number[]): void 
   const used = sizes.slice(0, sizes.findLastIndex((size) => size > 0) + 1)
   const total = used.reduce((sum, size) => sum + size, 0)
   const listed = used.map((size, index) => `${index} bits: ${size}`).join(', ')
-  const name = total === 0 ? 'The routing table is empty' : `${count(total, 'peer')} in ${count(used.length, 'bucket')}. ${listed}`
+  const name =
+    total === 0 ? 'The routing table is empty' : `${count(total, 'peer')} in ${count(used.length, 'bucket')}. ${listed}`
   if (place.getAttribute('aria-label') === name && place.childElementCount > 0) return
   place.setAttribute('aria-label', name)
   const shown = used.length === 0 ? [0] : used

@@ -102,7 +102,8 @@ async function read(
   }
   const entry = await exporter(cid, blockstore, { signal })
   if (entry.type === 'directory') return { type: 'folder', names: await namesOf(entry) }
-  if (entry.type !== 'file' && entry.type !== 'raw') throw new Error('This page shows UnixFS files and folders, and this is neither.')
+  if (entry.type !== 'file' && entry.type !== 'raw')
+    throw new Error('This page shows UnixFS files and folders, and this is neither.')
   return { type: 'file', bytes: await joined(entry, signal, progress) }
 }
 
@@ -112,7 +113,8 @@ async function joined(
   progress: HTMLProgressElement,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const size = Number(file.size)
-  if (size > contentBytesMax) throw new Error(`The file has ${bytes(size)}; this page shows files of up to ${bytes(contentBytesMax)}.`)
+  if (size > contentBytesMax)
+    throw new Error(`The file has ${bytes(size)}; this page shows files of up to ${bytes(contentBytesMax)}.`)
   const whole = new Uint8Array(size)
   let at = 0
   for await (const part of file.content({ signal, blockReadConcurrency: parallelBlocks })) {

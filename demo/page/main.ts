@@ -147,7 +147,10 @@ function allow(): void {
 }
 
 /** Runs one operation of the visitor; its failure is shown in words at `place`, an abort as such. */
-async function operate(place: HTMLElement, job: (client: Visit['client'], signal: AbortSignal) => Promise<string>): Promise<void> {
+async function operate(
+  place: HTMLElement,
+  job: (client: Visit['client'], signal: AbortSignal) => Promise<string>,
+): Promise<void> {
   if (visit === undefined || operation !== undefined) return
   const own = new AbortController()
   operation = own
@@ -174,7 +177,8 @@ function cidOfBox(): CID | undefined {
     page.cid.removeAttribute('aria-invalid')
     return cid
   } catch {
-    page.cidProblem.textContent = text === '' ? 'Enter a CID, or choose a sample.' : `“${text}” is not a CID. One begins with bafy, bafk or Qm. (invalid-cid)`
+    page.cidProblem.textContent =
+      text === '' ? 'Enter a CID, or choose a sample.' : `“${text}” is not a CID. One begins with bafy, bafk or Qm. (invalid-cid)`
     page.cid.setAttribute('aria-invalid', 'true')
     page.cid.focus()
     return undefined

@@ -83,7 +83,8 @@ function providerRow(provider: Provider, elapsedMs: number): HTMLElement {
 
 /** At the end each row's bar shows when, within the whole search, it came. */
 function drawTimeLine(rows: readonly { row: HTMLElement; elapsedMs: number }[], totalMs: number): void {
-  for (const { row, elapsedMs } of rows) row.style.setProperty('--share', `${Math.max(1, Math.round((100 * elapsedMs) / totalMs))}%`)
+  for (const { row, elapsedMs } of rows)
+    row.style.setProperty('--share', `${Math.max(1, Math.round((100 * elapsedMs) / totalMs))}%`)
 }
 
 function watchProgress(place: HTMLElement, elapsedMs: () => number): (progress: Progress) => void {

@@ -35,7 +35,12 @@ export interface Visit {
 /** Folders that many peers of the public network keep. */
 const publicSamples: readonly Sample[] = [
   { name: 'IPFS welcome folder', cid: 'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPBdG', kind: 'unixfs', bytes: 0 },
-  { name: 'IPFS documentation example', cid: 'bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi', kind: 'unixfs', bytes: 0 },
+  {
+    name: 'IPFS documentation example',
+    cid: 'bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi',
+    kind: 'unixfs',
+    bytes: 0,
+  },
 ]
 
 export async function loadSwarm(): Promise<SwarmInfo> {

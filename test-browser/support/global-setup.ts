@@ -10,7 +10,10 @@ const startMs = 60_000
 /** Builds the package, and starts one swarm and one server for all specs. Playwright calls what it returns at the end. */
 export default async function setUp(): Promise<() => Promise<void>> {
   await build()
-  const stage = spawn(process.execPath, ['test-browser/support/stage-process.ts'], { cwd: root, stdio: ['pipe', 'pipe', 'inherit'] })
+  const stage = spawn(process.execPath, ['test-browser/support/stage-process.ts'], {
+    cwd: root,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   process.env[stageVariable] = await firstLine(stage)
   return async () => {
     const ended = once(stage, 'exit')
