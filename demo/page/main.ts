@@ -256,6 +256,20 @@ function markSample(): void {
   }
 }
 
+async function forgetEverything(): Promise<void> {
+  if (network === undefined) return
+  page.forgetButton.disabled = true
+  operation?.abort()
+  await visit?.client.stop()
+  try {
+    await forget(network)
+    location.reload()
+  } catch (error) {
+    say(problem(error))
+    page.forgetButton.disabled = false
+  }
+}
+
 page.cid.addEventListener('input', () => {
   page.cidProblem.textContent = ''
   page.cid.removeAttribute('aria-invalid')
@@ -289,20 +303,7 @@ page.provide.addEventListener('submit', (event) => {
 
 page.reloadButton.addEventListener('click', () => location.reload())
 
-page.forgetButton.addEventListener('click', async () => {
-  if (network === undefined) return
-  page.forgetButton.disabled = true
-  const forgotten = network
-  operation?.abort()
-  await visit?.client.stop()
-  try {
-    await forget(forgotten)
-    location.reload()
-  } catch (error) {
-    say(problem(error))
-    page.forgetButton.disabled = false
-  }
-})
+page.forgetButton.addEventListener('click', () => void forgetEverything())
 
 for (const choice of document.querySelectorAll<HTMLInputElement>('input[name="network"]')) {
   choice.addEventListener('change', () => void begin(choice.value === 'public' ? 'public' : 'local'))
