@@ -24,7 +24,7 @@ export class BitswapNetwork {
   #sequence = 0
 
   constructor(options: Partial<NetworkOptions> = {}) {
-    this.options = { seed: 1, latencyMs: [5, 20], searchMs: 50, dialMs: 20, messageFailure: 0, blockLoss: 0, ...options }
+    this.options = { seed: 1, latencyMs: [5, 20], searchMs: 50, dialMs: 20, messageFailure: 0, messageLoss: 0, ...options }
     this.rng = new Rng(this.options.seed)
   }
 
@@ -129,7 +129,7 @@ export interface NetworkOptions {
   /** Share of messages that fail to leave. */
   readonly messageFailure: number
   /** Share of messages that leave and never arrive. */
-  readonly blockLoss: number
+  readonly messageLoss: number
 }
 
 export interface Party {
@@ -152,11 +152,12 @@ export class BitswapNode implements Party {
   readonly ended = new Map<WantId, { bytes: Uint8Array; from: Peer | undefined; at: Millis }>()
   readonly failed = new Map<WantId, Failure & { at: Millis }>()
   readonly progress: WantProgress[] = []
-  /** Called for each effect before it is performed. */
-  watch: ((effect: BitswapEffect) => void) | undefined
+  /** Sees every event before and every effect after it, and is told when all of them were seen. */
+  watcher: BitswapWatcher | undefined
   readonly #network: BitswapNetwork
   readonly #searches = new Set<OrderId>()
   readonly #needs = new BytesMap<true>()
+  readonly #arrivals = new BytesMap<Millis>()
   #nextWant = 1
 
   constructor(network: BitswapNetwork, peer: Peer) {
@@ -173,12 +174,14 @@ export class BitswapNode implements Party {
   }
 
   hears(event: BitswapEvent): void {
+    this.watcher?.event(event)
     this.machine.handle(event, this.#network.now)
     for (let effect = this.machine.poll(); effect !== undefined; effect = this.machine.poll()) {
       this.effects.push({ at: this.#network.now, effect })
-      this.watch?.(effect)
+      this.watcher?.effect(effect)
       this.#perform(effect)
     }
+    this.watcher?.drained()
   }
 
   sentMessages(): { at: Millis; peer: Peer; message: BitswapMessage }[] {
@@ -236,8 +239,11 @@ export class BitswapNode implements Party {
       return
     }
     network.after(0, () => this.hears({ type: 'message-sent', order }))
-    if (network.rng.unit() < network.options.blockLoss) return
-    network.after(network.latency(), () => {
+    if (network.rng.unit() < network.options.messageLoss) return
+    // Messages to one peer go over one stream: none overtakes another.
+    const arrival = Math.max(network.now + network.latency(), this.#arrivals.get(peer.id) ?? 0)
+    this.#arrivals.set(peer.id, arrival)
+    network.after(arrival - network.now, () => {
       if (network.isConnected(this.peer, peer)) network.party(peer)?.hears({ type: 'message-received', peer: this.peer, message })
     })
   }
@@ -269,6 +275,12 @@ export class BitswapNode implements Party {
       network.after(1, () => network.connect(this, party))
     })
   }
+}
+
+export interface BitswapWatcher {
+  event(event: BitswapEvent): void
+  effect(effect: BitswapEffect): void
+  drained(): void
 }
 
 /** Speaks the protocol by script only: liars, silent ones, and such as have exactly what a test needs. */

@@ -32,6 +32,8 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
   readonly #links = new BytesMap<Link>()
   readonly #flights = new Map<OrderId, Link>()
   readonly #stores = new Map<OrderId, Uint8Array>()
+  /** Connected peers that took no messages. */
+  readonly #deaf = new BytesMap<true>()
   /** Multihashes of the blocks that came last. */
   readonly #recentBlocks = new BytesMap<true>()
 
@@ -88,7 +90,8 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
         this.#connected(event.peer, now)
         return
       case 'bitswap-peer-disconnected':
-        return this.#disconnected(event.peer, now)
+        this.#deaf.delete(event.peer.id)
+        return this.#lost(event.peer, now)
       case 'connection-ready':
       case 'connection-failed':
         return this.#wants.connectionAnswered(event.peer, event.type, now)
@@ -101,7 +104,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       case 'provider-found':
         return this.#wants.providerFound(event.search, event.provider)
       case 'provider-search-ended':
-        return this.#wants.searchEnded(event.search)
+        return this.#wants.searchEnded(event.search, event.failure)
       case 'block-loaded':
         if (!this.#wants.blockLoaded(event.order, event.bytes, now)) this.#responder.blockLoaded(event.order, event.bytes)
         return
@@ -134,13 +137,13 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     const known = this.#links.get(peer.id)
     if (known !== undefined) return known
     if (this.#links.size >= limits.bitswapPeersMax.value) return undefined
-    const link = new Link(peer)
+    const link = new Link(peer, this.#deaf.delete(peer.id))
     this.#links.set(peer.id, link)
     this.#wants.peerConnected(link, now)
     return link
   }
 
-  #disconnected(peer: Peer, now: Millis): void {
+  #lost(peer: Peer, now: Millis): void {
     const link = this.#links.get(peer.id)
     if (link === undefined) return
     this.#links.delete(peer.id)
@@ -237,7 +240,11 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     if (link === undefined || flight === undefined) return
     this.#flights.delete(order)
     link.outbox.failed(now)
-    if (link.outbox.failures >= limits.messageFailuresMax.value) return this.#disconnected(link.peer, now)
+    if (link.outbox.failures >= limits.messageFailuresMax.value) {
+      this.#deaf.set(link.peer.id, true)
+      if (this.#deaf.size > limits.bitswapPeersMax.value) this.#deaf.shift()
+      return this.#lost(link.peer, now)
+    }
     for (const [key, { entry }] of flight.wants.entries()) {
       if (entry.cancel) continue
       this.#wants.messageLeft(key, entry.wantType, 'message-failed', link, now)

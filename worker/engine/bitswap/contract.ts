@@ -39,7 +39,8 @@ export type BitswapEvent =
   | { readonly type: 'message-sent'; readonly order: OrderId }
   | { readonly type: 'message-failed'; readonly order: OrderId; readonly reason: string }
   | { readonly type: 'provider-found'; readonly search: OrderId; readonly provider: PeerInfo }
-  | { readonly type: 'provider-search-ended'; readonly search: OrderId }
+  /** `failure`: why there was no search to speak of, such as `no-peers`. */
+  | { readonly type: 'provider-search-ended'; readonly search: OrderId; readonly failure?: Failure | undefined }
   /** Answers `load-block`: the bytes, or undefined if it is not in the store. */
   | { readonly type: 'block-loaded'; readonly order: OrderId; readonly bytes: Uint8Array | undefined }
   /** Answers `store-block`. */

@@ -11,7 +11,7 @@ import type { Want } from './want.ts'
  */
 export class Link {
   readonly peer: Peer
-  readonly outbox = new Outbox()
+  readonly outbox: Outbox
   /** Wants that would ask this peer for the block, had it a place free. */
   readonly starving = new Set<Want>()
   blocksDelivered = 0
@@ -22,8 +22,10 @@ export class Link {
   #bytesPerMs = bytesPerMsAtFirst
   #blockBytes = blockBytesAtFirst
 
-  constructor(peer: Peer) {
+  /** `isKnown`: on this same connection it was lost once, and may remember what we wanted then. */
+  constructor(peer: Peer, isKnown: boolean) {
     this.peer = peer
+    this.outbox = new Outbox(isKnown)
   }
 
   get blocksInFlight(): number {

@@ -24,8 +24,14 @@ export class Outbox {
   readonly #blocks = new BytesMap<BitswapBlock>()
   #blockBytes = 0
   #flight: Flight | undefined
+  /** The next message replaces a wantlist of ours that the peer may remember. */
+  #startsOver: boolean
   #failures = 0
   #restsUntil = 0
+
+  constructor(startsOver: boolean) {
+    this.#startsOver = startsOver
+  }
 
   /** Whether one more want fits: the peer would drop what goes beyond its own bound. */
   get hasRoom(): boolean {
@@ -53,13 +59,20 @@ export class Outbox {
     return this.#isEmpty() ? undefined : this.#restsUntil
   }
 
-  want(key: Uint8Array, entry: WantlistEntry): void {
+  /** Returns false if the peer was told as much already. */
+  want(key: Uint8Array, entry: WantlistEntry): boolean {
     const withdrawn = this.#cancels.delete(key)
     const told = this.#told.get(key)
-    if (told !== undefined && covers(told, entry)) return
+    if (told !== undefined && covers(told, entry)) return false
     assert(withdrawn || told !== undefined || this.#wants.has(key) || this.hasRoom, 'a want is queued only where there is room')
     const queued = this.#wants.get(key)
     this.#wants.set(key, queued === undefined ? entry : merge(queued, entry))
+    return true
+  }
+
+  /** Takes back what was not sent yet, without a cancel for what was. */
+  unqueue(key: Uint8Array): void {
+    this.#wants.delete(key)
   }
 
   /** Nothing is said to a peer that was told nothing. Returns whether that made room for another want at once. */
@@ -113,7 +126,7 @@ export class Outbox {
       blockBytes: draft.blockBytes,
       message: {
         wantlist: draft.wantlist,
-        full: false,
+        full: this.#startsOver,
         blocks: draft.blocks,
         presences: draft.presences,
         pendingBytes: this.#blockBytes,
@@ -128,6 +141,7 @@ export class Outbox {
 
   sent(): void {
     this.#flight = undefined
+    this.#startsOver = false
     this.#failures = 0
   }
 

@@ -2,6 +2,7 @@ import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import { earlier, type Millis, type OrderId } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
+import type { Failure } from '../query.ts'
 import { stepSize, type BroadcastPlanner } from './broadcast.ts'
 import type { WantId, WantProgress } from './contract.ts'
 import type { Link } from './link.ts'
@@ -34,6 +35,8 @@ export class Want {
   readonly peers = new BytesMap<WantPeer>()
   readonly orders: WantOrder[] = []
   stage: WantStage
+  /** Of the last provider search, if it failed. */
+  searchFailure: Failure | undefined
   #holder: WantPeer | undefined
   #providers = 0
   #steps = 0
@@ -127,7 +130,8 @@ export class Want {
     if (event === 'disconnected') entry.link = undefined
   }
 
-  searchEnded(): void {
+  searchEnded(failure: Failure | undefined): void {
+    this.searchFailure = failure
     if (this.#search.type === 'searching') this.#search = { type: 'over', round: this.#search.round }
   }
 

@@ -146,6 +146,7 @@ export class Wants {
     const entry = want?.peers.get(link.peer.id)
     if (want === undefined || entry === undefined || !link.outbox.isTold(want.key)) return
     this.#noteAnswer(link, want, now)
+    if (presence.type === 'dont-have') link.outbox.unqueue(want.key)
     for (const session of want.sessions) session.note(link.peer, presence.type)
     want.apply(entry, presence.type, now)
     this.#tell(want, { type: presence.type, peer: link.peer })
@@ -207,10 +208,10 @@ export class Wants {
     this.#dirty.add(want)
   }
 
-  searchEnded(search: OrderId): void {
+  searchEnded(search: OrderId, failure: Failure | undefined): void {
     const want = this.#searches.ended(search)
     if (want === undefined) return
-    want.searchEnded()
+    want.searchEnded(failure)
     this.#dirty.add(want)
   }
 
@@ -279,14 +280,7 @@ export class Wants {
   #performOne(want: Want, order: WantOrder, now: Millis): void {
     switch (order.type) {
       case 'ask':
-        order.link.outbox.want(want.key, {
-          cid: want.cid,
-          priority: want.priority,
-          cancel: false,
-          wantType: order.wantType,
-          sendDontHave: true,
-        })
-        this.#context.touched.add(order.link)
+        this.#ask(want, order.link, order.wantType, now)
         break
       case 'withdraw':
         if (order.link.outbox.cancel(want.key)) this.roomFreed(order.link, now)
@@ -312,6 +306,13 @@ export class Wants {
     }
   }
 
+  #ask(want: Want, link: Link, wantType: 'block' | 'have', now: Millis): void {
+    const { cid, key, priority } = want
+    const isNews = link.outbox.want(key, { cid, priority, cancel: false, wantType, sendDontHave: true })
+    if (isNews) this.#context.touched.add(link)
+    else this.#apply(want, link.peer, 'message-sent', now)
+  }
+
   #tell(want: Want, progress: WantProgress): void {
     for (const id of want.waiters.keys()) this.#context.effects.push({ type: 'want-progress', want: id, progress })
   }
@@ -321,8 +322,8 @@ export class Wants {
   }
 
   #fail(want: Want, code: 'not-found' | 'timeout', now: Millis): void {
-    const message = code === 'timeout' ? describeTimeout(want) : describeNotFound(want)
-    for (const id of want.waiters.keys()) this.#refuse(id, { code, message })
+    const failure = code === 'timeout' ? { code, message: describeTimeout(want) } : notFound(want)
+    for (const id of want.waiters.keys()) this.#refuse(id, failure)
     this.#end(want, now)
   }
 
@@ -370,10 +371,15 @@ const tooManyWants: Failure = {
   message: `More than ${limits.wantsMax.value} blocks are wanted at once. Wait for some of them, or cancel some.`,
 }
 
-function describeNotFound(want: Want): string {
+/** Where nobody could be asked at all, "not found" would say more than we know: then the search's own failure is told. */
+function notFound(want: Want): Failure {
   const { connected, providers } = want.tally()
-  if (connected + providers === 0) return 'No peer is connected, and the search found nobody who provides this block.'
-  return `None of the ${connected} connected peers asked has this block; ${providers} peers were said to provide it. Try again later.`
+  if (connected + providers > 0) {
+    const message = `None of the ${connected} connected peers asked has this block; ${providers} peers were said to provide it. Try again later.`
+    return { code: 'not-found', message }
+  }
+  if (want.searchFailure?.code === 'no-peers') return want.searchFailure
+  return { code: 'not-found', message: 'No peer is connected, and the search found nobody who provides this block.' }
 }
 
 function describeTimeout(want: Want): string {
