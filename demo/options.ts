@@ -24,6 +24,15 @@ export const help = `A page that finds and fetches content through amino-worker,
   --timeout SECONDS   bound of the check (120)
   --peers N  --seed TEXT  --latency MS  --dead SHARE  --undialable SHARE
                       the swarm, as for "npm run swarm -- --help"
+
+The figures of --check, all measured by the page for its own display (times in milliseconds):
+  peers                 in the page's routing table at the end of the first visit
+  providers             found for the samples, all samples together
+  firstProviderMs       first search after a cold start, begun before any bootstrapper has answered, to its first provider
+  queryMs               the same search to its end
+  blockBytes, blockMs   the largest single block, from the request to the checked bytes
+  warmFirstProviderMs   as firstProviderMs, after a reload in the same browser profile
+  mainThreadLongTasks   tasks of 50 ms and more on the page's main thread, both visits together
 `
 
 const checkTimeoutSeconds = 120

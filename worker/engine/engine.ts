@@ -171,7 +171,8 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
     if (effect.type === 'query-item' && effect.item.type === 'provider') {
       this.#bitswap.handle({ type: 'provider-found', search, provider: effect.item.provider }, now)
     } else if (effect.type === 'query-ended' || effect.type === 'query-failed') {
-      this.#bitswap.handle({ type: 'provider-search-ended', search }, now)
+      const failure = effect.type === 'query-failed' ? effect.failure : undefined
+      this.#bitswap.handle({ type: 'provider-search-ended', search, failure }, now)
     }
   }
 }
