@@ -117,6 +117,15 @@ test('stop rejects what is pending, asks the Worker, terminates it, and can be c
   assert.equal(await codeOf(collect(unread)), 'stopped')
 })
 
+test('when stop resolves, the Worker has given up its locks', async (t) => {
+  const { client } = await startHarness(t)
+  const lifeLocks = async (): Promise<number> =>
+    ((await navigator.locks.query()).held ?? []).filter((lock) => lock.name?.startsWith('amino-worker/')).length
+  assert.equal(await lifeLocks(), 1)
+  await client.stop()
+  assert.equal(await lifeLocks(), 0)
+})
+
 test('stop aborts in the Worker what is still under way there', async (t) => {
   const [searching, asking] = [signalled(), signalled()]
   const ended: string[] = []

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
 import { CID } from 'multiformats/cid'
 import type { Progress } from '../../src/index.ts'
@@ -96,6 +97,7 @@ test('a wrong argument rejects with its code before anything is sent', async (t)
     ['invalid-key', client.getBlock(cid, { providers: [{ id: 'nobody' }] })],
     ['invalid-key', client.getValue('/dns/example.org')],
     ['invalid-key', client.getValue('/ipns/example.org')],
+    ['invalid-key', client.getValue(Uint8Array.from([...Buffer.from('/pk/'), 0x12, 2, 1, 1]))],
     ['invalid-key', client.getValue(Uint8Array.from(Buffer.from(`/ipns/${peerText}`)))],
     ['invalid-key', client.putValue('/pk/', Uint8Array.of(1))],
     ['invalid-key', collect(client.getClosestPeers(new Uint8Array(0)))],
@@ -314,4 +316,14 @@ test('many calls at once each get their own answer', async (t) => {
     lists.map((list) => list.length),
     numbers,
   )
+})
+
+test('a signal that outlives its calls is not left with listeners', async (t) => {
+  const { client } = await startHarness(t)
+  const { signal } = new AbortController()
+  await client.status({ signal })
+  await codeOf(client.findPeer('nobody', { signal }))
+  await collect(client.findProviders(cid, { signal }))
+  for await (const _peer of client.getClosestPeers(cid, { signal })) break
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
 })
