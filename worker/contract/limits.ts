@@ -20,6 +20,3 @@ export const releaseTimeoutMs = 1_000
 
 /** Calls of any kind that the Worker works on at once; queries and wants have a lower limit of their own. */
 export const callsMax = 4_096
-
-/** Longest stack that an internal error takes along, in characters. */
-export const stackLengthMax = 2_000
