@@ -39,7 +39,7 @@ export function startOptions(options: AminoClientOptions): StartOptions {
       bitswap: protocol('bitswap', options.protocols?.bitswap ?? '/ipfs/bitswap/1.2.0'),
     },
     announce: multiaddrs('announce', options.announce ?? [], '/'),
-    relay: options.relay === true,
+    relay: options.relay !== false,
     denyPeers: list('denyPeers', options.denyPeers ?? []).map((id) => peerIdBytes(id, 'invalid-argument')),
     limits: {
       operationsMax: checkedInteger('limits.operationsMax', limits.operationsMax, defaultLimits.operationsMax),

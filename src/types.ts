@@ -170,7 +170,7 @@ export interface AminoClientOptions {
   readonly protocols?: { readonly kad?: string | undefined; readonly bitswap?: string | undefined } | undefined
   /** Multiaddrs at which others can dial this client; added to what relays give. Default: none. */
   readonly announce?: readonly string[] | undefined
-  /** Whether to ask connected relays for an address of our own, which `provide` needs. Default: `false`. */
+  /** Whether to ask a connected relay for an address of our own, which `provide` needs. Default: `true`. */
   readonly relay?: boolean | undefined
   readonly limits?: { readonly [Name in keyof ClientLimits]?: ClientLimits[Name] | undefined } | undefined
   /** Peers that are never dialed, asked or answered. */

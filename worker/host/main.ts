@@ -5,7 +5,7 @@ import { EngineService } from './service.ts'
  * The Worker's entry. The service is exposed before anything is awaited, so that no call of the page is lost.
  *
  * An exception nobody caught (in libp2p, say) is told as a `fault`, and the client goes on; without this it would
- * reach the page as the Worker's `error`, which there means that the Worker is of no more use.
+ * reach the page as the Worker's `error`, which before the handshake means that the script could not be loaded.
  */
 declare const self: DedicatedWorkerGlobalScope
 
