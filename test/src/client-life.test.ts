@@ -36,7 +36,7 @@ test('the options reach the Worker with their defaults', async (t) => {
       allowPrivateAddresses: false,
       protocols: { kad: '/ipfs/kad/1.0.0', bitswap: '/ipfs/bitswap/1.2.0' },
       announce: [],
-      relay: false,
+      relay: true,
       denyPeers: [],
       limits: { operationsMax: 256, connectionsMax: 100, blockStoreBytesMax: 268_435_456 },
     },
