@@ -20,7 +20,17 @@ interface Lock {
   packages: Record<string, LockEntry>
 }
 
-const SYSTEMS: ReadonlySet<string> = new Set(['android', 'darwin', 'freebsd', 'linux', 'netbsd', 'openbsd', 'openharmony', 'sunos', 'win32'])
+const SYSTEMS: ReadonlySet<string> = new Set([
+  'android',
+  'darwin',
+  'freebsd',
+  'linux',
+  'netbsd',
+  'openbsd',
+  'openharmony',
+  'sunos',
+  'win32',
+])
 
 /** Returns the paths that were missing; `lock` is complete afterwards. */
 export function completeLock(lock: Lock): string[] {
@@ -31,7 +41,12 @@ export function completeLock(lock: Lock): string[] {
       const isThere = `node_modules/${name}` in lock.packages || `${path}/node_modules/${name}` in lock.packages
       if (platform === undefined || isThere) continue
       missing.push(`node_modules/${name}`)
-      lock.packages[`node_modules/${name}`] = { version, ...(entry.dev === true ? { dev: true } : {}), optional: true, ...platform }
+      lock.packages[`node_modules/${name}`] = {
+        version,
+        ...(entry.dev === true ? { dev: true } : {}),
+        optional: true,
+        ...platform,
+      }
     }
   }
   const sorted = Object.entries(lock.packages).sort(([a], [b]) => a.localeCompare(b, 'en'))
@@ -62,6 +77,8 @@ if (import.meta.main) {
     process.exitCode = missing.length === 0 ? 0 : 1
   } else {
     writeFileSync(file, `${JSON.stringify(lock, null, 2)}\n`)
-    console.log(missing.length === 0 ? 'package-lock.json is complete.' : `package-lock.json: ${missing.length} platform packages added.`)
+    console.log(
+      missing.length === 0 ? 'package-lock.json is complete.' : `package-lock.json: ${missing.length} platform packages added.`,
+    )
   }
 }

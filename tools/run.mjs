@@ -41,7 +41,7 @@ async function main() {
   const env = {
     ...process.env,
     // Whatever the command starts (npx, Playwright's workers) meets the same Node.
-    PATH: [dirname(node), process.env.PATH].join(delimiter),
+    PATH: [dirname(node), process.env['PATH']].join(delimiter),
     ...(chromium === undefined ? {} : { CHROMIUM_PATH: chromium }),
   }
   const last = command.steps.length - 1
@@ -54,7 +54,8 @@ async function main() {
 
 /** @param {boolean} browserNeeded */
 async function setUp(browserNeeded) {
-  const isComplete = async () => dependenciesMatch() && (await findNode()) !== undefined && (!browserNeeded || findChromium() !== undefined)
+  const isComplete = async () =>
+    dependenciesMatch() && (await findNode()) !== undefined && (!browserNeeded || findChromium() !== undefined)
   if (!(await isComplete())) {
     await alone(async () => {
       // Looked at again: whoever held the lock may have done it all.

@@ -26,7 +26,12 @@ export interface RunOptions {
 }
 
 /** Runs a program of an installed package with this very Node: no shell, no `.cmd` file, no download. */
-export function runTool(packageName: string, program: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+export function runTool(
+  packageName: string,
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Finished> {
   const { file, isScript } = programFile(packageName, program)
   return isScript ? runFile(process.execPath, [file, ...args], options) : runFile(file, args, options)
 }

@@ -59,7 +59,13 @@ function main(): void {
     const sizes = measure(readBuilt(`${name}.js`))
     const fits = sizes.gzip <= gzipMax
     exceeded ||= !fits
-    rows.push([title, kilobytes(sizes.raw), kilobytes(sizes.gzip), kilobytes(sizes.brotli), `${kilobytes(gzipMax)}${fits ? '' : ' EXCEEDED'}`])
+    rows.push([
+      title,
+      kilobytes(sizes.raw),
+      kilobytes(sizes.gzip),
+      kilobytes(sizes.brotli),
+      `${kilobytes(gzipMax)}${fits ? '' : ' EXCEEDED'}`,
+    ])
     details.push(`\n${title}, by package (minified, in KB):`, ...breakdown(name))
   }
   console.log(table(rows).concat(details).join('\n'))
@@ -91,7 +97,12 @@ function kilobytes(bytes: number): string {
 /** First column to the left, the others to the right. */
 function table(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))
-  return rows.map((row) => row.map((cell, column) => pad(cell, widths[column] ?? 0, column === 0)).join('  ').trimEnd())
+  return rows.map((row) =>
+    row
+      .map((cell, column) => pad(cell, widths[column] ?? 0, column === 0))
+      .join('  ')
+      .trimEnd(),
+  )
 }
 
 function pad(cell: string, width: number, left: boolean): string {

@@ -45,7 +45,12 @@ export interface SwarmNode {
   stop(): Promise<void>
 }
 
-export async function startNode(member: Member, listen: string, announce: readonly string[], blocks: readonly Block[]): Promise<SwarmNode> {
+export async function startNode(
+  member: Member,
+  listen: string,
+  announce: readonly string[],
+  blocks: readonly Block[],
+): Promise<SwarmNode> {
   const options = libp2pOptions(member, listen, announce)
   if (!member.bitswap) {
     const libp2p = await createLibp2p(options)
@@ -87,7 +92,9 @@ function libp2pOptions(member: Member, listen: string, announce: readonly string
       identify: identify(),
       ping: ping(),
       // `getMultiaddrs` tells what is announced; a link needs to know what is listened on.
-      listening: ({ transportManager }: { transportManager: { getAddrs(): Multiaddr[] } }) => ({ ports: () => transportManager.getAddrs().map(portOf) }),
+      listening: ({ transportManager }: { transportManager: { getAddrs(): Multiaddr[] } }) => ({
+        ports: () => transportManager.getAddrs().map(portOf),
+      }),
       dht: kadDHT({
         protocol: KAD_PROTOCOL,
         clientMode: false,
@@ -97,7 +104,9 @@ function libp2pOptions(member: Member, listen: string, announce: readonly string
         validators: { ipns: ipnsValidator },
         selectors: { ipns: ipnsSelector },
       }),
-      ...(member.relay ? { relay: circuitRelayServer({ reservations: { maxReservations: RESERVATIONS_MAX, applyDefaultLimit: false } }) } : {}),
+      ...(member.relay
+        ? { relay: circuitRelayServer({ reservations: { maxReservations: RESERVATIONS_MAX, applyDefaultLimit: false } }) }
+        : {}),
     },
   }
 }

@@ -45,7 +45,9 @@ export function checkOptions(given: Partial<SwarmOptions>): SwarmOptions {
     throw new SwarmOptionError(`--seed must have 1 to ${SEED_LENGTH_MAX} characters.`)
   }
   if (options.port > 0 && options.port + options.peers - 1 > PORT_MAX) {
-    throw new SwarmOptionError(`--port ${options.port} leaves no room for ${options.peers} ports below ${PORT_MAX + 1}: take a lower one.`)
+    throw new SwarmOptionError(
+      `--port ${options.port} leaves no room for ${options.peers} ports below ${PORT_MAX + 1}: take a lower one.`,
+    )
   }
   if (options.peers - countOf(options.dead, options.peers) - countOf(options.undialable, options.peers) < 1) {
     throw new SwarmOptionError('--dead and --undialable leave no running peer: lower them, or take more peers.')

@@ -160,7 +160,12 @@ async function startMember(
 }
 
 /** Stores provider records where a provide would have left them: on the k nearest that are there. */
-async function publish(content: Content, holder: Neighbour, members: readonly Member[], nodes: ReadonlyMap<Member, SwarmNode>): Promise<void> {
+async function publish(
+  content: Content,
+  holder: Neighbour,
+  members: readonly Member[],
+  nodes: ReadonlyMap<Member, SwarmNode>,
+): Promise<void> {
   for (const { cid } of content.blocks) {
     for (const member of nearestTo(kadIdOf(cid.multihash.bytes), members, K)) {
       await nodes.get(member)?.holdRecord(cid, holder.member.id, parsed(holder))
@@ -200,7 +205,7 @@ function parsed(neighbour: Neighbour | undefined) {
 }
 
 function fullAddresses({ member, addresses }: Neighbour): string[] {
-  return addresses.map((address) => `${address}/p2p/${member.id}`)
+  return addresses.map((address) => `${address}/p2p/${member.id.toString()}`)
 }
 
 async function inBatches<T>(items: readonly T[], width: number, work: (item: T) => Promise<void>): Promise<void> {

@@ -42,11 +42,12 @@ export function runCommand(node, args, env) {
 
     for (const signal of SIGNALS) process.on(signal, onSignal)
     child.once('error', reject)
-    child.once('close', async (code, signal) => {
+    child.once('close', (code, signal) => {
       clearTimeout(grace)
-      await sweep(child.pid)
-      for (const name of SIGNALS) process.off(name, onSignal)
-      resolve({ code: code ?? 128 + (signal === null ? 0 : constants.signals[signal]), interrupted: signalledAt !== 0 })
+      const result = { code: code ?? 128 + (signal === null ? 0 : constants.signals[signal]), interrupted: signalledAt !== 0 }
+      sweep(child.pid)
+        .finally(() => SIGNALS.forEach((name) => process.off(name, onSignal)))
+        .then(() => resolve(result), reject)
     })
   })
 }

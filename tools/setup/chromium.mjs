@@ -11,9 +11,10 @@ const ADVICE = 'install Chromium or Chrome yourself and name it in CHROMIUM_PATH
 
 /** Path of a Chromium that is there, or undefined. Needs the dependencies for Playwright's. */
 export function findChromium() {
-  const named = process.env.CHROMIUM_PATH
+  const named = process.env['CHROMIUM_PATH']
   if (named !== undefined && named !== '') {
-    if (!isExecutable(named)) throw new SetupError(`CHROMIUM_PATH names ${named}, which is not a program: correct it, or unset it.`)
+    if (!isExecutable(named))
+      throw new SetupError(`CHROMIUM_PATH names ${named}, which is not a program: correct it, or unset it.`)
     return named
   }
   return [playwrightsOwn(), ...systemPlaces()].find((file) => file !== undefined && isExecutable(file))
@@ -35,7 +36,7 @@ async function byApt() {
   if (process.platform !== 'linux' || !existsSync('/usr/bin/apt-get') || isUbuntu()) return undefined
   const prefix = await asRoot()
   if (prefix === undefined) return 'apt-get needs root'
-  say('No Chromium here: installing the system\'s with apt-get (once; a few minutes) …')
+  say("No Chromium here: installing the system's with apt-get (once; a few minutes) …")
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   for (const args of [['update'], ['install', '-y', '--no-install-recommends', 'chromium']]) {
     const [file = 'apt-get', ...rest] = [...prefix, 'apt-get', ...args]
@@ -80,10 +81,14 @@ function playwrightsOwn() {
 function systemPlaces() {
   if (process.platform === 'darwin') return MAC
   if (process.platform === 'win32') {
-    const bases = [process.env.PROGRAMFILES, process.env['PROGRAMFILES(X86)'], process.env.LOCALAPPDATA]
-    return bases.flatMap((base) => (base === undefined ? [] : [join(base, 'Google', 'Chrome', 'Application', 'chrome.exe'), join(base, 'Chromium', 'Application', 'chrome.exe')]))
+    const bases = [process.env['PROGRAMFILES'], process.env['PROGRAMFILES(X86)'], process.env['LOCALAPPDATA']]
+    return bases.flatMap((base) =>
+      base === undefined
+        ? []
+        : [join(base, 'Google', 'Chrome', 'Application', 'chrome.exe'), join(base, 'Chromium', 'Application', 'chrome.exe')],
+    )
   }
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
   return NAMES.flatMap((name) => folders.map((folder) => join(folder, name)))
 }
 

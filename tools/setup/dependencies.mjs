@@ -22,7 +22,10 @@ export async function installDependencies() {
   say('Installing the dependencies by package-lock.json (once; about a minute) …')
   // No dependency needs its install script, and npm on Node 20 would warn about each that asks for a newer one.
   const { ok, output } = await npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'])
-  if (!ok) throw new SetupError(`npm ci failed (${lastWords(output)}): check the network and the npm registry, then run the command again.`)
+  if (!ok)
+    throw new SetupError(
+      `npm ci failed (${lastWords(output)}): check the network and the npm registry, then run the command again.`,
+    )
 }
 
 /**

@@ -45,7 +45,9 @@ async function acquire() {
     if (!told) say('Another command is setting up here: waiting for it …')
     told = true
     if (Date.now() - startedAt > WAIT_MAX_MS) {
-      throw new SetupError(`Another command has held ${directory} for ${WAIT_MAX_MS / 60_000} minutes: end it, or delete that directory.`)
+      throw new SetupError(
+        `Another command has held ${directory} for ${WAIT_MAX_MS / 60_000} minutes: end it, or delete that directory.`,
+      )
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }

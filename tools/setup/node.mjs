@@ -24,19 +24,38 @@ export async function installNode() {
   const platform = platformName()
   const version = pinnedVersion()
   if (!PLATFORMS.has(platform) || isMusl()) throw new SetupError(unsuited(isMusl() ? 'a Linux with musl' : platform))
-  say(`Node ${process.versions.node} is older than ${NEEDED.join('.')}: fetching Node ${version} into .cache/node (once; about 50 MB) …`)
+  say(
+    `Node ${process.versions.node} is older than ${NEEDED.join('.')}: fetching Node ${version} into .cache/node (once; about 50 MB) …`,
+  )
   mkdirSync(home, { recursive: true })
   writeFileSync(join(home, 'package.json'), '{"private":true}\n')
   const spec = `node-${platform}@${version}`
   // npm hands its own settings down by environment; the prefix of the outer run must not win.
   const env = { ...process.env, npm_config_prefix: undefined, npm_config_local_prefix: undefined }
   const { ok, output } = await npm(
-    ['install', spec, '--prefix', home, '--ignore-scripts', '--no-save', '--no-package-lock', '--no-audit', '--no-fund', '--loglevel=error'],
+    [
+      'install',
+      spec,
+      '--prefix',
+      home,
+      '--ignore-scripts',
+      '--no-save',
+      '--no-package-lock',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=error',
+    ],
     env,
   )
-  if (!ok) throw new SetupError(`Fetching ${spec} from the npm registry failed (${lastWords(output)}): check the network, or install Node ${NEEDED.join('.')} or newer yourself.`)
+  if (!ok)
+    throw new SetupError(
+      `Fetching ${spec} from the npm registry failed (${lastWords(output)}): check the network, or install Node ${NEEDED.join('.')} or newer yourself.`,
+    )
   const node = await findNode()
-  if (node === undefined) throw new SetupError(`The Node ${version} from the npm registry does not run here: install Node ${NEEDED.join('.')} or newer yourself.`)
+  if (node === undefined)
+    throw new SetupError(
+      `The Node ${version} from the npm registry does not run here: install Node ${NEEDED.join('.')} or newer yourself.`,
+    )
   return node
 }
 

@@ -45,7 +45,7 @@ export function run(file, args, options = {}) {
  * @param {NodeJS.ProcessEnv} [env]
  */
 export function npm(args, env = process.env) {
-  const script = process.env.npm_execpath
+  const script = process.env['npm_execpath']
   if (script?.endsWith('.js')) return run(process.execPath, [script, ...args], { env })
   return run('npm', args, { env, shell: process.platform === 'win32' })
 }
@@ -60,6 +60,7 @@ export function lastWords(output) {
     .split('\n')
     .map((line) => line.replace(/^npm (error|ERR!)\s*/, '').trim())
     .filter((line) => line !== '' && !/complete log of this run|^A complete|^code /i.test(line))
-  const line = lines.find((candidate) => /error|not found|unable|cannot|refused|ENOTFOUND|EAI_AGAIN|E\d{3}/i.test(candidate)) ?? lines.at(-1)
+  const line =
+    lines.find((candidate) => /error|not found|unable|cannot|refused|ENOTFOUND|EAI_AGAIN|E\d{3}/i.test(candidate)) ?? lines.at(-1)
   return (line ?? 'it said nothing').replace(/[.\s]+$/, '').slice(0, 300)
 }
