@@ -81,7 +81,9 @@ export const limits = {
   answerTimeoutMinMs: limit(50, 'ms', 'boxo clamps its DONT_HAVE timeout here'),
   answerTimeoutMaxMs: limit(7_000, 'ms', 'and there'),
   blockPatienceMs: limit(30_000, 'ms', 'for a block from a silent peer while nobody else may have it'),
-  wantBlocksPerPeerMax: limit(64, 'entries', 'want-blocks in flight to one peer; the pipe stays full, the rest stays free to move'),
+  wantBlocksPerPeerMin: limit(4, 'entries', 'want-blocks in flight to one peer, however slow'),
+  wantBlocksPerPeerMax: limit(64, 'entries', 'and however fast: 16 MiB of usual blocks'),
+  pipelineMs: limit(1_000, 'ms', 'of work are in flight to one peer, between these two; a round trip is shorter'),
 
   // Bitswap: messages out, and answering others
   bitswapMessageBytesMax: limit(2_097_152, 'bytes', 'what boxo sends at most; a single block may be as large and goes alone'),
@@ -115,6 +117,7 @@ export const limits = {
   // Kademlia: lookup
   lookupDialsMax: limit(8, 'count', 'pending connections per lookup; more would only queue in the browser'),
   lookupDialsTotalMax: limit(16, 'count', 'with those that take so long that they no longer keep their place'),
+  lookupDialOverdueMs: limit(1_000, 'ms', 'most dials that succeed have by then; others are dialed in its place'),
   lookupDialPatienceMs: limit(3_000, 'ms', 'seven round trips of 300 ms and something; a dial that takes longer holds nothing up'),
   lookupSlowAfterMs: limit(1_500, 'ms', 'a request that takes longer gives its place free and holds nothing up'),
   lookupSlowMax: limit(20, 'requests', 'slow requests per lookup; beyond it nothing new is asked until one settles'),

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { BitswapEvent, SessionId, WantId } from '../../../worker/engine/bitswap/contract.ts'
+import type { OrderId } from '../../../worker/engine/machine.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import { BitswapNetwork, countSent, testBlock } from '../../support/bitswap-network.ts'
 
@@ -70,4 +72,220 @@ test('a want with nobody connected and nobody providing ends in not-found as soo
   network.run()
   assert.equal(node.failed.get(want)?.code, 'not-found')
   assert.equal(node.failed.get(want)?.at, 1 + 2 * network.options.searchMs + limits.notFoundGraceMs.value)
+})
+
+test('wants of one CID share one search and one want-block, however the CID is written', () => {
+  const network = new BitswapNetwork()
+  const digest = network.rng.bytes(32)
+  const versionOne = new Uint8Array([0x01, 0x70, 0x12, 0x20, ...digest])
+  const versionZero = new Uint8Array([0x12, 0x20, ...digest])
+  const node = network.node()
+  network.connect(node, network.node([{ cid: versionOne, bytes: new Uint8Array(4_000) }]))
+  const wants = [node.want(versionOne), node.want(versionZero), node.want(versionOne)]
+  network.run()
+  assert.deepEqual(
+    wants.map((want) => node.ended.has(want)),
+    [true, true, true],
+  )
+  assert.deepEqual([countSent(node, 'have'), countSent(node, 'block')], [1, 1])
+  const ends = node.effects.flatMap(({ effect }) => (effect.type === 'want-ended' ? [effect.cid] : []))
+  assert.deepEqual(ends, [versionOne, versionZero, versionOne], 'each is answered as it was asked')
+})
+
+test('cancels go to those who were asked and did not send the block, and to nobody else', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10] })
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const holder = network.node([block])
+  const denier = network.node()
+  const silent = network.scripted(() => undefined)
+  for (const party of [holder, denier, silent]) network.connect(node, party)
+  node.want(block.cid)
+  network.run(20)
+  network.connect(node, network.scripted(() => assert.fail('a peer that was asked nothing is told nothing')))
+  network.run()
+  const cancelled = node.sentMessages().flatMap(({ peer, message }) => (message.wantlist.some(({ cancel }) => cancel) ? [peer] : []))
+  assert.deepEqual(new Set(cancelled), new Set([denier.peer, silent.peer]))
+  assert.equal(cancelled.length, 2)
+})
+
+test('a cancelled want says nothing more and withdraws search, dial and questions', () => {
+  const network = new BitswapNetwork({ dialMs: 500 })
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const provider = network.node([block])
+  const silent = network.scripted(() => undefined)
+  network.connect(node, silent)
+  const want = node.want(block.cid, { providers: [provider] })
+  network.run(20)
+  node.hears({ type: 'cancel-want', want })
+  network.run()
+  const types = node.effects.map(({ effect }) => effect.type)
+  assert.ok(types.includes('stop-provider-search') && types.includes('drop-connection-need'))
+  assert.equal(countSent(node, 'cancel'), 1)
+  assert.deepEqual([node.ended.size, node.failed.size, node.machine.status().wants], [0, 0, 0])
+  assert.equal(node.machine.nextDeadline(), undefined)
+})
+
+test('many connected peers are asked in growing steps, and no more than the limit', () => {
+  const network = new BitswapNetwork({ latencyMs: [5, 5] })
+  const node = network.node()
+  for (let index = 0; index < 300; index++) network.connect(node, network.scripted(() => undefined))
+  node.want(testBlock(network.rng).cid)
+  network.run()
+  const steps = new Map<number, number>()
+  for (const { at, message } of node.sentMessages()) {
+    if (message.wantlist.some(({ cancel }) => !cancel)) steps.set(at, (steps.get(at) ?? 0) + 1)
+  }
+  assert.deepEqual([...steps], [[1, 10], [301, 40], [601, 160]])
+  assert.equal(node.failed.size, 1)
+})
+
+test('a block that a peer of the first step has stops the broadcast there', () => {
+  const network = new BitswapNetwork({ latencyMs: [5, 5] })
+  const block = testBlock(network.rng)
+  const node = network.node()
+  for (let index = 0; index < 100; index++) network.connect(node, network.node([block]))
+  node.want(block.cid)
+  network.run()
+  assert.equal(countSent(node, 'have'), 10)
+  assert.equal(countSent(node, 'block'), 1)
+  assert.equal(countSent(node, 'cancel'), 9)
+})
+
+test('the block goes to the page even if the store refuses it, and is not offered to others then', () => {
+  const network = new BitswapNetwork()
+  const block = testBlock(network.rng)
+  const node = network.node()
+  node.isStoreBroken = true
+  const holder = network.node([block])
+  const asker = network.scripted(() => undefined)
+  network.connect(node, holder)
+  network.connect(node, asker)
+  asker.send(node.peer, { wantlist: [{ cid: block.cid, priority: 1, cancel: false, wantType: 'block', sendDontHave: false }] }, 0)
+  const want = node.want(block.cid)
+  network.run()
+  assert.equal(node.ended.get(want)?.bytes, block.bytes)
+  assert.equal(asker.received.flatMap(({ message }) => message.blocks).length, 0)
+})
+
+test('blocks that nobody wants and duplicates are counted and never stored', () => {
+  const network = new BitswapNetwork()
+  const [wanted, other] = [testBlock(network.rng), testBlock(network.rng)]
+  const node = network.node()
+  const pusher = network.scripted(({ wantlist }) => (wantlist.some(({ cancel }) => !cancel) ? { blocks: [other, wanted, wanted] } : undefined))
+  network.connect(node, pusher)
+  node.want(wanted.cid)
+  network.run()
+  const { counters } = node.machine.status()
+  assert.deepEqual(
+    [counters.blocksReceived, counters.unwantedBlocksReceived, counters.duplicateBlocksReceived, counters.bytesReceived],
+    [3, 1, 1, 6_000],
+  )
+  assert.deepEqual([...node.store.keys()], [wanted.cid])
+})
+
+test('a block that the page puts ends the wants for it', () => {
+  const network = new BitswapNetwork()
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const want = node.want(block.cid)
+  network.run(20)
+  node.hears({ type: 'block-added', ...block })
+  network.run()
+  assert.equal(node.ended.get(want)?.from, undefined)
+  assert.equal(node.effects.filter(({ effect }) => effect.type === 'store-block').length, 0)
+})
+
+test('the search is repeated at growing intervals while providers deny, and finds the one that came later', () => {
+  const network = new BitswapNetwork()
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const late = network.node([block])
+  network.provide(block.cid, network.node())
+  const want = node.want(block.cid)
+  network.after(8_000, () => network.provide(block.cid, late))
+  network.run()
+  const searches = node.effects.flatMap(({ at, effect }) => (effect.type === 'search-providers' ? [at] : []))
+  assert.equal(searches.length, 3)
+  assert.ok(searches[1]! - searches[0]! >= 5_000 && searches[2]! - searches[1]! >= 10_000)
+  assert.equal(node.ended.get(want)?.from, late.peer)
+})
+
+test('a peer that connects while the want is about to give up is still asked', () => {
+  const network = new BitswapNetwork()
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const holder = network.node([block])
+  const want = node.want(block.cid)
+  network.after(900, () => network.connect(node, holder))
+  network.run()
+  assert.equal(node.ended.get(want)?.from, holder.peer)
+})
+
+test('a provider that is lost before it answered is dialed again', () => {
+  const network = new BitswapNetwork()
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const provider = network.node([block])
+  const want = node.want(block.cid, { providers: [provider] })
+  network.after(25, () => network.disconnect(node, provider))
+  network.run()
+  assert.equal(node.ended.get(want)?.from, provider.peer)
+})
+
+test('connections are needed for a few providers at a time, and for so many in all', () => {
+  const network = new BitswapNetwork({ dialMs: 1_000_000 })
+  const node = network.node()
+  const pending = () => node.effects.filter(({ effect }) => effect.type === 'need-connection').length
+  for (let index = 0; index < 20; index++) {
+    const providers = Array.from({ length: 10 }, () => network.node())
+    node.want(testBlock(network.rng).cid, { providers })
+    network.run(network.now + 5)
+    assert.equal(pending(), Math.min(4 * (index + 1), limits.bitswapPendingConnectionsMax.value))
+  }
+})
+
+test('more wants than one peer accepts wait their turn, and all of them are answered', () => {
+  const network = new BitswapNetwork()
+  const blocks = Array.from({ length: 2_500 }, () => testBlock(network.rng, 2_000))
+  const node = network.node()
+  network.connect(node, network.node(blocks))
+  for (const { cid } of blocks) node.want(cid)
+  network.run()
+  assert.equal(node.ended.size, blocks.length)
+  assert.equal(countSent(node, 'block'), blocks.length, 'none is asked for twice')
+})
+
+test('more wants than the engine holds are refused with a code', () => {
+  const network = new BitswapNetwork()
+  const node = network.node()
+  const wants = Array.from({ length: limits.wantsMax.value + 1 }, () => node.want(testBlock(network.rng, 1).cid))
+  assert.equal(node.failed.get(wants.at(-1)!)?.code, 'too-many-queries')
+  assert.equal(node.failed.size, 1)
+})
+
+test('late, unknown and repeated answers change nothing', () => {
+  const network = new BitswapNetwork()
+  const node = network.node()
+  const order = 999 as OrderId
+  const { peer } = network.node()
+  const events: BitswapEvent[] = [
+    { type: 'message-sent', order },
+    { type: 'message-failed', order, reason: 'reset' },
+    { type: 'block-loaded', order, bytes: undefined },
+    { type: 'block-stored', order },
+    { type: 'block-store-failed', order, reason: 'full' },
+    { type: 'provider-found', search: order, provider: { peer, addresses: [] } },
+    { type: 'provider-search-ended', search: order },
+    { type: 'connection-ready', peer },
+    { type: 'connection-failed', peer, reason: 'refused' },
+    { type: 'bitswap-peer-disconnected', peer },
+    { type: 'cancel-want', want: 7 as WantId },
+    { type: 'close-session', session: 7 as SessionId },
+    { type: 'block-removed', cid: new Uint8Array(36) },
+    { type: 'tick' },
+  ]
+  for (const event of events) node.hears(event)
+  assert.deepEqual(node.effects, [])
 })

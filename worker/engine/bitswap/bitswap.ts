@@ -8,7 +8,7 @@ import { multihashOf } from './cid-key.ts'
 import { zeroCounters, type BitswapContext } from './context.ts'
 import type { BitswapEffect, BitswapEvent, BitswapStatus } from './contract.ts'
 import { Deadlines } from './deadlines.ts'
-import { Link } from './link.ts'
+import { Link, Pace } from './link.ts'
 import type { BitswapBlock, BitswapMessage } from './message.ts'
 import type { Flight } from './outbox.ts'
 import { Responder } from './responder.ts'
@@ -32,6 +32,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
   readonly #links = new BytesMap<Link>()
   readonly #flights = new Map<OrderId, Link>()
   readonly #stores = new Map<OrderId, Uint8Array>()
+  readonly #pace = new Pace()
   /** Connected peers that took no messages. */
   readonly #deaf = new BytesMap<true>()
   /** Multihashes of the blocks that came last. */
@@ -137,7 +138,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     const known = this.#links.get(peer.id)
     if (known !== undefined) return known
     if (this.#links.size >= limits.bitswapPeersMax.value) return undefined
-    const link = new Link(peer, this.#deaf.delete(peer.id))
+    const link = new Link(peer, this.#pace, this.#deaf.delete(peer.id))
     this.#links.set(peer.id, link)
     this.#wants.peerConnected(link, now)
     return link

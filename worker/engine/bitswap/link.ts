@@ -14,17 +14,20 @@ export class Link {
   readonly outbox: Outbox
   /** Wants that would ask this peer for the block, had it a place free. */
   readonly starving = new Set<Want>()
+  /** A block is overdue, and none has come since. */
+  isStalled = false
   blocksDelivered = 0
   /** When a block that we wanted last came. */
   lastDeliveredAt: Millis | undefined
   #blocksInFlight = 0
   #latencyMs: number | undefined
   #bytesPerMs = bytesPerMsAtFirst
-  #blockBytes = blockBytesAtFirst
+  readonly #pace: Pace
 
   /** `isKnown`: on this same connection it was lost once, and may remember what we wanted then. */
-  constructor(peer: Peer, isKnown: boolean) {
+  constructor(peer: Peer, pace: Pace, isKnown: boolean) {
     this.peer = peer
+    this.#pace = pace
     this.outbox = new Outbox(isKnown)
   }
 
@@ -32,8 +35,11 @@ export class Link {
     return this.#blocksInFlight
   }
 
+  /** Work for a second at its measured speed: enough to keep the pipe full, while the rest is free to go elsewhere. */
   get isFull(): boolean {
-    return this.#blocksInFlight >= limits.wantBlocksPerPeerMax.value
+    const window = (limits.pipelineMs.value * this.#bytesPerMs) / this.#pace.blockBytes
+    const places = Math.max(limits.wantBlocksPerPeerMin.value, Math.min(limits.wantBlocksPerPeerMax.value, window))
+    return this.#blocksInFlight >= places
   }
 
   blockAsked(): void {
@@ -57,7 +63,7 @@ export class Link {
 
   /** How long one more block would take, by what is in flight already. */
   get expectedMs(): number {
-    return ((this.#blocksInFlight + 1) * this.#blockBytes) / this.#bytesPerMs
+    return ((this.#blocksInFlight + 1) * this.#pace.blockBytes) / this.#bytesPerMs
   }
 
   answered(askedAt: Millis, now: Millis): void {
@@ -71,17 +77,23 @@ export class Link {
     const isFirst = this.blocksDelivered === 0
     this.blocksDelivered += blocks
     this.lastDeliveredAt = now
-    this.#blockBytes = blend(this.#blockBytes, Math.max(1, bytes / blocks), isFirst)
-    this.#bytesPerMs = blend(this.#bytesPerMs, Math.max(1, bytes) / Math.max(1, now - since), isFirst)
+    this.isStalled = false
+    this.#pace.blockBytes = blend(this.#pace.blockBytes, Math.max(1, bytes / blocks))
+    const speed = Math.max(1, bytes) / Math.max(1, now - since)
+    this.#bytesPerMs = isFirst ? speed : blend(this.#bytesPerMs, speed)
   }
 }
 
-/** Modest guesses for a peer that has delivered nothing: 256 KiB blocks, 0.5 MB/s. */
-const blockBytesAtFirst = 262_144
+/** What all peers have in common: the moving average of block sizes. At first what importers make of a file. */
+export class Pace {
+  blockBytes = 262_144
+}
+
+/** A modest guess for a peer that has delivered nothing: 0.5 MB/s. */
 const bytesPerMsAtFirst = 512
 
-function blend(average: number, sample: number, isFirst: boolean): number {
-  return isFirst ? sample : 0.7 * average + 0.3 * sample
+function blend(average: number, sample: number): number {
+  return 0.7 * average + 0.3 * sample
 }
 
 function clamp(ms: number): number {

@@ -92,6 +92,11 @@ export class Outbox {
     return this.#told.delete(key) || wasQueued
   }
 
+  /** Whether a want of this CID can be said without a place more. */
+  canTake(key: Uint8Array): boolean {
+    return this.hasRoom || this.#told.has(key)
+  }
+
   isTold(key: Uint8Array): boolean {
     return this.#told.has(key)
   }

@@ -3,6 +3,7 @@ import { limits } from '../limits.ts'
 import { earlier, type Millis, type OrderId } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import type { Failure } from '../query.ts'
+import { isBetter, mayGetBlock, sourceRank } from './block-choice.ts'
 import { stepSize, type BroadcastPlanner } from './broadcast.ts'
 import type { WantId, WantProgress } from './contract.ts'
 import type { Link } from './link.ts'
@@ -47,6 +48,8 @@ export class Want {
   #isWide = false
   /** A connected peer has no place for another want of ours; it wakes this one when it has. */
   #isStarving = false
+  /** The same, and the peer is worth waiting for. */
+  #isQueued = false
   #search: SearchState = { type: 'idle' }
   #stallAt: Millis
   readonly #startedAt: Millis
@@ -156,16 +159,18 @@ export class Want {
       this.move('time-up', now)
     }
     this.#isStarving = false
+    this.#isQueued = false
     this.#expire(now)
     this.#askForBlock(now)
     if (!this.#isHeld) this.#widen(world, now)
     this.#conclude(now)
   }
 
-  /** The holder is in time and there is reason to trust it. */
+  /** There is reason to trust the holder, and it is in time; or such a peer will have a place for us soon. */
   get #isHeld(): boolean {
     const holder = this.#holder
-    if (holder === undefined || holder.state.type !== 'asked-block' || holder.state.overdue) return false
+    if (holder?.state.type !== 'asked-block') return this.#isQueued
+    if (holder.state.overdue) return false
     return holder.state.said || holder.source === 'session-good'
   }
 
@@ -190,6 +195,10 @@ export class Want {
     const patienceAt = heardAt + limits.blockPatienceMs.value
     if (now >= patienceAt) return false
     const overdue = now >= stallAt
+    if (overdue) {
+      link.isStalled = true
+      this.orders.push({ type: 'stalled', link })
+    }
     entry.state = { ...state, overdue, until: overdue ? patienceAt : Math.min(stallAt, patienceAt) }
     return true
   }
@@ -209,18 +218,22 @@ export class Want {
     this.#ask(best, 'block')
   }
 
-  /** HAVE before unknown, then the better reason, fewer tries, the shorter wait, the id. Full peers remember us. */
+  /** Peers that are full remember us. */
   #bestForBlock(demand: 'any' | 'trusted'): WantPeer | undefined {
     let best: WantPeer | undefined
-    const full: Link[] = []
+    const full: WantPeer[] = []
     for (const entry of this.peers.values()) {
-      if (entry === this.#holder || blockRank(entry) === 0) continue
+      if (entry === this.#holder || !mayGetBlock(entry)) continue
       if (demand === 'trusted' && entry.state.type !== 'have' && entry.source !== 'session-good') continue
-      if (entry.link!.isFull || !canTell(entry.link!, this.key)) full.push(entry.link!)
+      if (entry.link!.isFull || !entry.link!.outbox.canTake(this.key)) full.push(entry)
       else if (best === undefined || isBetter(entry, best)) best = entry
     }
-    if (best === undefined) for (const link of full) this.#starve(link)
-    return best
+    if (best !== undefined) return best
+    for (const { link, state, source } of full) {
+      this.#starve(link!)
+      if (!link!.isStalled && (state.type === 'have' || source === 'session-good')) this.#isQueued = true
+    }
+    return undefined
   }
 
   #starve(link: Link): void {
@@ -231,7 +244,7 @@ export class Want {
   #widen(world: WantWorld, now: Millis): void {
     for (const entry of this.peers.values()) {
       if (entry.state.type !== 'unasked' || (entry.source !== 'provider' && !this.#isWide)) continue
-      if (canTell(entry.link!, this.key)) this.#askForHave(entry, now)
+      if (entry.link!.outbox.canTake(this.key)) this.#askForHave(entry, now)
       else this.#starve(entry.link!)
     }
     this.#connect(now)
@@ -348,6 +361,8 @@ export type WantOrder =
   | { readonly type: 'withdraw'; readonly link: Link }
   | { readonly type: 'timed-out'; readonly peer: Peer }
   | { readonly type: 'slot-freed'; readonly link: Link }
+  /** Those that queue for this peer had better look elsewhere. */
+  | { readonly type: 'stalled'; readonly link: Link }
   | { readonly type: 'connect'; readonly info: PeerInfo }
   | { readonly type: 'search' }
   | { readonly type: 'progress'; readonly progress: WantProgress }
@@ -366,30 +381,3 @@ type SearchState =
 
 /** Half of what the field's int32 holds. */
 const priorityAtFirst = 2 ** 30
-
-const sourceRank: Record<PeerSource, number> = { broadcast: 0, session: 1, provider: 2, 'session-good': 3 }
-
-/** 0: never. A peer that is still to answer a want-have may be asked for the block meanwhile. */
-function blockRank(entry: WantPeer): number {
-  if (entry.link === undefined) return 0
-  if (entry.state.type === 'have') return 10 + sourceRank[entry.source]
-  return entry.state.type === 'unasked' || entry.state.type === 'asked-have' ? sourceRank[entry.source] : 0
-}
-
-function isBetter(a: WantPeer, b: WantPeer): boolean {
-  const ranks = blockRank(a) - blockRank(b)
-  if (ranks !== 0) return ranks > 0
-  if (a.failedMessages !== b.failedMessages) return a.failedMessages < b.failedMessages
-  if (a.blockAsks !== b.blockAsks) return a.blockAsks < b.blockAsks
-  const wait = a.link!.expectedMs - b.link!.expectedMs
-  return wait !== 0 ? wait < 0 : compareIds(a.peer.id, b.peer.id) < 0
-}
-
-function canTell(link: Link, key: Uint8Array): boolean {
-  return link.outbox.hasRoom || link.outbox.isTold(key)
-}
-
-function compareIds(a: Uint8Array, b: Uint8Array): number {
-  for (let index = 0; index < Math.min(a.length, b.length); index++) if (a[index] !== b[index]) return a[index]! - b[index]!
-  return a.length - b.length
-}

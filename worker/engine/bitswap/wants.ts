@@ -292,6 +292,9 @@ export class Wants {
       case 'slot-freed':
         this.roomFreed(order.link, now)
         break
+      case 'stalled':
+        for (const other of order.link.starving) this.#dirty.add(other)
+        break
       case 'connect':
         this.#needs.need(want, order.info)
         break

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { SessionId } from '../../../worker/engine/bitswap/contract.ts'
+import { nextSessionPeerState, Session, type SessionPeerEvent, type SessionPeerState } from '../../../worker/engine/bitswap/session.ts'
+import { limits } from '../../../worker/engine/limits.ts'
+import { PeerCache, type Peer, type PeerIdBytes } from '../../../worker/engine/peer.ts'
+import { BitswapNetwork, countSent, testBlock, type TestBlock } from '../../support/bitswap-network.ts'
+
+const peers = new PeerCache()
+const peerNumber = (index: number): Peer => peers.intern(new Uint8Array([0x12, 0x20, index >> 8, index & 0xff]) as PeerIdBytes)
+
+const events: readonly SessionPeerEvent[] = ['joined', 'have', 'block', 'dont-have', 'timed-out']
+const last = limits.sessionMissesMax.value - 1
+
+/** State before, then state and misses in a row after each event in the order above. */
+const table: readonly [SessionPeerState, string][] = [
+  [{ type: 'member', misses: 0 }, 'member-0 member-0 good-0 member-1 member-1'],
+  [{ type: 'member', misses: last }, `member-${last} member-0 good-0 pruned pruned`],
+  [{ type: 'good', misses: 0 }, 'good-0 good-0 good-0 good-1 member-1'],
+  [{ type: 'good', misses: last }, `good-${last} good-0 good-0 pruned pruned`],
+  [{ type: 'pruned' }, 'pruned member-0 good-0 pruned pruned'],
+]
+
+for (const [state, row] of table) {
+  test(`a session peer that is ${nameOf(state)} goes where the table says, for every event`, () => {
+    assert.deepEqual(
+      events.map((event) => nameOf(nextSessionPeerState(state, event))),
+      row.split(' '),
+    )
+  })
+}
+
+function nameOf(state: SessionPeerState): string {
+  return state.type === 'pruned' ? state.type : `${state.type}-${state.misses}`
+}
+
+test('a full session takes in a peer that delivered and turns away one that only might', () => {
+  const session = new Session(1 as SessionId)
+  for (let index = 0; index < limits.sessionPeersMax.value; index++) session.note(peerNumber(index), 'joined')
+  assert.equal(session.note(peerNumber(900), 'have'), false)
+  assert.equal([...session.candidates()].some(({ peer }) => peer === peerNumber(900)), false)
+  assert.equal(session.note(peerNumber(901), 'block'), true)
+  assert.equal([...session.candidates()].some(({ peer }) => peer === peerNumber(901)), true)
+  assert.equal([...session.candidates()].length, limits.sessionPeersMax.value)
+})
+
+test('later blocks of a session are asked for directly where the first came from, without broadcast or search', () => {
+  const network = new BitswapNetwork()
+  const blocks = Array.from({ length: 20 }, () => testBlock(network.rng))
+  const node = network.node()
+  const server = network.node(blocks)
+  for (const other of [server, ...Array.from({ length: 8 }, () => network.node())]) network.connect(node, other)
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  node.want(blocks[0]!.cid, { session: 1 })
+  network.run()
+  const before = node.effects.length
+  for (const { cid } of blocks.slice(1)) node.want(cid, { session: 1 })
+  network.run()
+  assert.equal(node.ended.size, 20)
+  const later = node.effects.slice(before).map(({ effect }) => effect)
+  assert.equal(later.filter(({ type }) => type === 'search-providers').length, 0)
+  const asked = later.flatMap((effect) => (effect.type === 'send-message' ? effect.message.wantlist : []))
+  assert.equal(asked.length, 19, 'nothing but one want-block for each')
+  assert.ok(asked.every(({ wantType, cancel }) => wantType === 'block' && !cancel))
+})
+
+test('want-blocks of a session are spread over the peers that delivered, more to the faster one', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10] })
+  const blocks = Array.from({ length: 60 }, () => testBlock(network.rng, 50_000))
+  const node = network.node()
+  const served = { fast: 0, slow: 0 }
+  const serve = (name: 'fast' | 'slow', msPerBlock: number, lacks: TestBlock) => {
+    let freeAt = 0
+    return network.scripted(({ wantlist }, from, self) => {
+      for (const { cid, cancel, wantType } of wantlist) {
+        const block = blocks.find((other) => other.cid === cid)!
+        if (cancel) continue
+        if (block === lacks || wantType === 'have') {
+          self.send(from, { presences: [{ cid, type: block === lacks ? 'dont-have' : 'have' }] })
+          continue
+        }
+        served[name]++
+        freeAt = Math.max(freeAt, network.now) + msPerBlock
+        self.send(from, { blocks: [block] }, freeAt - network.now)
+      }
+      return undefined
+    })
+  }
+  network.connect(node, serve('fast', 10, blocks[1]!))
+  network.connect(node, serve('slow', 40, blocks[0]!))
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  for (const { cid } of blocks.slice(0, 2)) node.want(cid, { session: 1 })
+  network.run()
+  for (const { cid } of blocks.slice(2)) node.want(cid, { session: 1 })
+  network.run()
+  assert.equal(node.ended.size, 60)
+  assert.ok(served.slow > 3, `the slow one takes part: ${served.slow}`)
+  assert.ok(served.fast > 2 * served.slow, `the fast one takes more: ${served.fast} to ${served.slow}`)
+  assert.ok(served.fast + served.slow <= 62, 'hardly a block is asked for twice')
+})
+
+test('closing a session aborts its wants and tells those who were asked', () => {
+  const network = new BitswapNetwork()
+  const node = network.node()
+  network.connect(node, network.scripted(() => undefined))
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  const want = node.want(testBlock(network.rng).cid, { session: 1 })
+  network.run(100)
+  node.hears({ type: 'close-session', session: 1 as SessionId })
+  network.run()
+  assert.equal(node.failed.get(want)?.code, 'aborted')
+  assert.equal(countSent(node, 'cancel'), 1)
+  assert.deepEqual([node.machine.status().wants, node.machine.status().sessions], [0, 0])
+})
+
+test('a want in a session that is not open fails as an invalid argument', () => {
+  const network = new BitswapNetwork()
+  const node = network.node()
+  const want = node.want(testBlock(network.rng).cid, { session: 9 })
+  assert.equal(node.failed.get(want)?.code, 'invalid-argument')
+})
