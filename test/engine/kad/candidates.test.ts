@@ -32,7 +32,7 @@ test('of too many that were heard of, the nearest are kept', () => {
   const list = new CandidateList(key8(0))
   for (let number = 2 * max; number > 0; number--) list.add(peerOf(number), [], { type: 'heard' })
   assert.equal(list.size, max)
-  assert.equal(list.add(peerOf(max + 1), [], { type: 'heard' }), false)
+  assert.equal(list.add(peerOf(max + 1), [], { type: 'heard' }), undefined)
   assert.equal(list.get(peerOf(max + 1)), undefined)
   assert.deepEqual(list.nearestFirst().at(-1)?.peer, peerOf(max))
 })

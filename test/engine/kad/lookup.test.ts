@@ -242,12 +242,19 @@ test('what the follow-up answers say is used', () => {
 })
 
 test('undialable peers keep their rank in the result and are neither dialed nor waited for', () => {
-  const bench = new Bench({ k: 3, beta: 1 })
-  bench.send({ type: 'candidates-found', candidates: [info8(1, { dialable: false }), info8(2), info8(3)] }).settle(2, 3)
+  const bench = new Bench({ k: 3, beta: 2 }).seeds(2, 3).ready(2, 3)
+  bench.answer(2, [info8(1, { dialable: false })]).answer(3, [info8(1, { dialable: false })])
   assert.equal(bench.lookup.phase, 'ended')
   assert.deepEqual(bench.told('connect'), [2, 3])
   assert.deepEqual(bench.outcomes(3), ['1 undialable', '2 responded', '3 responded'])
   assert.equal(bench.lookup.stats(0).undialable, 1)
+})
+
+test('an undialable peer that a single answer named is hearsay, one that two named is in the result', () => {
+  const undialable = (bits: number) => info8(bits, { dialable: false })
+  const bench = new Bench({ k: 5, beta: 2 }).seeds(8, 9).ready(8, 9)
+  bench.answer(8, [undialable(1), undialable(2), undialable(1)]).answer(9, [undialable(2)])
+  assert.deepEqual(bench.outcomes(5), ['2 undialable', '8 responded', '9 responded'])
 })
 
 test('dead peers are not in the result, and the next nearest takes their place', () => {
@@ -279,13 +286,22 @@ test('a peer that was reached but has not answered at the end is told as failed,
 test('a nearer peer that is still dialed holds the end up only as long as patience lasts', () => {
   const bench = new Bench({ k: 3, beta: 1 }).seeds(1, 2).settle(2)
   assert.equal(bench.lookup.phase, 'converging')
-  bench.wait(limits.lookupDialPatienceMs.value - 1)
+  bench.wait(limits.lookupDialOverdueMs.value)
+  bench.wait(limits.lookupDialPatienceMs.value - limits.lookupDialOverdueMs.value - 1)
   assert.equal(bench.lookup.phase, 'converging')
   assert.equal(bench.lookup.nextDeadline(), limits.lookupDialPatienceMs.value)
   bench.wait(1)
   assert.equal(bench.lookup.phase, 'ended')
   assert.deepEqual(bench.told('drop-connect'), [1])
   assert.deepEqual(bench.outcomes(3), ['2 responded'])
+})
+
+test('a dial that is overdue gives its place free before patience ends', () => {
+  const many = Array.from({ length: 30 }, (_, index) => index + 1)
+  const bench = new Bench().seeds(...many).wait(limits.lookupDialOverdueMs.value)
+  assert.equal(bench.told('connect').length, limits.lookupDialsTotalMax.value)
+  bench.wait(limits.lookupDialOverdueMs.value)
+  assert.equal(bench.told('connect').length, limits.lookupDialsTotalMax.value)
 })
 
 test('while fewer than β have answered, late dials are waited for', () => {

@@ -11,8 +11,7 @@ import { compareBytes, compareDistances, type Distance, distanceBetween } from '
 
 export type CandidateState =
   | { readonly type: 'heard' }
-  /** `late`: has had its share of patience. */
-  | { readonly type: 'dialing'; readonly since: Millis; readonly late: boolean }
+  | { readonly type: 'dialing'; readonly since: Millis; readonly pace: DialPace }
   /** Refused by an overloaded dialer; heard again later. */
   | { readonly type: 'resting'; readonly until: Millis }
   /** Connected; waits for a place to be asked. */
@@ -23,6 +22,9 @@ export type CandidateState =
   | { readonly type: 'failed'; readonly reason: ConnectionFailure | RequestFailure }
   | { readonly type: 'undialable' }
 
+/** `overdue`: others are asked in its place, but it still holds the end up. `late`: it holds nothing up. */
+export type DialPace = 'prompt' | 'overdue' | 'late'
+
 export interface Candidate {
   readonly peer: Peer
   /** From the target; computed once. */
@@ -32,6 +34,9 @@ export interface Candidate {
   state: CandidateState
   /** How often it was refused by an overloaded dialer. */
   rests: number
+  /** How many answers named it, and the last of them. */
+  namings: number
+  namedIn: number
 }
 
 export function infoOf(candidate: Candidate): PeerInfo {
@@ -64,12 +69,17 @@ export function isPromising(state: CandidateState): boolean {
     case 'responded':
       return true
     case 'dialing':
-      return !state.late
+      return state.pace !== 'late'
     case 'slow':
     case 'failed':
     case 'undialable':
       return false
   }
+}
+
+/** Has answered, or has a claim to be asked now: the k nearest of these are what a lookup works on. */
+export function isTopical(state: CandidateState): boolean {
+  return isPromising(state) && !(state.type === 'dialing' && state.pace === 'overdue')
 }
 
 /** What a result says of the peer; `undefined` for one that is taken for dead and left out. */
@@ -80,7 +90,7 @@ export function outcomeOf(state: CandidateState): PeerOutcome | undefined {
     case 'ready':
       return 'unasked'
     case 'dialing':
-      return state.late ? undefined : 'unasked'
+      return state.pace === 'late' ? undefined : 'unasked'
     case 'waiting':
     case 'slow':
       return 'failed'
@@ -122,16 +132,28 @@ export class CandidateList {
     return this.#nearestFirst
   }
 
-  /** For peers that are not in the list. Returns false when all places are taken by nearer ones. */
-  add(peer: Peer, addresses: readonly Address[], state: Extract<CandidateState, { type: 'heard' | 'undialable' }>): boolean {
-    const candidate: Candidate = { peer, addresses, state, rests: 0, distance: distanceBetween(this.#target, peer.key) }
+  /** For peers that are not in the list. Returns nothing when all places are taken by nearer ones. */
+  add(
+    peer: Peer,
+    addresses: readonly Address[],
+    state: Extract<CandidateState, { type: 'heard' | 'undialable' }>,
+  ): Candidate | undefined {
+    const candidate: Candidate = {
+      peer,
+      addresses,
+      state,
+      rests: 0,
+      namings: 0,
+      namedIn: 0,
+      distance: distanceBetween(this.#target, peer.key),
+    }
     const [taken, max] =
       state.type === 'heard' ? [this.#heard, limits.lookupHeardMax.value] : [this.#undialable, limits.lookupUndialableMax.value]
-    if (taken >= max && !this.#evictFarther(candidate)) return false
+    if (taken >= max && !this.#evictFarther(candidate)) return undefined
     this.#nearestFirst.splice(this.#positionOf(candidate), 0, candidate)
     this.#byId.set(peer.id, candidate)
     this.#count(state, 1)
-    return true
+    return candidate
   }
 
   setState(candidate: Candidate, state: CandidateState): void {

@@ -4,7 +4,17 @@ import { earlier, type Machine, type Millis, type Tick } from '../machine.ts'
 import type { Key, Peer, PeerInfo } from '../peer.ts'
 import type { LookupStats, PeerOutcome } from '../query.ts'
 import { hasDialable, mergeAddresses } from './addresses.ts'
-import { type Candidate, CandidateList, type CandidateState, infoOf, isInFlight, isPromising, outcomeOf } from './candidates.ts'
+import {
+  type Candidate,
+  CandidateList,
+  type CandidateState,
+  type DialPace,
+  infoOf,
+  isInFlight,
+  isPromising,
+  isTopical,
+  outcomeOf,
+} from './candidates.ts'
 import type { KadOptions, RequestFailure } from './contract.ts'
 import { Outbox } from './outbox.ts'
 
@@ -52,8 +62,8 @@ export interface LookupPeer {
  *    └────addresses came────────────┘
  *
  * Whom it asks: among the k nearest that may still answer, nearest first. Dials and requests have places of their own.
- * A request that is slow and a dial that takes long give their places free and hold nothing up once β others have
- * answered; if their answers still come, they are used. Undialable peers keep their rank in the result and no more.
+ * A request that is slow and a dial that takes long give their places free, and soon hold nothing up once β others
+ * have answered; if their answers still come, they are used. Undialable peers keep their rank in the result and no more.
  *
  * It does not know messages, orders and what the peers are asked for: the parent sends, and tells who answered.
  */
@@ -91,7 +101,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
       case 'tick':
         break
       case 'candidates-found':
-        this.#addAll(event.candidates)
+        this.#addAll(event.candidates, 0)
         if (this.#phase === 'starved') this.#phase = 'converging'
         break
       case 'candidates-exhausted':
@@ -125,14 +135,17 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
 
   /**
    * The `count` nearest peers, nearest first, as far as the lookup knows. Left out are peers that turned out dead;
-   * in are undialable ones, and those that were reached but had not answered at the end (as `failed`).
+   * in are undialable ones, and those that were reached but had not answered at the end (as `failed`). Nobody has
+   * ever spoken with an undialable peer, so one that a single answer named may be a lie and is left out, too, unless
+   * there were hardly any answers.
    */
   nearest(count: number): LookupPeer[] {
     const found: LookupPeer[] = []
     for (const candidate of this.#candidates.nearestFirst()) {
       if (found.length === count) break
       const outcome = outcomeOf(candidate.state)
-      if (outcome !== undefined) found.push({ info: infoOf(candidate), outcome })
+      const isHearsay = outcome === 'undialable' && candidate.namings < 2 && this.#stats.responses >= this.#options.beta
+      if (outcome !== undefined && !isHearsay) found.push({ info: infoOf(candidate), outcome })
     }
     return found
   }
@@ -157,23 +170,33 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     return { candidates: this.#candidates.size, inFlight: this.#inFlight.size }
   }
 
-  #addAll(infos: readonly PeerInfo[]): void {
+  /** `answer`: serial number of the answer that named them; 0 for seeds. */
+  #addAll(infos: readonly PeerInfo[], answer: number): void {
     for (const info of infos) {
       if (this.#isBarred(info.peer)) continue
-      const known = this.#candidates.get(info.peer)
-      if (known !== undefined) {
-        known.addresses = mergeAddresses(known.addresses, info.addresses)
-        if (known.state.type === 'undialable' && hasDialable(known.addresses)) {
-          this.#stats.undialable--
-          this.#candidates.setState(known, { type: 'heard' })
-        }
-        continue
-      }
-      const addresses = mergeAddresses([], info.addresses)
-      const state: CandidateState = hasDialable(addresses) ? { type: 'heard' } : { type: 'undialable' }
-      const isKept = this.#candidates.add(info.peer, addresses, state)
-      if (isKept && state.type === 'undialable') this.#stats.undialable++
+      const candidate = this.#meet(info)
+      if (candidate === undefined || (answer > 0 && candidate.namedIn === answer)) continue
+      candidate.namings++
+      candidate.namedIn = answer
     }
+  }
+
+  /** The candidate, new or with what is new of it; `undefined` if there is no place for it. */
+  #meet(info: PeerInfo): Candidate | undefined {
+    const known = this.#candidates.get(info.peer)
+    if (known === undefined) {
+      const addresses = mergeAddresses([], info.addresses)
+      const isDialable = hasDialable(addresses)
+      const added = this.#candidates.add(info.peer, addresses, { type: isDialable ? 'heard' : 'undialable' })
+      if (added !== undefined && !isDialable) this.#stats.undialable++
+      return added
+    }
+    known.addresses = mergeAddresses(known.addresses, info.addresses)
+    if (known.state.type === 'undialable' && hasDialable(known.addresses)) {
+      this.#stats.undialable--
+      this.#candidates.setState(known, { type: 'heard' })
+    }
+    return known
   }
 
   #connectionReady(peer: Peer, now: Millis): void {
@@ -210,7 +233,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     if (candidate?.state.type !== 'waiting' && candidate?.state.type !== 'slow') return
     this.#stats.responses++
     this.#setState(candidate, { type: 'responded', rttMs: now - candidate.state.since })
-    this.#addAll(closer)
+    this.#addAll(closer, this.#stats.responses)
   }
 
   #requestFailed(peer: Peer, reason: RequestFailure): void {
@@ -244,33 +267,32 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
       const { state } = candidate
       if (state.type === 'waiting' && now - state.since >= limits.lookupSlowAfterMs.value) {
         this.#setState(candidate, { type: 'slow', since: state.since })
-      } else if (state.type === 'dialing' && !state.late && now - state.since >= limits.lookupDialPatienceMs.value) {
-        this.#setState(candidate, { type: 'dialing', since: state.since, late: true })
+      } else if (state.type === 'dialing' && paceOf(state.since, now) !== state.pace) {
+        this.#setState(candidate, { type: 'dialing', since: state.since, pace: paceOf(state.since, now) })
       } else if (state.type === 'resting' && now >= state.until) {
         this.#setState(candidate, { type: 'heard' })
       }
     }
   }
 
-  /** The `count` nearest that have answered or are still expected to in time. */
-  #promising(count: number): Candidate[] {
+  #nearestThat(matches: (state: CandidateState) => boolean, count: number): Candidate[] {
     const found: Candidate[] = []
     for (const candidate of this.#candidates.nearestFirst()) {
       if (found.length === count) break
-      if (isPromising(candidate.state)) found.push(candidate)
+      if (matches(candidate.state)) found.push(candidate)
     }
     return found
   }
 
   /** Late ones are waited for only as long as fewer than β have answered: then there is no better source. */
   #haveAnswered(count: number): boolean {
-    if (this.#promising(count).some(({ state }) => state.type !== 'responded')) return false
+    if (this.#nearestThat(isPromising, count).some(({ state }) => state.type !== 'responded')) return false
     return this.#stats.responses >= this.#options.beta || this.#inFlight.size === 0
   }
 
   #usePlaces(now: Millis): void {
     const places = this.#places()
-    for (const candidate of this.#promising(this.#options.k)) {
+    for (const candidate of this.#nearestThat(isTopical, this.#options.k)) {
       if (candidate.state.type === 'ready' && places.requests > 0) {
         places.requests--
         this.#stats.requests++
@@ -279,7 +301,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
       } else if (candidate.state.type === 'heard' && places.dials > 0 && this.#attempts < limits.lookupAttemptsMax.value) {
         places.dials--
         this.#attempts++
-        this.#setState(candidate, { type: 'dialing', since: now, late: false })
+        this.#setState(candidate, { type: 'dialing', since: now, pace: 'prompt' })
         this.#outbox.push({ type: 'connect', info: infoOf(candidate) })
       }
     }
@@ -287,10 +309,10 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
 
   /** Free places. No dial is begun for a peer that would then only wait for a request place. */
   #places(): { dials: number; requests: number } {
-    let [patient, late, ready, waiting, slow] = [0, 0, 0, 0, 0]
+    let [prompt, dialing, ready, waiting, slow] = [0, 0, 0, 0, 0]
     for (const { state } of this.#inFlight) {
-      if (state.type === 'dialing' && state.late) late++
-      else if (state.type === 'dialing') patient++
+      if (state.type === 'dialing') dialing++
+      if (state.type === 'dialing' && state.pace === 'prompt') prompt++
       else if (state.type === 'ready') ready++
       else if (state.type === 'waiting') waiting++
       else if (state.type === 'slow') slow++
@@ -298,7 +320,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     // When following up, no answer decides any more whom to ask next: all of them at once.
     const requestsMax = this.#phase === 'following-up' ? this.#options.k : this.#options.alpha
     const requests = slow >= limits.lookupSlowMax.value ? 0 : requestsMax - waiting
-    const dials = Math.min(limits.lookupDialsMax.value - patient, limits.lookupDialsTotalMax.value - patient - late)
+    const dials = Math.min(limits.lookupDialsMax.value - prompt, limits.lookupDialsTotalMax.value - dialing)
     return { requests, dials: ready < requests ? dials : 0 }
   }
 
@@ -327,7 +349,8 @@ function deadlineOf(state: CandidateState): Millis | undefined {
     case 'waiting':
       return state.since + limits.lookupSlowAfterMs.value
     case 'dialing':
-      return state.late ? undefined : state.since + limits.lookupDialPatienceMs.value
+      if (state.pace === 'prompt') return state.since + limits.lookupDialOverdueMs.value
+      return state.pace === 'overdue' ? state.since + limits.lookupDialPatienceMs.value : undefined
     case 'resting':
       return state.until
     case 'heard':
@@ -338,4 +361,10 @@ function deadlineOf(state: CandidateState): Millis | undefined {
     case 'undialable':
       return undefined
   }
+}
+
+function paceOf(dialedSince: Millis, now: Millis): DialPace {
+  const waited = now - dialedSince
+  if (waited >= limits.lookupDialPatienceMs.value) return 'late'
+  return waited >= limits.lookupDialOverdueMs.value ? 'overdue' : 'prompt'
 }

@@ -24,7 +24,7 @@ describe('closest-peers', () => {
       .ready(9)
       .answer(9, { closer: [kadPeer8(3), kadPeer8(6, { dialable: false }), kadPeer8(0xff)] })
     assert.equal(bench.items().length, 0)
-    bench.ready(3).answer(3)
+    bench.ready(3).answer(3, { closer: [kadPeer8(6, { dialable: false })] })
     const told = bench.items().map((item) => (item.type === 'peer' ? [bitsOf(item.info.peer), item.outcome] : []))
     assert.deepEqual(told, [
       [3, 'responded'],
@@ -238,7 +238,7 @@ describe('put-value', () => {
       .seeds(1, 2, 3)
       .ready(1, 2, 3)
       .answer(1, { closer: [undialable] })
-      .answer(2)
+      .answer(2, { closer: [undialable] })
       .answer(3)
   }
   const counts = (bench: QueryBench<PutValue>) => {
@@ -294,12 +294,8 @@ describe('provide', () => {
     bench.world.ownAddresses = info8(0xff, { addresses: 1 }).addresses
     bench.send({ type: 'own-addresses-changed' }).seeds(1, 2).ready(1, 2)
     bench.world.ownAddresses = info8(0xff, { addresses: 2 }).addresses
-    bench
-      .answer(1, { closer: [kadPeer8(3, { dialable: false })] })
-      .answer(2)
-      .ready(1, 2)
-      .sent(1)
-      .sent(2)
+    const closer = [kadPeer8(3, { dialable: false })]
+    bench.answer(1, { closer }).answer(2, { closer }).ready(1, 2).sent(1).sent(2)
     const sent = bench.of('send-request').flatMap(({ request }) => (request.type === 'add-provider' ? [request] : []))
     assert.deepEqual(
       sent.map(({ provider }) => [provider.id[0], provider.addresses.length]),
