@@ -4,6 +4,8 @@ import { limits } from '../../../worker/engine/limits.ts'
 import type { NetworkOptions } from '../../support/kad-network.ts'
 import { effectsOf, settled, started } from '../../support/kad-scenarios.ts'
 
+const key = Uint8Array.of(1, 2, 3)
+
 describe('who enters the routing table', () => {
   const alone = (options: Partial<NetworkOptions> = {}) => started({ bootstrap: 0, ...options })
 
