@@ -56,7 +56,7 @@ async function run(options: DemoOptions, cleanUps: (() => Promise<unknown>)[]): 
 
   await page.goto(stage.server.url)
   const cold = await visit(page, stage, stage.swarm.samples)
-  await page.reload()
+  await Promise.all([page.waitForEvent('load'), page.locator('#reload-button').click()])
   const warm = await visit(page, stage, stage.swarm.samples.slice(0, 1))
   const figures = figuresOf(stage, cold, warm)
   say(table(stage.swarm.samples, cold, warm, figures))

@@ -256,6 +256,13 @@ function markSample(): void {
   }
 }
 
+/** What was learned in the last second may not be stored yet: `stop()` sees to it. */
+async function reload(): Promise<void> {
+  page.reloadButton.disabled = true
+  await visit?.client.stop()
+  location.reload()
+}
+
 async function forgetEverything(): Promise<void> {
   if (network === undefined) return
   page.forgetButton.disabled = true
@@ -301,7 +308,7 @@ page.provide.addEventListener('submit', (event) => {
   })
 })
 
-page.reloadButton.addEventListener('click', () => location.reload())
+page.reloadButton.addEventListener('click', () => void reload())
 
 page.forgetButton.addEventListener('click', () => void forgetEverything())
 
