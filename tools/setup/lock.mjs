@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
-import { root, say, SetupError } from './progress.mjs'
+import { endRunning, root, say, SetupError } from './progress.mjs'
 
 /**
  * One set-up at a time: two commands started together must not both write node_modules. The lock is a directory, which
@@ -10,6 +11,7 @@ import { root, say, SetupError } from './progress.mjs'
 const cache = join(root, '.cache')
 const directory = join(cache, 'setup.lock')
 const owner = join(directory, 'pid')
+const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
 const POLL_MS = 200
 /** A full set-up over a slow line; waiting longer means that something hangs. */
 const WAIT_MAX_MS = 20 * 60_000
@@ -24,11 +26,19 @@ const NAMELESS_MAX_MS = 5_000
 export async function alone(work) {
   await acquire()
   const release = () => rmSync(directory, { recursive: true, force: true })
+  /** @param {NodeJS.Signals} signal */
+  const breakOff = (signal) => {
+    endRunning()
+    release()
+    process.exit(128 + constants.signals[signal])
+  }
+  for (const signal of SIGNALS) process.once(signal, breakOff)
   process.once('exit', release)
   try {
     return await work()
   } finally {
     process.off('exit', release)
+    for (const signal of SIGNALS) process.off(signal, breakOff)
     release()
   }
 }
