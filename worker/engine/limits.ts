@@ -17,6 +17,11 @@ export const limits = {
 
   // connections
   pendingDialsMax: limit(8, 'count', 'Chromium delays new WebSockets from the ninth pending one on (0.1 s, then seconds)'),
+  maintenanceDialsMax: limit(
+    2,
+    'count',
+    'of those for keeping the table fresh: the other places are for what a person waits for',
+  ),
   queuedDialsMax: limit(256, 'count', 'peers that wait for a place to dial; more are refused at once'),
   dialTimeoutMs: limit(5_000, 'ms', 'a peer that has not answered a dial by then is not worth a place'),
   failedPeersMax: limit(4_096, 'peers', 'remembered failures to dial, for backoff'),
@@ -118,7 +123,11 @@ export const limits = {
   lookupDialsMax: limit(8, 'count', 'pending connections per lookup; more would only queue in the browser'),
   lookupDialsTotalMax: limit(16, 'count', 'with those that take so long that they no longer keep their place'),
   lookupDialOverdueMs: limit(1_000, 'ms', 'most dials that succeed have by then; others are dialed in its place'),
-  lookupDialPatienceMs: limit(3_000, 'ms', 'seven round trips of 300 ms and something; a dial that takes longer holds nothing up'),
+  lookupDialPatienceMs: limit(
+    3_000,
+    'ms',
+    'seven round trips of 300 ms and something; a dial that takes longer holds nothing up',
+  ),
   lookupSlowAfterMs: limit(1_500, 'ms', 'a request that takes longer gives its place free and holds nothing up'),
   lookupSlowMax: limit(20, 'requests', 'slow requests per lookup; beyond it nothing new is asked until one settles'),
   lookupHeardMax: limit(256, 'peers', 'candidates of one lookup that may still be asked; the farthest go'),

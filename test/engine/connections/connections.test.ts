@@ -250,6 +250,22 @@ test('a denied peer is never dialed', () => {
   assert.deepEqual(new Bench(denied).need(5), ['failed 5 for kad: denied'])
 })
 
+test('maintenance takes only some of the places, and a search that comes later is dialed at once', () => {
+  const bench = new Bench()
+  const max = limits.maintenanceDialsMax.value
+  for (let number = 1; number <= 20; number++) bench.need(number, { priority: 'maintenance' })
+  assert.equal(bench.machine.counts().dialing, max)
+  assert.deepEqual(bench.need(99, { priority: 'urgent' }), ['dial 99'])
+  assert.deepEqual(bench.succeeded(99), ['ready 99 for kad'])
+  assert.deepEqual(bench.succeeded(1), ['ready 1 for kad', `dial ${max + 1}`])
+})
+
+test('a peer that maintenance has queued is dialed at once when a person needs it too', () => {
+  const bench = new Bench()
+  for (let number = 1; number <= 20; number++) bench.need(number, { priority: 'maintenance' })
+  assert.deepEqual(bench.need(15, { user: 'bitswap', priority: 'urgent' }), ['dial 15'])
+})
+
 test('whatever happens, the bounds hold and every need is answered once or dropped', () => {
   const step = fc.record({
     action: fc.constantFrom('need', 'drop', 'succeeded', 'failed', 'connected', 'disconnected', 'tick'),

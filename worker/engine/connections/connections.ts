@@ -177,21 +177,36 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     }
   }
 
-  /** First come, first served within a priority. The queue is short: a scan costs less than three of them kept. */
+  /**
+   * First come, first served within a priority. The queue is short: a scan costs less than three of them kept.
+   * Maintenance never takes every place: after a warm start it is first in the queue, and the first search of a person
+   * waited for its handshakes.
+   */
   #mostUrgent(): Wanted | undefined {
     let best: Wanted | undefined
-    let bestRank = Infinity
+    let bestRank = this.#maintenanceDials() < limits.maintenanceDialsMax.value ? Infinity : ranks.maintenance
     for (const wanted of this.#wanted.values()) {
       if (wanted.state.type !== 'queued') continue
-      for (const priority of wanted.users.values()) {
-        if (ranks[priority] < bestRank) {
-          best = wanted
-          bestRank = ranks[priority]
-        }
-      }
+      const rank = rankOf(wanted)
+      if (rank >= bestRank) continue
+      best = wanted
+      bestRank = rank
     }
     return best
   }
+
+  #maintenanceDials(): number {
+    let dials = 0
+    for (const wanted of this.#dialing.values()) if (rankOf(wanted) === ranks.maintenance) dials++
+    return dials
+  }
+}
+
+/** The most urgent of its users counts. */
+function rankOf(wanted: Wanted): number {
+  let rank = Infinity
+  for (const priority of wanted.users.values()) rank = Math.min(rank, ranks[priority])
+  return rank
 }
 
 const ranks: Readonly<Record<Priority, number>> = { urgent: 0, normal: 1, maintenance: 2 }
@@ -199,7 +214,9 @@ const ranks: Readonly<Record<Priority, number>> = { urgent: 0, normal: 1, mainte
 interface Wanted {
   readonly info: PeerInfo
   readonly users: Map<ConnectionUser, Priority>
-  state: { readonly type: 'queued' } | { readonly type: 'dialing'; readonly order: OrderId; readonly startedAt: Millis; readonly expiresAt: Millis }
+  state:
+    | { readonly type: 'queued' }
+    | { readonly type: 'dialing'; readonly order: OrderId; readonly startedAt: Millis; readonly expiresAt: Millis }
 }
 
 interface FailureMemory {
