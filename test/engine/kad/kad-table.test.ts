@@ -66,6 +66,17 @@ describe('who enters the routing table', () => {
     assert.ok(persisted.every((peer) => network.find(peer)?.kind === 'good'))
   })
 
+  test('a peer that answered a lookup without naming anybody takes the lookup check first', () => {
+    const network = started({ peers: 1, bootstrap: 1 })
+    const [only] = network.peers
+    network.run(10_000, () => effectsOf(network, 'send-request').length === 2)
+    assert.equal(network.kad.status().tableSize, 0)
+    assert.deepEqual(effectsOf(network, 'send-request')[1]?.request, { type: 'find-node', key: only!.peer.id })
+    // The lone server of a fresh network names itself.
+    network.run(10_000)
+    assert.equal(network.kad.status().tableSize, 1)
+  })
+
   test('a denied peer leaves the table and is no candidate any more', () => {
     const network = settled()
     const query = network.queryId()

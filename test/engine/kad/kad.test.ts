@@ -151,6 +151,17 @@ describe('lookups', () => {
     assert.equal(network.ending(query), undefined)
   })
 
+  test('a query cancelled while its values are judged leaves no judgement behind', () => {
+    const network = settled()
+    for (const peer of network.peers) peer.records.set(key, { key, value: Uint8Array.of(1) })
+    const query = network.queryId()
+    network.handle({ type: 'get-value', query, key, quorum: 9 })
+    network.run(network.now + 5_000, () => network.kad.counts().judgements > 0)
+    assert.equal(network.kad.counts().judgements, 1)
+    network.handle({ type: 'cancel', query })
+    assert.equal(network.kad.counts().judgements, 0)
+  })
+
   test('progress tells of dials, requests and answers', () => {
     const network = started()
     const query = network.queryId()

@@ -311,6 +311,26 @@ test('while fewer than β have answered, late dials are waited for', () => {
   assert.equal(bench.lookup.phase, 'ended')
 })
 
+test('when following up, all of the k nearest are asked at once', () => {
+  const bench = new Bench({ k: 6, alpha: 2, beta: 1 }).seeds(1, 2, 3, 4, 5, 6).ready(1, 2, 3, 4, 5, 6)
+  assert.deepEqual(bench.told('ask'), [1, 2])
+  bench.answer(1)
+  assert.deepEqual(bench.told('ask'), [1, 2, 3, 4, 5, 6])
+})
+
+test('however many dead peers liars invent, the attempts of a lookup are bounded, and then it ends', () => {
+  const bench = new Bench()
+  const max = limits.lookupAttemptsMax.value
+  for (let number = 0; number < max + 100; number++) {
+    const peer = peer8(0x40, number >> 8, number & 0xff)
+    const addresses = [{ bytes: Uint8Array.of(1), dialable: true }]
+    bench.send({ type: 'candidates-found', candidates: [{ peer, addresses }] })
+    bench.send({ type: 'connection-failed', peer, reason: 'refused' })
+  }
+  assert.equal(bench.told('connect').length, max)
+  assert.equal(bench.lookup.phase, 'ended')
+})
+
 test('barred peers are never candidates', () => {
   const bench = new Bench({ barred: 7 }).seeds(7, 8)
   assert.equal(bench.state(7), undefined)

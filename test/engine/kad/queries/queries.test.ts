@@ -216,6 +216,15 @@ describe('get-value', () => {
     assert.ok(types.indexOf('query-ended') < types.indexOf('correct-holders'))
   })
 
+  test('no more holders than the bound are corrected', () => {
+    const bits = Array.from({ length: limits.correctedHoldersMax.value + 11 }, (_, index) => index + 1)
+    const create = () => new QueryBench((context, query) => new GetValue({ context, query, key, quorum: 99, now: 0 }), { k: 40 })
+    const bench = create().seeds(...bits)
+    for (const peer of bits) bench.ready(peer).answer(peer, recordOf(peer === 1 ? 2 : 1))
+    bench.judged(0, rank(2n)).judged(1, rank(1n))
+    assert.equal(bench.of('correct-holders')[0]?.holders.length, limits.correctedHoldersMax.value)
+  })
+
   test('a flood of distinct values is judged only up to the bound', () => {
     const bits = Array.from({ length: limits.valuesPerQueryMax.value + 10 }, (_, index) => index + 1)
     const bench = create(999).seeds(...bits)
