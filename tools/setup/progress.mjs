@@ -71,7 +71,7 @@ export function lastWords(output) {
   const lines = output
     .split('\n')
     .map((line) => line.replace(/^npm (error|ERR!)\s*/, '').trim())
-    .filter((line) => line !== '' && !/complete log of this run|^A complete|^code /i.test(line))
+    .filter((line) => line !== '' && !/complete log of this run|^(a complete|code |errno |syscall )/i.test(line))
   const line =
     lines.find((candidate) => /error|not found|unable|cannot|refused|ENOTFOUND|EAI_AGAIN|E\d{3}/i.test(candidate)) ?? lines.at(-1)
   return (line ?? 'it said nothing').replace(/[.\s]+$/, '').slice(0, 300)
