@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { BitswapEffect, BitswapEvent } from '../../worker/engine/bitswap/contract.ts'
+import type { BitswapMessage } from '../../worker/engine/bitswap/message.ts'
 import { BytesMap } from '../../worker/engine/bytes-map.ts'
 import { limits } from '../../worker/engine/limits.ts'
 import type { OrderId } from '../../worker/engine/machine.ts'
@@ -30,18 +31,9 @@ export class WantMonitor implements BitswapWatcher {
       case 'cancel-want':
         this.#unwant(event.want)
         break
-      case 'message-received': {
-        const asked = this.#of(event.peer)
-        for (const { cid } of event.message.blocks) {
-          asked.told.delete(cid)
-          for (const { peer, before } of this.#flights.values()) if (peer === event.peer) before.delete(cid)
-        }
-        for (const { cid, type } of event.message.presences) {
-          const told = asked.told.get(cid)
-          if (type === 'dont-have' && told !== undefined) told.isOpen = false
-        }
+      case 'message-received':
+        this.#heard(event.peer, event.message)
         break
-      }
       case 'message-sent':
         this.#landed(event.order)
         break
@@ -52,6 +44,8 @@ export class WantMonitor implements BitswapWatcher {
         this.#asked.delete(event.peer.id)
         for (const [order, { peer }] of this.#flights) if (peer === event.peer) this.#flights.delete(order)
         break
+      default:
+      // The rest says nothing about who was asked for what.
     }
   }
 
@@ -101,6 +95,18 @@ export class WantMonitor implements BitswapWatcher {
     for (const { told, isDeaf } of this.#asked.values()) {
       if (isDeaf) continue
       for (const cid of told.keys()) assert.ok(this.#wanted.has(cid), 'who was asked and did not send the block gets a cancel')
+    }
+  }
+
+  #heard(from: Peer, message: BitswapMessage): void {
+    const { told } = this.#of(from)
+    for (const { cid } of message.blocks) {
+      told.delete(cid)
+      for (const { peer, before } of this.#flights.values()) if (peer === from) before.delete(cid)
+    }
+    for (const { cid, type } of message.presences) {
+      const own = told.get(cid)
+      if (type === 'dont-have' && own !== undefined) own.isOpen = false
     }
   }
 

@@ -185,7 +185,9 @@ export class BitswapNode implements Party {
   }
 
   sentMessages(): { at: Millis; peer: Peer; message: BitswapMessage }[] {
-    return this.effects.flatMap(({ at, effect }) => (effect.type === 'send-message' ? [{ at, peer: effect.peer, message: effect.message }] : []))
+    return this.effects.flatMap(({ at, effect }) =>
+      effect.type === 'send-message' ? [{ at, peer: effect.peer, message: effect.message }] : [],
+    )
   }
 
   #perform(effect: BitswapEffect): void {
@@ -336,7 +338,8 @@ export function countSent(node: BitswapNode, kind: 'have' | 'block' | 'cancel', 
   return node
     .sentMessages()
     .flatMap(({ message }) => message.wantlist)
-    .filter((entry) => (cid === undefined || entry.cid === cid) && (entry.cancel ? kind === 'cancel' : entry.wantType === kind)).length
+    .filter((entry) => (cid === undefined || entry.cid === cid) && (entry.cancel ? kind === 'cancel' : entry.wantType === kind))
+    .length
 }
 
 interface Appointment {
@@ -350,5 +353,8 @@ function isEarlier(a: Appointment, b: Appointment): boolean {
 }
 
 function linkName(a: Peer, b: Peer): string {
-  return [a, b].map(({ id }) => id.join()).sort().join('-')
+  return [a, b]
+    .map(({ id }) => id.join())
+    .sort()
+    .join('-')
 }

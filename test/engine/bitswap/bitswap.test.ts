@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { BitswapEvent, SessionId, WantId } from '../../../worker/engine/bitswap/contract.ts'
-import type { OrderId } from '../../../worker/engine/machine.ts'
+import { Bitswap } from '../../../worker/engine/bitswap/bitswap.ts'
+import type { BitswapEffect, BitswapEvent, SessionId, WantId } from '../../../worker/engine/bitswap/contract.ts'
+import { OrderIds, type OrderId } from '../../../worker/engine/machine.ts'
 import { limits } from '../../../worker/engine/limits.ts'
-import { BitswapNetwork, countSent, testBlock } from '../../support/bitswap-network.ts'
+import { BitswapNetwork, countSent, infoOf, messageOf, testBlock } from '../../support/bitswap-network.ts'
 
 test('a stored block ends the want without the network', () => {
   const network = new BitswapNetwork()
@@ -102,9 +103,14 @@ test('cancels go to those who were asked and did not send the block, and to nobo
   for (const party of [holder, denier, silent]) network.connect(node, party)
   node.want(block.cid)
   network.run(20)
-  network.connect(node, network.scripted(() => assert.fail('a peer that was asked nothing is told nothing')))
+  network.connect(
+    node,
+    network.scripted(() => assert.fail('a peer that was asked nothing is told nothing')),
+  )
   network.run()
-  const cancelled = node.sentMessages().flatMap(({ peer, message }) => (message.wantlist.some(({ cancel }) => cancel) ? [peer] : []))
+  const cancelled = node
+    .sentMessages()
+    .flatMap(({ peer, message }) => (message.wantlist.some(({ cancel }) => cancel) ? [peer] : []))
   assert.deepEqual(new Set(cancelled), new Set([denier.peer, silent.peer]))
   assert.equal(cancelled.length, 2)
 })
@@ -130,14 +136,25 @@ test('a cancelled want says nothing more and withdraws search, dial and question
 test('many connected peers are asked in growing steps, and no more than the limit', () => {
   const network = new BitswapNetwork({ latencyMs: [5, 5] })
   const node = network.node()
-  for (let index = 0; index < 300; index++) network.connect(node, network.scripted(() => undefined))
+  for (let index = 0; index < 300; index++)
+    network.connect(
+      node,
+      network.scripted(() => undefined),
+    )
   node.want(testBlock(network.rng).cid)
   network.run()
   const steps = new Map<number, number>()
   for (const { at, message } of node.sentMessages()) {
     if (message.wantlist.some(({ cancel }) => !cancel)) steps.set(at, (steps.get(at) ?? 0) + 1)
   }
-  assert.deepEqual([...steps], [[1, 10], [301, 40], [601, 160]])
+  assert.deepEqual(
+    [...steps],
+    [
+      [1, 10],
+      [301, 40],
+      [601, 160],
+    ],
+  )
   assert.equal(node.failed.size, 1)
 })
 
@@ -173,7 +190,9 @@ test('blocks that nobody wants and duplicates are counted and never stored', () 
   const network = new BitswapNetwork()
   const [wanted, other] = [testBlock(network.rng), testBlock(network.rng)]
   const node = network.node()
-  const pusher = network.scripted(({ wantlist }) => (wantlist.some(({ cancel }) => !cancel) ? { blocks: [other, wanted, wanted] } : undefined))
+  const pusher = network.scripted(({ wantlist }) =>
+    wantlist.some(({ cancel }) => !cancel) ? { blocks: [other, wanted, wanted] } : undefined,
+  )
   network.connect(node, pusher)
   node.want(wanted.cid)
   network.run()
@@ -288,4 +307,31 @@ test('late, unknown and repeated answers change nothing', () => {
   ]
   for (const event of events) node.hears(event)
   assert.deepEqual(node.effects, [])
+})
+
+test('a want-block that waits behind another message is taken back when the peer says DONT_HAVE meanwhile', () => {
+  const network = new BitswapNetwork()
+  const [one, two] = [network.scripted(() => undefined).peer, network.scripted(() => undefined).peer]
+  const { cid } = testBlock(network.rng)
+  const machine = new Bitswap({ rng: network.rng, peers: network.peers, orders: new OrderIds() })
+  const messages: Extract<BitswapEffect, { type: 'send-message' }>[] = []
+  const tell = (event: BitswapEvent): void => {
+    machine.handle(event, 0)
+    for (let effect = machine.poll(); effect !== undefined; effect = machine.poll()) {
+      if (effect.type === 'send-message') messages.push(effect)
+      if (effect.type === 'load-block') tell({ type: 'block-loaded', order: effect.order, bytes: undefined })
+    }
+  }
+  const deny = messageOf({ presences: [{ cid, type: 'dont-have' }] })
+  for (const peer of [one, two]) tell({ type: 'bitswap-peer-connected', peer })
+  tell({ type: 'want-block', want: 1 as WantId, cid, session: undefined, providers: [infoOf(one), infoOf(two)] })
+  assert.deepEqual(new Set(messages.map(({ message }) => message.wantlist[0]?.wantType)), new Set(['block', 'have']))
+  const [holder, second] = messages.toSorted((a, b) =>
+    a.message.wantlist[0]!.wantType.localeCompare(b.message.wantlist[0]!.wantType),
+  )
+  tell({ type: 'message-sent', order: holder!.order })
+  tell({ type: 'message-received', peer: holder!.peer, message: deny })
+  tell({ type: 'message-received', peer: second!.peer, message: deny })
+  tell({ type: 'message-sent', order: second!.order })
+  assert.equal(messages.length, 2)
 })

@@ -59,7 +59,15 @@ test('without faults, every block that some connected honest peer has is found, 
   )
 })
 
-function settle(world: { seed: number; servers: number; liars: string[]; blocks: number; messageFailure: number; loss: number; upheavals: number }) {
+function settle(world: {
+  seed: number
+  servers: number
+  liars: string[]
+  blocks: number
+  messageFailure: number
+  loss: number
+  upheavals: number
+}) {
   const network = new BitswapNetwork({ seed: world.seed, messageFailure: world.messageFailure, messageLoss: world.loss })
   const { rng } = network
   const node = network.node()
@@ -97,7 +105,9 @@ function settle(world: { seed: number; servers: number; liars: string[]; blocks:
   }
   for (let index = 0; index < world.upheavals && others.length > 0; index++) {
     const other = others[rng.below(others.length)]!
-    network.after(rng.below(3_000), () => (network.isConnected(node.peer, other.peer) ? network.disconnect(node, other) : network.connect(node, other)))
+    network.after(rng.below(3_000), () =>
+      network.isConnected(node.peer, other.peer) ? network.disconnect(node, other) : network.connect(node, other),
+    )
   }
   return { network, node, monitor, wants, available }
 }

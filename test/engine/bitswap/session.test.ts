@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SessionId } from '../../../worker/engine/bitswap/contract.ts'
-import { nextSessionPeerState, Session, type SessionPeerEvent, type SessionPeerState } from '../../../worker/engine/bitswap/session.ts'
+import {
+  nextSessionPeerState,
+  Session,
+  type SessionPeerEvent,
+  type SessionPeerState,
+} from '../../../worker/engine/bitswap/session.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import { PeerCache, type Peer, type PeerIdBytes } from '../../../worker/engine/peer.ts'
-import { BitswapNetwork, countSent, testBlock, type TestBlock } from '../../support/bitswap-network.ts'
+import { BitswapNetwork, countSent, testBlock, type ScriptedPeer, type TestBlock } from '../../support/bitswap-network.ts'
 
 const peers = new PeerCache()
 const peerNumber = (index: number): Peer => peers.intern(new Uint8Array([0x12, 0x20, index >> 8, index & 0xff]) as PeerIdBytes)
@@ -38,9 +43,15 @@ test('a full session takes in a peer that delivered and turns away one that only
   const session = new Session(1 as SessionId)
   for (let index = 0; index < limits.sessionPeersMax.value; index++) session.note(peerNumber(index), 'joined')
   assert.equal(session.note(peerNumber(900), 'have'), false)
-  assert.equal([...session.candidates()].some(({ peer }) => peer === peerNumber(900)), false)
+  assert.equal(
+    [...session.candidates()].some(({ peer }) => peer === peerNumber(900)),
+    false,
+  )
   assert.equal(session.note(peerNumber(901), 'block'), true)
-  assert.equal([...session.candidates()].some(({ peer }) => peer === peerNumber(901)), true)
+  assert.equal(
+    [...session.candidates()].some(({ peer }) => peer === peerNumber(901)),
+    true,
+  )
   assert.equal([...session.candidates()].length, limits.sessionPeersMax.value)
 })
 
@@ -102,7 +113,10 @@ test('want-blocks of a session are spread over the peers that delivered, more to
 test('closing a session aborts its wants and tells those who were asked', () => {
   const network = new BitswapNetwork()
   const node = network.node()
-  network.connect(node, network.scripted(() => undefined))
+  network.connect(
+    node,
+    network.scripted(() => undefined),
+  )
   node.hears({ type: 'open-session', session: 1 as SessionId })
   const want = node.want(testBlock(network.rng).cid, { session: 1 })
   network.run(100)
@@ -118,4 +132,51 @@ test('a want in a session that is not open fails as an invalid argument', () => 
   const node = network.node()
   const want = node.want(testBlock(network.rng).cid, { session: 9 })
   assert.equal(node.failed.get(want)?.code, 'invalid-argument')
+})
+
+/** Delivers the first block that it is asked for, and then nothing more. */
+function dryingUp(network: BitswapNetwork, blocks: readonly TestBlock[]): ScriptedPeer {
+  let isDry = false
+  return network.scripted(({ wantlist }) => {
+    const wanted = wantlist.find(({ cancel }) => !cancel)
+    if (isDry || wanted === undefined) return undefined
+    isDry = true
+    return { blocks: blocks.filter(({ cid }) => cid === wanted.cid) }
+  })
+}
+
+test('wants that queue for a peer go elsewhere when it stalls', () => {
+  const network = new BitswapNetwork()
+  const blocks = Array.from({ length: 41 }, () => testBlock(network.rng))
+  const node = network.node()
+  network.connect(node, dryingUp(network, blocks))
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  node.want(blocks[0]!.cid, { session: 1 })
+  network.run()
+  network.connect(node, network.node(blocks))
+  const begun = network.now
+  for (const { cid } of blocks.slice(1)) node.want(cid, { session: 1 })
+  network.run()
+  assert.equal(node.ended.size, 41)
+  const latest = Math.max(...[...node.ended.values()].map(({ at }) => at))
+  assert.ok(latest - begun <= limits.answerTimeoutMaxMs.value + 1_000, `took ${latest - begun} ms`)
+})
+
+test('wants that queue for a peer go elsewhere when it is lost', () => {
+  const network = new BitswapNetwork({ latencyMs: [50, 50] })
+  const blocks = Array.from({ length: 41 }, () => testBlock(network.rng))
+  const node = network.node()
+  const first = dryingUp(network, blocks)
+  network.connect(node, first)
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  node.want(blocks[0]!.cid, { session: 1 })
+  network.run()
+  network.connect(node, network.node(blocks))
+  for (const { cid } of blocks.slice(1)) node.want(cid, { session: 1 })
+  const begun = network.now
+  network.after(10, () => network.disconnect(node, first))
+  network.run()
+  assert.equal(node.ended.size, 41)
+  const latest = Math.max(...[...node.ended.values()].map(({ at }) => at))
+  assert.ok(latest - begun <= 10 * 100, `took ${latest - begun} ms`)
 })

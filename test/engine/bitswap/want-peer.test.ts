@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Link, Pace } from '../../../worker/engine/bitswap/link.ts'
-import { newWantPeer, step, type WantPeer, type WantPeerEvent, type WantPeerState } from '../../../worker/engine/bitswap/want-peer.ts'
+import {
+  newWantPeer,
+  step,
+  type WantPeer,
+  type WantPeerEvent,
+  type WantPeerState,
+} from '../../../worker/engine/bitswap/want-peer.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import { PeerCache, type PeerIdBytes } from '../../../worker/engine/peer.ts'
 import { infoOf } from '../../support/bitswap-network.ts'
@@ -40,8 +46,7 @@ const events = [
 const table: Record<WantPeerState['type'], string> = {
   heard: 'connecting heard heard unasked heard fault fault heard heard heard heard heard',
   connecting: 'fault identifying gone unasked connecting fault fault connecting connecting connecting connecting connecting',
-  identifying:
-    'fault identifying identifying unasked heard fault fault identifying identifying identifying identifying gone',
+  identifying: 'fault identifying identifying unasked heard fault fault identifying identifying identifying identifying gone',
   unasked: 'fault unasked unasked unasked heard asked-have asked-block unasked unasked have denied unasked',
   'asked-have': 'fault asked-have asked-have asked-have heard fault asked-block asked-have unasked have denied denied',
   have: 'fault have have have heard fault asked-block have have have denied have',

@@ -6,17 +6,16 @@ export const sourceRank: Record<PeerSource, number> = { broadcast: 0, session: 1
 
 /**
  * Peers that said HAVE, and peers there is a reason to ask, unless they said DONT_HAVE. One that is still to answer a
- * want-have may be asked for the block meanwhile.
+ * want-have may be asked for the block meanwhile; one that owes us blocks already must say HAVE first.
  */
 export function mayGetBlock(entry: WantPeer): boolean {
   return entry.link !== undefined && rankOf(entry) > 0
 }
 
-/** HAVE before unknown, then the better reason, who is not stalled, fewer tries, the shorter wait, the id: total. */
+/** HAVE before unknown, who is not stalled, the better reason, fewer tries, the shorter wait, the id: total. */
 export function isBetter(a: WantPeer, b: WantPeer): boolean {
   const ranks = rankOf(a) - rankOf(b)
   if (ranks !== 0) return ranks > 0
-  if (a.link!.isStalled !== b.link!.isStalled) return b.link!.isStalled
   if (a.failedMessages !== b.failedMessages) return a.failedMessages < b.failedMessages
   if (a.blockAsks !== b.blockAsks) return a.blockAsks < b.blockAsks
   const wait = a.link!.expectedMs - b.link!.expectedMs
@@ -24,8 +23,11 @@ export function isBetter(a: WantPeer, b: WantPeer): boolean {
 }
 
 function rankOf(entry: WantPeer): number {
-  if (entry.state.type === 'have') return 10 + sourceRank[entry.source]
-  return entry.state.type === 'unasked' || entry.state.type === 'asked-have' ? sourceRank[entry.source] : 0
+  const isStalled = entry.link?.isStalled === true
+  const reason = sourceRank[entry.source]
+  if (entry.state.type === 'have') return (isStalled ? 5 : 10) + reason
+  if (entry.state.type !== 'unasked' && entry.state.type !== 'asked-have') return 0
+  return isStalled ? 0 : reason
 }
 
 function compareIds(a: Uint8Array, b: Uint8Array): number {

@@ -59,7 +59,13 @@ export type WantProgress =
 
 export type BitswapEffect =
   /** Ends the want. `from` is undefined for a block that was in the store already. */
-  | { readonly type: 'want-ended'; readonly want: WantId; readonly cid: Uint8Array; readonly bytes: Uint8Array; readonly from: Peer | undefined }
+  | {
+      readonly type: 'want-ended'
+      readonly want: WantId
+      readonly cid: Uint8Array
+      readonly bytes: Uint8Array
+      readonly from: Peer | undefined
+    }
   | { readonly type: 'want-failed'; readonly want: WantId; readonly failure: Failure }
   | { readonly type: 'want-progress'; readonly want: WantId; readonly progress: WantProgress }
   /** One message to one peer at a time: the next goes out after `message-sent` or `message-failed`. */

@@ -196,7 +196,8 @@ export class Outbox {
     for (const presence of draft.presences) this.#presences.delete(presence.cid)
     for (const block of this.#blocks.values()) {
       const isAlone = draft.bytes === envelopeBytes
-      if (!isAlone && draft.bytes + block.bytes.length + block.cid.length + blockBytes > limits.bitswapMessageBytesMax.value) break
+      if (!isAlone && draft.bytes + block.bytes.length + block.cid.length + blockBytes > limits.bitswapMessageBytesMax.value)
+        break
       draft.bytes += block.bytes.length + block.cid.length + blockBytes
       draft.blockBytes += block.bytes.length
       draft.blocks.push(block)

@@ -66,7 +66,8 @@ export type WantPeerEvent =
   | 'time-up'
 
 export function newWantPeer(peer: Peer, source: PeerSource, info: PeerInfo | undefined, link: Link | undefined): WantPeer {
-  const state: WantPeerState = link !== undefined ? { type: 'unasked' } : info !== undefined ? { type: 'heard' } : { type: 'gone' }
+  const state: WantPeerState =
+    link !== undefined ? { type: 'unasked' } : info !== undefined ? { type: 'heard' } : { type: 'gone' }
   return { peer, source, state, link, info, dials: 0, blockAsks: 0, failedMessages: 0 }
 }
 
@@ -132,7 +133,12 @@ function beforeConnection(
   return state
 }
 
-function atRest(entry: WantPeer, state: StateOf<'unasked' | 'have' | 'denied'>, event: WantPeerEvent, now: Millis): WantPeerState {
+function atRest(
+  entry: WantPeer,
+  state: StateOf<'unasked' | 'have' | 'denied'>,
+  event: WantPeerEvent,
+  now: Millis,
+): WantPeerState {
   assert(event !== 'need-made', 'a connected peer is not dialed')
   switch (event) {
     case 'have-asked':

@@ -107,7 +107,8 @@ export class Want {
     if (known !== undefined) {
       if (sourceRank[source] > sourceRank[known.source]) known.source = source
       known.info ??= info
-      if (known.state.type === 'gone' && known.info !== undefined && known.dials < limits.wantDialsMax.value) known.state = { type: 'heard' }
+      if (known.state.type === 'gone' && known.info !== undefined && known.dials < limits.wantDialsMax.value)
+        known.state = { type: 'heard' }
       return known
     }
     if (this.peers.size >= limits.wantPeersMax.value || (link === undefined && info === undefined)) return undefined

@@ -154,7 +154,13 @@ export class Wants {
   }
 
   /** A want-have that was upgraded meanwhile is no longer what the want waits for. */
-  messageLeft(key: Uint8Array, wantType: 'block' | 'have', event: 'message-sent' | 'message-failed', link: Link, now: Millis): void {
+  messageLeft(
+    key: Uint8Array,
+    wantType: 'block' | 'have',
+    event: 'message-sent' | 'message-failed',
+    link: Link,
+    now: Millis,
+  ): void {
     const asked = wantType === 'block' ? 'asked-block' : 'asked-have'
     const want = this.#wants.get(key)
     if (want?.peers.get(link.peer.id)?.state.type === asked) this.#apply(want, link.peer, event, now)

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { WantlistEntry } from '../../../worker/engine/bitswap/message.ts'
+import { Outbox } from '../../../worker/engine/bitswap/outbox.ts'
+import { limits } from '../../../worker/engine/limits.ts'
+import { OrderIds } from '../../../worker/engine/machine.ts'
+
+const orders = new OrderIds()
+const key = (index: number) => new Uint8Array([index >> 8, index & 255])
+const entry = (index: number, wantType: 'block' | 'have', sendDontHave = true): WantlistEntry => ({
+  cid: key(index),
+  priority: 1,
+  cancel: false,
+  wantType,
+  sendDontHave,
+})
+
+/** Sends what there is, and says it in words. */
+function say(outbox: Outbox, now = 0): string[] {
+  const flight = outbox.assemble(orders, now)
+  if (flight === undefined) return []
+  outbox.sent()
+  return flight.message.wantlist.map(({ cid, cancel, wantType }) => `${cancel ? 'cancel' : wantType} ${cid[1]}`)
+}
+
+test('what comes up while a message is in flight coalesces into the next one', () => {
+  const outbox = new Outbox(false)
+  outbox.want(key(1), entry(1, 'have'))
+  assert.equal(outbox.assemble(orders, 0)?.message.wantlist.length, 1)
+  outbox.want(key(2), entry(2, 'have', false))
+  outbox.want(key(2), entry(2, 'block'))
+  outbox.want(key(2), entry(2, 'have'))
+  outbox.want(key(3), entry(3, 'have'))
+  outbox.cancel(key(3))
+  outbox.cancel(key(1))
+  assert.equal(outbox.assemble(orders, 0), undefined, 'one at a time')
+  outbox.sent()
+  assert.deepEqual(outbox.assemble(orders, 0)?.message.wantlist, [
+    { ...entry(1, 'have', false), cancel: true },
+    { ...entry(2, 'block') },
+  ])
+})
+
+test('a want that the peer was told already is not said again, unless it asks for more', () => {
+  const outbox = new Outbox(false)
+  assert.equal(outbox.want(key(1), entry(1, 'have')), true)
+  assert.deepEqual(say(outbox), ['have 1'])
+  assert.equal(outbox.want(key(1), entry(1, 'have')), false)
+  assert.deepEqual(say(outbox), [])
+  assert.equal(outbox.want(key(1), entry(1, 'block')), true)
+  assert.deepEqual(say(outbox), ['block 1'])
+  assert.equal(outbox.want(key(1), entry(1, 'have')), false)
+})
+
+test('a cancel goes only to a peer that was told, once, and a want after it takes an unsent cancel back', () => {
+  const outbox = new Outbox(false)
+  outbox.cancel(key(1))
+  assert.deepEqual(say(outbox), [])
+  outbox.want(key(1), entry(1, 'block'))
+  assert.deepEqual(say(outbox), ['block 1'])
+  outbox.cancel(key(1))
+  assert.equal(outbox.want(key(1), entry(1, 'have')), false)
+  assert.deepEqual(say(outbox), [])
+  outbox.cancel(key(1))
+  outbox.cancel(key(1))
+  assert.deepEqual(say(outbox), ['cancel 1'])
+  outbox.cancel(key(1))
+  assert.deepEqual(say(outbox), [])
+})
+
+test('a peer that sent the block is not told to cancel, even if the message that asked was still on its way and fails', () => {
+  const outbox = new Outbox(false)
+  outbox.want(key(1), entry(1, 'have'))
+  say(outbox)
+  outbox.want(key(1), entry(1, 'block'))
+  outbox.assemble(orders, 0)
+  assert.equal(outbox.settled(key(1)), true)
+  outbox.failed(0)
+  outbox.cancel(key(1))
+  assert.deepEqual(say(outbox, 10_000), [])
+})
+
+test('after a failed message wants are untold, cancels still due are kept, and the rest grows', () => {
+  const outbox = new Outbox(false)
+  outbox.want(key(1), entry(1, 'have'))
+  outbox.want(key(2), entry(2, 'have'))
+  say(outbox)
+  outbox.cancel(key(1))
+  outbox.want(key(2), entry(2, 'block'))
+  outbox.want(key(3), entry(3, 'have'))
+  outbox.assemble(orders, 0)
+  outbox.cancel(key(3))
+  outbox.failed(0)
+  assert.equal(outbox.deadline, limits.messageRetryFirstMs.value)
+  assert.equal(outbox.assemble(orders, limits.messageRetryFirstMs.value - 1), undefined)
+  outbox.cancel(key(2))
+  assert.ok(outbox.assemble(orders, limits.messageRetryFirstMs.value) !== undefined)
+  assert.deepEqual(
+    outbox.flight?.message.wantlist.map(({ cid, cancel }) => [cid[1], cancel]),
+    [
+      [1, true],
+      [2, true],
+    ],
+  )
+  outbox.failed(1_000)
+  assert.equal(outbox.deadline, 1_000 + 2 * limits.messageRetryFirstMs.value)
+})
+
+test('a peer holds no more of our wants than it accepts', () => {
+  const outbox = new Outbox(false)
+  for (let index = 0; index < limits.wantsPerPeerMax.value; index++) outbox.want(key(index), entry(index, 'have'))
+  assert.equal(outbox.hasRoom, false)
+  assert.equal(outbox.canTake(key(5)), false, 'not told yet')
+  say(outbox)
+  assert.equal(outbox.hasRoom, false)
+  assert.equal(outbox.canTake(key(5)), true, 'more may be said of what it holds')
+  outbox.settled(key(5))
+  assert.equal(outbox.hasRoom, true)
+})
+
+test('answers keep to the size of a message; a larger block goes alone', () => {
+  const outbox = new Outbox(false)
+  const block = (index: number, size: number) => outbox.block({ cid: key(index), bytes: new Uint8Array(size) })
+  block(1, 1_500_000)
+  block(2, 1_500_000)
+  block(3, limits.bitswapMessageBytesMax.value)
+  block(4, 100)
+  outbox.present({ cid: key(5), type: 'dont-have' })
+  const said: [number, number, number][] = []
+  for (let flight = outbox.assemble(orders, 0); flight !== undefined; flight = outbox.assemble(orders, 0)) {
+    said.push([flight.message.blocks.length, flight.message.presences.length, flight.message.pendingBytes])
+    outbox.sent()
+  }
+  const large = limits.bitswapMessageBytesMax.value
+  assert.deepEqual(said, [
+    [1, 1, 1_500_100 + large],
+    [1, 0, large + 100],
+    [1, 0, 100],
+    [1, 0, 0],
+  ])
+})
+
+test('an outbox that starts over says so until a message has left', () => {
+  const outbox = new Outbox(true)
+  outbox.want(key(1), entry(1, 'have'))
+  assert.equal(outbox.assemble(orders, 0)?.message.full, true)
+  outbox.failed(0)
+  outbox.want(key(1), entry(1, 'have'))
+  assert.equal(outbox.assemble(orders, 1_000)?.message.full, true)
+  outbox.sent()
+  outbox.want(key(2), entry(2, 'have'))
+  assert.equal(outbox.assemble(orders, 1_000)?.message.full, false)
+})
