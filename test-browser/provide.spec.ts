@@ -10,7 +10,7 @@ test('What a page provides is found by a js-libp2p DHT client, which fetches it 
   const { cid, bytes } = blockOf(`provided by a page`)
   const provided = await lab.evaluate(
     async ({ bootstrap, text, block }) => {
-      const client = await window.lab.start('one', { bootstrap, relay: true })
+      const client = await window.lab.start('one', { bootstrap })
       await client.putBlock(text, Uint8Array.from(block))
       // An address is there when a relay has granted one.
       while ((await client.status()).addresses.length === 0) {
@@ -42,7 +42,7 @@ test('One page provides, another page finds and fetches it', async ({ lab, stage
   const { cid, bytes } = blockOf('from page to page')
   const provider = await lab.evaluate(
     async ({ bootstrap, text, block }) => {
-      const client = await window.lab.start('one', { bootstrap, relay: true })
+      const client = await window.lab.start('one', { bootstrap })
       await client.putBlock(text, Uint8Array.from(block))
       while ((await client.status()).addresses.length === 0) {
         await new Promise((resolve) => client.addEventListener('addresses', resolve, { once: true }))
@@ -55,7 +55,7 @@ test('One page provides, another page finds and fetches it', async ({ lab, stage
   const { page: other } = await openLab(context, stage)
   const got = await other.evaluate(
     async ({ bootstrap, text }) => {
-      const client = await window.lab.start('one', { bootstrap, relay: true })
+      const client = await window.lab.start('one', { bootstrap })
       const providers = await window.lab.collect(client.findProviders(text))
       const block = await client.getBlock(text, { providers, signal: AbortSignal.timeout(20_000) })
       return { providers: providers.map(({ id }) => id), from: block.from, text: new TextDecoder().decode(block.bytes) }
@@ -69,7 +69,7 @@ test('Without an address of its own a page is told that providing would be of no
   const { cid, bytes } = blockOf('nobody could dial us')
   const outcome = await lab.evaluate(
     async ({ bootstrap, text, block }) => {
-      const client = await window.lab.start('one', { bootstrap })
+      const client = await window.lab.start('one', { bootstrap, relay: false })
       await client.putBlock(text, Uint8Array.from(block))
       return window.lab.outcome(client.provide(text))
     },

@@ -64,7 +64,6 @@ export async function startVisit(network: Network): Promise<Visit> {
       storage,
       identity: storage === false ? 'fresh' : 'kept',
       allowPrivateAddresses: network.type === 'local',
-      relay: true,
       worker: new URL('worker.js', document.baseURI),
     })
   try {
