@@ -181,3 +181,21 @@ test('a peer that takes no messages is given up after a few, and heard again whe
   network.run()
   assert.equal(node.machine.status().peers, 1)
 })
+
+test('wants that found no place at a silent peer end soon after it is gone', () => {
+  const network = new BitswapNetwork()
+  const node = network.node()
+  const silent = network.scripted(() => undefined)
+  network.connect(node, silent)
+  const count = limits.wantsPerPeerMax.value + 50
+  for (let index = 0; index < count; index++) node.want(testBlock(network.rng, 1).cid)
+  const entries = () => silent.received.flatMap(({ message }) => message.wantlist).length
+  network.run(1_000)
+  assert.equal(entries(), limits.wantsPerPeerMax.value)
+  network.disconnect(node, silent)
+  network.run()
+  assert.equal(node.failed.size, count)
+  const latest = Math.max(...[...node.failed.values()].map(({ at }) => at))
+  const searchesMs = Math.ceil(count / limits.providerSearchesMax.value) * 2 * network.options.searchMs
+  assert.ok(latest <= searchesMs + limits.notFoundGraceMs.value + 1_000, `the last one ended at ${latest} ms`)
+})

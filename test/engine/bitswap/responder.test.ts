@@ -211,3 +211,18 @@ test('a reader that takes nothing off our hands has bounded memory on its way, a
   machine.handle({ type: 'bitswap-peer-disconnected', peer }, 0)
   assert.equal(machine.nextDeadline(), undefined)
 })
+
+test('who asks and cancels while all places to read are taken costs nothing', () => {
+  const blocks = Array.from({ length: 40 }, () => testBlock(rng, 5_000))
+  const { network, node, asker } = pair(blocks)
+  for (let index = 0; index < limits.blockLoadsMax.value; index++) {
+    const other = network.scripted(() => undefined)
+    network.connect(node, other)
+    other.send(node.peer, { wantlist: blocks.map(({ cid }) => entry(cid)) }, 0)
+  }
+  asker.send(node.peer, { wantlist: [entry(blocks[0]!.cid)] }, 0)
+  asker.send(node.peer, { wantlist: [entry(blocks[0]!.cid, { cancel: true })] }, 0)
+  network.run()
+  assert.deepEqual(answers(asker), [])
+  assert.equal(node.machine.status().counters.blocksSent, 40 * limits.blockLoadsMax.value)
+})
