@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
 import type { BitswapMessage } from '../../worker/engine/bitswap/message.ts'
 import type { EngineEffect, EngineEvent } from '../../worker/engine/contract.ts'
 import { Engine } from '../../worker/engine/engine.ts'
@@ -137,7 +137,11 @@ export class EngineWorld {
         this.#stored.set(hex(effect.cid), effect.bytes)
         return this.#later(2, { type: 'block-stored', order: effect.order })
       case 'judge-record':
-        return this.#later(1, { type: 'record-judged', order: effect.order, verdict: { valid: true, rank: [BigInt(effect.value[0] ?? 0)] } })
+        return this.#later(1, {
+          type: 'record-judged',
+          order: effect.order,
+          verdict: { valid: true, rank: [BigInt(effect.value[0] ?? 0)] },
+        })
       default:
     }
   }

@@ -13,8 +13,38 @@ export type EngineEvent =
   | Tick
   | KadCommand
   | BitswapCommand
-  | Extract<KadEvent, { type: 'start' | 'own-addresses-changed' | 'dht-server-seen' | 'dht-server-gone' | 'response-received' | 'request-failed' | 'notice-sent' | 'record-judged' }>
-  | Exclude<Extract<BitswapEvent, { type: 'bitswap-peer-connected' | 'message-received' | 'message-sent' | 'message-failed' | 'block-loaded' | 'block-stored' | 'block-store-failed' | 'block-added' | 'block-removed' }>, BitswapCommand>
+  | Extract<
+      KadEvent,
+      {
+        type:
+          | 'start'
+          | 'own-addresses-changed'
+          | 'dht-server-seen'
+          | 'dht-server-gone'
+          | 'response-received'
+          | 'request-failed'
+          | 'notice-sent'
+          | 'record-judged'
+      }
+    >
+  | Exclude<
+      Extract<
+        BitswapEvent,
+        {
+          type:
+            | 'bitswap-peer-connected'
+            | 'message-received'
+            | 'message-sent'
+            | 'message-failed'
+            | 'block-loaded'
+            | 'block-stored'
+            | 'block-store-failed'
+            | 'block-added'
+            | 'block-removed'
+        }
+      >,
+      BitswapCommand
+    >
   | { readonly type: 'dial-succeeded'; readonly order: OrderId }
   | { readonly type: 'dial-failed'; readonly order: OrderId; readonly reason: ConnectionFailure }
   | { readonly type: 'peer-connected'; readonly peer: Peer }

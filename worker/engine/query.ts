@@ -32,7 +32,13 @@ export type QueryItem =
 export type QueryProgress =
   | { readonly type: 'dialing'; readonly peer: Peer }
   | { readonly type: 'asking'; readonly peer: Peer }
-  | { readonly type: 'responded'; readonly peer: Peer; readonly closerPeers: number; readonly providers: number; readonly rttMs: number }
+  | {
+      readonly type: 'responded'
+      readonly peer: Peer
+      readonly closerPeers: number
+      readonly providers: number
+      readonly rttMs: number
+    }
   | { readonly type: 'failed'; readonly peer: Peer; readonly reason: string }
   | { readonly type: 'storing'; readonly peer: Peer }
   | { readonly type: 'stored'; readonly peer: Peer }

@@ -58,9 +58,7 @@ export class Operations {
       context.signal.addEventListener('abort', onAbort, { once: true })
       const release = (): void => context.signal.removeEventListener('abort', onAbort)
       this.#running.set(id, { kind, resolve, reject, release, onItem, onProgress: context.onProgress })
-      this.#dispatch(
-        command.type === 'want-block' ? { ...command, want: id as WantId } : { ...command, query: id as QueryId },
-      )
+      this.#dispatch(command.type === 'want-block' ? { ...command, want: id as WantId } : { ...command, query: id as QueryId })
     })
   }
 

@@ -18,6 +18,9 @@ export function decodeCid(bytes: Uint8Array): CID {
   try {
     return CID.decode(bytes)
   } catch {
-    throw new ServiceError('invalid-cid', 'These bytes are not a CID. Make it with CID.parse or CID.create of the package multiformats.')
+    throw new ServiceError(
+      'invalid-cid',
+      'These bytes are not a CID. Make it with CID.parse or CID.create of the package multiformats.',
+    )
   }
 }

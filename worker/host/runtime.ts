@@ -278,7 +278,10 @@ function parseAddress(text: string): Multiaddr {
   try {
     return multiaddr(text)
   } catch {
-    throw new ServiceError('invalid-argument', `${text} is not a multiaddr. It should read like /dns4/example.com/tcp/443/wss/p2p/12D3KooW….`)
+    throw new ServiceError(
+      'invalid-argument',
+      `${text} is not a multiaddr. It should read like /dns4/example.com/tcp/443/wss/p2p/12D3KooW….`,
+    )
   }
 }
 

@@ -31,7 +31,8 @@ export class EngineService implements AminoService {
   #nextSession = 1
 
   async start(options: StartOptions, onEvent: (event: ServiceEvent) => void): Promise<StartReport> {
-    if (this.#onEvent !== undefined) throw new ServiceError('invalid-argument', 'This Worker has a client already: one client, one Worker.')
+    if (this.#onEvent !== undefined)
+      throw new ServiceError('invalid-argument', 'This Worker has a client already: one client, one Worker.')
     this.#onEvent = onEvent
     this.#runtime = await startRuntime(options, onEvent)
     return { peerId: this.#runtime.peerId, start: this.#runtime.start }
@@ -103,7 +104,10 @@ export class EngineService implements AminoService {
       throw new ServiceError('too-large', message, { bytes: bytes.length, bytesMax: limits.blockBytesMax.value })
     }
     if (!(await verifyBlock(cid, bytes))) {
-      throw new ServiceError('invalid-block', 'The bytes do not hash to this CID. Check that the CID was made from these very bytes.')
+      throw new ServiceError(
+        'invalid-block',
+        'The bytes do not hash to this CID. Check that the CID was made from these very bytes.',
+      )
     }
     await runtime.putBlock(cid, bytes)
   }
@@ -142,7 +146,8 @@ export class EngineService implements AminoService {
   }
 
   #running(): Runtime {
-    if (this.#runtime === undefined) throw new ServiceError('stopped', 'The client has been stopped, or was never started. Create a new one.')
+    if (this.#runtime === undefined)
+      throw new ServiceError('stopped', 'The client has been stopped, or was never started. Create a new one.')
     return this.#runtime
   }
 
@@ -152,7 +157,8 @@ export class EngineService implements AminoService {
     context: CallContext,
   ): Promise<Extract<Outcome, { type: Type }>> {
     const outcome = await this.#running().operations.run(command, context)
-    if (outcome.type !== expected) throw new ServiceError('internal', `A ${command.type} ended as ${outcome.type}. Please report this.`)
+    if (outcome.type !== expected)
+      throw new ServiceError('internal', `A ${command.type} ended as ${outcome.type}. Please report this.`)
     return outcome as Extract<Outcome, { type: Type }>
   }
 

@@ -285,5 +285,8 @@ function dialFailure(error: unknown): ConnectionFailure {
 }
 
 function sameList(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {
-  return a.length === b.length && a.every((bytes, index) => bytes.every((byte, at) => byte === b[index]![at]) && bytes.length === b[index]!.length)
+  return (
+    a.length === b.length &&
+    a.every((bytes, index) => bytes.every((byte, at) => byte === b[index]![at]) && bytes.length === b[index]!.length)
+  )
 }
