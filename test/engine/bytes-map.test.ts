@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { BytesMap, equalBytes } from '../../worker/engine/bytes-map.ts'
+import { BytesMap, equalBytes, saltHashes } from '../../worker/engine/bytes-map.ts'
 
-/** Short keys over few letters, and long ones that share their last eight bytes: both collide often. */
+/** A hash of four values: chains are long, and their heads, middles and ends are deleted. */
+const poorHash = (bytes: Uint8Array): number => (bytes[0] ?? 0) & 3
+
+/** Short keys over few letters, and long ones that share their last eight bytes. */
 const key = fc.oneof(
   fc.uint8Array({ maxLength: 2 }),
   fc.uint8Array({ minLength: 1, maxLength: 2 }).map((head) => Uint8Array.from([...head, 1, 2, 3, 4, 5, 6, 7, 8])),
@@ -17,8 +20,8 @@ const step = fc.oneof(
 
 test('a map keyed by bytes does what a Map keyed by text does', () => {
   fc.assert(
-    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
-      const map = new BytesMap<number>()
+    fc.property(fc.array(step, { maxLength: 200 }), fc.boolean(), (steps, poor) => {
+      const map = poor ? new BytesMap<number>(poorHash) : new BytesMap<number>()
       const model = new Map<string, number>()
       for (const action of steps) {
         if (action.type === 'set') {
@@ -33,6 +36,7 @@ test('a map keyed by bytes does what a Map keyed by text does', () => {
           const shifted = map.shift()
           assert.equal(shifted === undefined, model.size === 0)
           if (shifted !== undefined) {
+            assert.equal(String(shifted[0]), model.keys().next().value, 'the oldest')
             assert.equal(shifted[1], model.get(String(shifted[0])))
             model.delete(String(shifted[0]))
           }
@@ -40,8 +44,7 @@ test('a map keyed by bytes does what a Map keyed by text does', () => {
         assert.equal(map.size, model.size)
       }
       const entries = [...map.entries()].map(([bytes, value]) => [String(bytes), value] as const)
-      assert.deepEqual(new Map(entries), model)
-      assert.equal(entries.length, model.size)
+      assert.deepEqual(entries, [...model], 'in the order of insertion')
     }),
     { numRuns: 200 },
   )
@@ -72,4 +75,34 @@ test('bytes are equal by content and length', () => {
   assert.ok(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 2)))
   assert.ok(!equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 3)))
   assert.ok(!equalBytes(Uint8Array.of(1), Uint8Array.of(1, 0)))
+})
+
+test('a walk may delete what it stands on, what is before it and what is after it', () => {
+  for (const poor of [false, true]) {
+    const map = poor ? new BytesMap<number>(poorHash) : new BytesMap<number>()
+    for (let index = 0; index < 10; index++) map.set(Uint8Array.of(index), index)
+    const seen: number[] = []
+    for (const [bytes, value] of map.entries()) {
+      seen.push(value)
+      if (value === 2) for (const other of [1, 2, 3, 4]) map.delete(Uint8Array.of(other))
+      if (value === 5) map.set(Uint8Array.of(10), 10)
+      if (value === 8) map.delete(bytes)
+    }
+    assert.deepEqual(seen, [0, 1, 2, 5, 6, 7, 8, 9, 10])
+    assert.deepEqual([...map.values()], [0, 5, 6, 7, 9, 10])
+  }
+})
+
+test('a new salt is for new maps, and changes nothing that can be seen', () => {
+  const before = new BytesMap<number>()
+  before.set(Uint8Array.of(1, 2, 3), 1)
+  saltHashes(0x5eed)
+  try {
+    const after = new BytesMap<number>()
+    after.set(Uint8Array.of(1, 2, 3), 2)
+    assert.equal(before.get(Uint8Array.of(1, 2, 3)), 1)
+    assert.equal(after.get(Uint8Array.of(1, 2, 3)), 2)
+  } finally {
+    saltHashes(0)
+  }
 })

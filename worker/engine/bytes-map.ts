@@ -1,11 +1,20 @@
 /**
- * A map keyed by bytes (peer ids, CIDs, multihashes) without turning them into strings. The tail of such ids is part
- * of a digest or public key, so it is hashed; equality is by content. Iteration is in order of first insertion of a
- * hash bucket, hence the same for the same history. Keys are not copied: callers must not change them.
+ * A map keyed by bytes (peer ids, CIDs, multihashes) without turning them into strings. Equality is by content, and
+ * iteration is in order of insertion, whatever the hashes are. Keys are not copied: callers must not change them.
  */
 export class BytesMap<V> {
   readonly #buckets = new Map<number, Entry<V>>()
+  readonly #hashOf: (key: Uint8Array, salt: number) => number
+  readonly #salt = saltOfNewMaps
+  /** A ring through all entries in order of insertion; the anchor is none of them. */
+  readonly #anchor: Link = { before: undefined as never, after: undefined as never }
   #size = 0
+
+  /** `hash` is replaced only by tests that need collisions. */
+  constructor(hash: (key: Uint8Array, salt: number) => number = hashOf) {
+    this.#hashOf = hash
+    this.clear()
+  }
 
   get size(): number {
     return this.#size
@@ -19,60 +28,57 @@ export class BytesMap<V> {
     return this.#find(key) !== undefined
   }
 
+  /** A key that is there already keeps its place in the order. */
   set(key: Uint8Array, value: V): void {
     const found = this.#find(key)
     if (found !== undefined) {
       found.value = value
       return
     }
-    const hash = hashOf(key)
-    const bucket = this.#buckets.get(hash)
-    const entry: Entry<V> = { key, value, next: undefined }
-    if (bucket === undefined) this.#buckets.set(hash, entry)
-    else {
-      entry.next = bucket.next
-      bucket.next = entry
-    }
+    const hash = this.#hashOf(key, this.#salt)
+    const last = this.#anchor.before
+    const entry: Entry<V> = { key, value, hash, chained: this.#buckets.get(hash), before: last, after: this.#anchor, gone: false }
+    this.#buckets.set(hash, entry)
+    last.after = entry
+    this.#anchor.before = entry
     this.#size++
   }
 
   /** Returns whether there was such a key. */
   delete(key: Uint8Array): boolean {
-    const hash = hashOf(key)
-    const head = this.#buckets.get(hash)
-    let previous: Entry<V> | undefined
-    for (let entry = head; entry !== undefined; entry = entry.next) {
-      if (equalBytes(entry.key, key)) {
-        if (previous !== undefined) previous.next = entry.next
-        else if (entry.next !== undefined) this.#buckets.set(hash, entry.next)
-        else this.#buckets.delete(hash)
-        this.#size--
-        return true
-      }
-      previous = entry
-    }
-    return false
+    const entry = this.#find(key)
+    if (entry === undefined) return false
+    this.#unchain(entry)
+    entry.before.after = entry.after
+    entry.after.before = entry.before
+    entry.gone = true
+    this.#size--
+    return true
   }
 
   /** Deletes and returns the oldest entry: with delete-then-set on every use, the least recently used one. */
   shift(): [Uint8Array, V] | undefined {
-    const oldest = this.#buckets.values().next()
-    if (oldest.done === true) return undefined
-    const { key, value } = oldest.value
+    if (this.#size === 0) return undefined
+    const { key, value } = this.#anchor.after as Entry<V>
     this.delete(key)
     return [key, value]
   }
 
   clear(): void {
+    for (let link = this.#anchor.after; link !== undefined && link !== this.#anchor; link = link.after)
+      (link as Entry<V>).gone = true
     this.#buckets.clear()
+    this.#anchor.before = this.#anchor
+    this.#anchor.after = this.#anchor
     this.#size = 0
   }
 
+  /** As with a `Map`, entries may be deleted and added on the way: what is gone is not visited, what is new is. */
   *entries(): IterableIterator<[Uint8Array, V]> {
-    for (const head of this.#buckets.values()) {
-      for (let entry: Entry<V> | undefined = head; entry !== undefined; entry = entry.next) {
-        yield [entry.key, entry.value]
-      }
+    for (let link = this.#anchor.after; link !== this.#anchor; link = link.after) {
+      // A deleted entry still points to what came after it, so a walk that stands on one finds its way back.
+      const entry = link as Entry<V>
+      if (!entry.gone) yield [entry.key, entry.value]
     }
   }
 
@@ -85,26 +91,56 @@ export class BytesMap<V> {
   }
 
   #find(key: Uint8Array): Entry<V> | undefined {
-    for (let entry = this.#buckets.get(hashOf(key)); entry !== undefined; entry = entry.next) {
+    for (let entry = this.#buckets.get(this.#hashOf(key, this.#salt)); entry !== undefined; entry = entry.chained) {
       if (equalBytes(entry.key, key)) return entry
     }
     return undefined
   }
+
+  #unchain(entry: Entry<V>): void {
+    const head = this.#buckets.get(entry.hash)!
+    if (head !== entry) {
+      let previous = head
+      while (previous.chained !== entry) previous = previous.chained!
+      previous.chained = entry.chained
+    } else if (entry.chained === undefined) this.#buckets.delete(entry.hash)
+    else this.#buckets.set(entry.hash, entry.chained)
+  }
 }
 
-interface Entry<V> {
+interface Link {
+  before: Link
+  after: Link
+}
+
+interface Entry<V> extends Link {
   readonly key: Uint8Array
   value: V
-  next: Entry<V> | undefined
+  readonly hash: number
+  chained: Entry<V> | undefined
+  gone: boolean
 }
 
-/** FNV-1a over the last eight bytes. */
-function hashOf(key: Uint8Array): number {
-  let hash = 0x811c9dc5
-  for (let index = Math.max(0, key.length - 8); index < key.length; index++) {
-    hash = Math.imul(hash ^ key[index]!, 0x01000193)
+let saltOfNewMaps = 0
+
+/**
+ * Salts the hashes of maps made from now on. The host does this once, with a random number, so that nobody can send
+ * ids whose hashes collide and make every look-up a walk. It changes how fast a map is and nothing else: the order
+ * of iteration does not depend on hashes.
+ */
+export function saltHashes(salt: number): void {
+  saltOfNewMaps = salt | 0
+}
+
+/** Multiply and xor-shift over all bytes, four at a time where they last. */
+function hashOf(key: Uint8Array, salt: number): number {
+  let hash = salt ^ key.length
+  for (let index = 0; index < key.length; index += 4) {
+    const word = key[index]! | (key[index + 1]! << 8) | (key[index + 2]! << 16) | (key[index + 3]! << 24)
+    hash = Math.imul(hash ^ word, 0x9e3779b1)
+    hash ^= hash >>> 15
   }
-  return hash | 0
+  return hash
 }
 
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {

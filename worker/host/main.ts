@@ -1,3 +1,4 @@
+import { saltHashes } from '../engine/bytes-map.ts'
 import { serve } from './rpc-server.ts'
 import { EngineService } from './service.ts'
 
@@ -8,6 +9,8 @@ import { EngineService } from './service.ts'
  * reach the page as the Worker's `error`, which before the handshake means that the script could not be loaded.
  */
 declare const self: DedicatedWorkerGlobalScope
+
+saltHashes(crypto.getRandomValues(new Uint32Array(1))[0]!)
 
 const service = new EngineService()
 serve(service, self, { locks: self.navigator.locks })
