@@ -107,7 +107,7 @@ export const limits = {
   cachedAddressesMax: limit(8_192, 'addresses', 'parsed and judged once; about 4 MB when full'),
   storedTableEntriesMax: limit(2_048, 'entries', 'several times a full routing table; the least recently useful go first'),
   pendingWritesMax: limit(128, 'entries', 'routing-table writes and block uses that wait for one transaction'),
-  writeBehindMs: limit(1_000, 'ms', 'how long such a write waits for company'),
+  writeBehindMs: limit(250, 'ms', 'how long such a write waits for company'),
   storageLockWaitMs: limit(1_500, 'ms', 'after a reload the old Worker may hold the storage name a moment longer'),
   storageOpenTimeoutMs: limit(5_000, 'ms', 'opening IndexedDB can hang in a browser; then the client goes on in memory'),
   memoryBlockBytesMax: limit(67_108_864, 'bytes', 'ceiling of the block store when it has only memory'),

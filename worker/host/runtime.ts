@@ -29,6 +29,8 @@ export interface Runtime {
   readonly store: Store
   readonly driver: Driver
   readonly operations: Operations
+  /** Whether there is anything to wait for: a relay's grant, or an address that the caller gave. */
+  readonly mayGetAddress: boolean
   judge(key: Uint8Array, value: Uint8Array): Promise<RecordVerdict>
   peerInfo(data: PeerData): PeerInfo
   putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
@@ -66,6 +68,7 @@ class EngineRuntime implements Runtime {
   readonly store: Store
   readonly driver: Driver
   readonly operations: Operations
+  readonly mayGetAddress: boolean
   start: 'cold' | 'warm' = 'cold'
   readonly #init: RuntimeInit
   readonly #startedAt = performance.now()
@@ -74,6 +77,7 @@ class EngineRuntime implements Runtime {
   constructor(init: RuntimeInit) {
     this.#init = init
     this.store = init.store
+    this.mayGetAddress = init.options.relay || init.options.announce.length > 0
     this.peerId = peerIdFromPrivateKey(init.privateKey).toMultihash().bytes
     const denied = new BytesMap<true>()
     for (const id of init.options.denyPeers) denied.set(id, true)

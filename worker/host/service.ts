@@ -71,6 +71,10 @@ export class EngineService implements AminoService {
   }
 
   async provide(cid: Uint8Array, context: CallContext): Promise<StoreData> {
+    if (!this.#running().mayGetAddress) {
+      const message = 'Nobody could dial this client: set relay to true, or give its addresses in announce.'
+      throw new ServiceError('no-address', message)
+    }
     const result = await this.#run({ type: 'provide', multihash: decodeCid(cid).multihash.bytes }, 'provide', context)
     return { ...result.counts, stats: result.stats }
   }

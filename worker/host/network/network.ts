@@ -187,6 +187,8 @@ export class Network {
     const { blocks: payloads, ...rest } = decoded.message
     if (payloads.length > 0 && this.#init.openWants() === 0) this.#drop('bitswap-unasked-block', payloads.length)
     const hashed = this.#init.openWants() > 0 ? await hashBlocks(payloads) : { blocks: [], unsupported: 0 }
+    // While the blocks were hashed the peer may have gone: the engine has been told, and must not meet it again.
+    if (stream.status !== 'open' && this.#init.node.getConnections(toPeerId(peer.id)).length === 0) return
     if (hashed.unsupported > 0) this.#drop('bitswap-unsupported-hash', hashed.unsupported)
     this.#init.dispatch({ type: 'message-received', peer, message: { ...rest, blocks: hashed.blocks } })
   }
