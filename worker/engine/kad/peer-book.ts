@@ -50,11 +50,6 @@ export class PeerBook {
     return seeds
   }
 
-  /** Whether `seeds` would look further than it did the last time. */
-  hasNewSeeds(taken: SeedsTaken): boolean {
-    return this.table.additions > taken.seenAdditions || !taken.hasBootstrapSeeds
-  }
-
   serverSeen(info: PeerInfo, now: Millis): void {
     if (this.#denied.has(info.peer.id)) return
     if (this.table.get(info.peer) !== undefined) return this.table.learnAddresses(info)

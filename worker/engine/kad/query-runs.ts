@@ -1,0 +1,208 @@
+import { assert } from '../assert.ts'
+import { limits } from '../limits.ts'
+import { earlier, type Millis, type OrderId } from '../machine.ts'
+import type { Peer } from '../peer.ts'
+import type { QueryId } from '../query.ts'
+import { ConnectionNeeds } from './connection-needs.ts'
+import type { KadEffect, RecordVerdict } from './contract.ts'
+import type { Outbox } from './outbox.ts'
+import type { Query, QueryContext, QueryEvent, QueryOutput } from './queries/contract.ts'
+import { Correction } from './queries/correction.ts'
+import type { RequestDesk } from './request-desk.ts'
+import { newRun, priorityOf, type Run, type RunPurpose, runDeadline, timeEvent } from './run.ts'
+
+/** What the queries need of the machine around them. */
+export interface QuerySurroundings {
+  /** For a query that knows nobody to ask; `undefined` while peers may still turn up for it. */
+  seeds(run: Run): Extract<QueryEvent, { type: 'seeds-found' | 'seeds-missing' }> | undefined
+  ended(run: Run, now: Millis): void
+}
+
+/**
+ * The queries under way.
+ *
+ *   begun ──peers to begin with──▶ running ──ended, failed, expired, cancelled──▶ (gone)
+ *     └──▶ held ──first peers, or nobody left to hope for──▶ running
+ *
+ * It performs what they decide: shares one connection need among them, remembers whose orders there are, and when a
+ * query ends undoes whatever it left open. It does not know the routing table, nor why a query was begun.
+ */
+export class QueryRuns {
+  readonly #shared: Omit<QueryContext, 'query'>
+  readonly #outbox: Outbox<KadEffect>
+  readonly #desk: RequestDesk
+  readonly #surroundings: QuerySurroundings
+  readonly #runs = new Set<Run>()
+  readonly #commands = new Map<QueryId, Run>()
+  readonly #held = new Set<Run>()
+  readonly #needs = new ConnectionNeeds<Run>()
+  readonly #judgements = new Map<OrderId, Run>()
+
+  constructor(init: {
+    shared: Omit<QueryContext, 'query'>
+    outbox: Outbox<KadEffect>
+    desk: RequestDesk
+    surroundings: QuerySurroundings
+  }) {
+    this.#shared = init.shared
+    this.#outbox = init.outbox
+    this.#desk = init.desk
+    this.#surroundings = init.surroundings
+  }
+
+  /** Queries that were commanded. */
+  get commands(): number {
+    return this.#commands.size
+  }
+
+  /** For tests of the bounds. */
+  counts(): { runs: number; held: number; needs: number; judgements: number } {
+    return { runs: this.#runs.size, held: this.#held.size, needs: this.#needs.size, judgements: this.#judgements.size }
+  }
+
+  nextDeadline(): Millis | undefined {
+    let deadline: Millis | undefined
+    for (const run of this.#runs) deadline = earlier(deadline, runDeadline(run))
+    return deadline
+  }
+
+  begin(create: (context: QueryContext) => Query, purpose: RunPurpose, now: Millis): void {
+    const query = purpose.type === 'command' ? purpose.query : undefined
+    const run = newRun(create({ ...this.#shared, query }), purpose, now)
+    this.#runs.add(run)
+    if (query !== undefined) {
+      assert(!this.#commands.has(query), 'ids of queries under way are unique')
+      this.#commands.set(query, run)
+    }
+    this.#drain(run, now)
+  }
+
+  cancel(query: QueryId, now: Millis): void {
+    const run = this.#commands.get(query)
+    if (run !== undefined) this.#end(run, now)
+  }
+
+  tick(now: Millis): void {
+    for (const run of this.#runs) {
+      const event = timeEvent(run, now)
+      if (event === undefined) continue
+      this.feed(run, event, now)
+      assert(event.type !== 'expired' || run.hasEnded, 'a query ends when its time is over')
+    }
+  }
+
+  tellAll(event: QueryEvent, now: Millis): void {
+    for (const run of this.#runs) this.feed(run, event, now)
+  }
+
+  feed(run: Run, event: QueryEvent, now: Millis): void {
+    if (run.hasEnded) return
+    run.machine.handle(event, now)
+    this.#drain(run, now)
+  }
+
+  /** Returns whether anybody waited for it. */
+  connectionSettled(event: Extract<QueryEvent, { type: 'connection-ready' | 'connection-failed' }>, now: Millis): boolean {
+    const runs = this.#needs.settle(event.peer)
+    for (const run of runs ?? []) {
+      run.waitingFor.delete(event.peer.id)
+      this.feed(run, event, now)
+    }
+    return runs !== undefined
+  }
+
+  /** Returns whether anybody waited for it. */
+  judged(order: OrderId, verdict: RecordVerdict, now: Millis): boolean {
+    const run = this.#judgements.get(order)
+    if (run === undefined) return false
+    this.#judgements.delete(order)
+    run.judgements.delete(order)
+    this.feed(run, { type: 'record-judged', order, verdict }, now)
+    return true
+  }
+
+  /** Gives those that are held what has turned up for them in the meantime. */
+  releaseHeld(now: Millis): void {
+    for (const run of [...this.#held]) {
+      this.#supplySeeds(run, now)
+      this.#drain(run, now)
+    }
+  }
+
+  #drain(run: Run, now: Millis): void {
+    for (let output = run.machine.poll(); output !== undefined; output = run.machine.poll()) this.#perform(run, output, now)
+    run.deadline = run.machine.nextDeadline()
+  }
+
+  #perform(run: Run, output: QueryOutput, now: Millis): void {
+    switch (output.type) {
+      case 'need-seeds':
+        return this.#supplySeeds(run, now)
+      case 'need-connection': {
+        const { info } = output
+        const priority = priorityOf(run.purpose)
+        run.infos.set(info.peer.id, info)
+        run.waitingFor.set(info.peer.id, info.peer)
+        if (this.#needs.add(run, info, priority)) this.#outbox.push({ type: 'need-connection', info, priority })
+        return
+      }
+      case 'drop-connection-need':
+        return this.#dropNeed(run, output.peer)
+      case 'send-request':
+        return this.#desk.send(output, run, now)
+      case 'cancel-request':
+        return this.#desk.cancel(output.order)
+      case 'judge-record':
+        run.judgements.add(output.order)
+        this.#judgements.set(output.order, run)
+        this.#outbox.push(output)
+        return
+      case 'query-item':
+      case 'query-progress':
+        this.#outbox.push(output)
+        return
+      case 'query-ended':
+      case 'query-failed':
+        this.#outbox.push(output)
+        return this.#end(run, now)
+      case 'internal-query-ended':
+        return this.#end(run, now)
+      case 'correct-holders':
+        return this.#correct(output, now)
+    }
+  }
+
+  /** For a query that knows nobody to ask: at once, or it is held until there is an answer. */
+  #supplySeeds(run: Run, now: Millis): void {
+    const answer = this.#surroundings.seeds(run)
+    if (answer === undefined) {
+      this.#held.add(run)
+      return
+    }
+    this.#held.delete(run)
+    run.machine.handle(answer, now)
+  }
+
+  #dropNeed(run: Run, peer: Peer): void {
+    run.waitingFor.delete(peer.id)
+    if (this.#needs.drop(run, peer)) this.#outbox.push({ type: 'drop-connection-need', peer })
+  }
+
+  /** Undoes whatever the query left open. */
+  #end(run: Run, now: Millis): void {
+    if (run.hasEnded) return
+    run.hasEnded = true
+    this.#runs.delete(run)
+    this.#held.delete(run)
+    if (run.purpose.type === 'command') this.#commands.delete(run.purpose.query)
+    for (const order of [...run.orders]) this.#desk.cancel(order)
+    for (const order of run.judgements) this.#judgements.delete(order)
+    for (const peer of [...run.waitingFor.values()]) this.#dropNeed(run, peer)
+    this.#surroundings.ended(run, now)
+  }
+
+  #correct({ record, holders }: Extract<QueryOutput, { type: 'correct-holders' }>, now: Millis): void {
+    if (this.#runs.size - this.#commands.size >= limits.kadInternalQueriesMax.value) return
+    this.begin((context) => new Correction({ context, record, holders }), { type: 'correction' }, now)
+  }
+}
