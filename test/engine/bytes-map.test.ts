@@ -84,7 +84,7 @@ test('a walk may delete what it stands on, what is before it and what is after i
     const seen: number[] = []
     for (const [bytes, value] of map.entries()) {
       seen.push(value)
-      if (value === 2) for (const other of [1, 2, 3, 4]) map.delete(Uint8Array.of(other))
+      if (value === 2) [1, 2, 3, 4].forEach((other) => map.delete(Uint8Array.of(other)))
       if (value === 5) map.set(Uint8Array.of(10), 10)
       if (value === 8) map.delete(bytes)
     }
