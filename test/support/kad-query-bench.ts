@@ -98,6 +98,8 @@ export const oneOfEach: Record<QueryEvent['type'], <Q extends Query>(bench: Quer
   'seeds-found': (bench) => bench.seeds(0x70),
   'seeds-missing': (bench) => bench.send({ type: 'seeds-missing' }),
   expired: (bench) => bench.send({ type: 'expired' }),
+  'dial-queued': (bench) => bench.send({ type: 'dial-queued', peer: peer8(2) }),
+  'dial-begun': (bench) => bench.send({ type: 'dial-begun', peer: peer8(2), agoMs: 0 }),
   'connection-ready': (bench) => bench.ready(2),
   'connection-failed': (bench) => bench.send({ type: 'connection-failed', peer: peer8(2), reason: 'refused' }),
   'response-received': (bench) => bench.answer(1),

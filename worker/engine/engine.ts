@@ -152,6 +152,13 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
       case 'cancel-dial':
         this.#effects.push(effect)
         break
+      // Bitswap's patience begins with the connection.
+      case 'queued':
+        if (effect.user === 'kad') this.#kad.handle({ type: 'dial-queued', peer: effect.peer }, now)
+        break
+      case 'begun':
+        if (effect.user === 'kad') this.#kad.handle({ type: 'dial-begun', peer: effect.peer, agoMs: effect.agoMs }, now)
+        break
       case 'ready':
         this.#partOf(effect.user).handle({ type: 'connection-ready', peer: effect.peer }, now)
         break

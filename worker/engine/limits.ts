@@ -26,8 +26,23 @@ export const limits = {
   dialTimeoutMs: limit(5_000, 'ms', 'a peer that has not answered a dial by then is not worth a place'),
   failedPeersMax: limit(4_096, 'peers', 'remembered failures to dial, for backoff'),
   slowDialMs: limit(1_500, 'ms', 'a dial given up after that counts as failed; a far peer needs five round trips of 300 ms'),
+  slowDialMinMs: limit(
+    500,
+    'ms',
+    'floor of that, where most dials are faster: from then on a dial gives its place to one that waits',
+  ),
   dialBackoffFirstMs: limit(10_000, 'ms', 'before a peer that could not be dialed is tried again; doubles with each failure'),
   dialBackoffMaxMs: limit(600_000, 'ms', 'no peer is written off for longer than a table refresh'),
+
+  // resilience
+  durationWindowMax: limit(128, 'entries', 'durations remembered for a percentile'),
+  durationWindowMin: limit(16, 'entries', 'durations before a percentile is believed'),
+  streamRetryMs: limit(1, 'ms', 'before a request whose stream was reset is sent again'),
+  connectionRetryMs: limit(20, 'ms', 'before a peer whose connection broke is dialed again'),
+  congestionRetryMs: limit(25, 'ms', 'before a dial that found the queue full is ordered again; doubles'),
+  retryDelayMaxMs: limit(100, 'ms', 'ceiling of these three'),
+  transientRetriesMax: limit(1, 'count', 'tries after a broken stream or connection, per peer and lookup'),
+  congestionRetriesMax: limit(30, 'count', 'orders refused by a full queue before a lookup gives a peer up: three seconds'),
 
   // streams (host)
   kadStreamOpenTimeoutMs: limit(10_000, 'ms', 'as long as a request may take: the engine gives up before that'),
@@ -133,8 +148,6 @@ export const limits = {
   lookupHeardMax: limit(256, 'peers', 'candidates of one lookup that may still be asked; the farthest go'),
   lookupUndialableMax: limit(256, 'peers', 'candidates of one lookup that cannot be dialed; apart, so that they displace nobody'),
   lookupAttemptsMax: limit(400, 'peers', 'peers that one lookup dials or asks at most, whatever liars say'),
-  lookupRestMs: limit(1_000, 'ms', 'before a peer is dialed again that was refused because too many dials were queued'),
-  lookupRestsMax: limit(3, 'count', 'such refusals of one peer before a lookup gives it up'),
   closerPeersPerBucket: limit(2, 'count', 'closer peers read from one answer, times k; the rest is cut (go-libp2p-kad-dht)'),
 
   // Kademlia: queries and requests

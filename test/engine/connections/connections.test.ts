@@ -22,6 +22,8 @@ function info(number: number, dialable = true): PeerInfo {
 class Bench {
   readonly machine: Connections
   readonly orders = new BytesMap<OrderId>()
+  /** Whether what is said of the queue is of interest. */
+  tellsOfQueue = false
 
   constructor(denied?: BytesMap<true>) {
     this.machine = new Connections({ orders: new OrderIds(), ...(denied === undefined ? {} : { denied }) })
@@ -38,8 +40,8 @@ class Bench {
     return this.drain()
   }
 
-  succeeded(number: number): string[] {
-    this.machine.handle({ type: 'dial-succeeded', order: this.order(number) }, 0)
+  succeeded(number: number, now = 0): string[] {
+    this.machine.handle({ type: 'dial-succeeded', order: this.order(number) }, now)
     return this.drain()
   }
 
@@ -65,7 +67,7 @@ class Bench {
   drain(): string[] {
     const said: string[] = []
     for (let effect = this.machine.poll(); effect !== undefined; effect = this.machine.poll()) said.push(this.say(effect))
-    return said
+    return said.filter((sentence) => this.tellsOfQueue || !/^(queued|begun)/.test(sentence))
   }
 
   say(effect: ConnectionsEffect): string {
@@ -76,6 +78,10 @@ class Bench {
         return `dial ${number(effect.info.peer)}`
       case 'cancel-dial':
         return `cancel ${[...this.orders.entries()].filter(([, order]) => order === effect.order).map(([id]) => (id[2]! << 8) | id[3]!)[0]}`
+      case 'queued':
+        return `queued ${number(effect.peer)} for ${effect.user}`
+      case 'begun':
+        return `begun ${number(effect.peer)} for ${effect.user}, ${effect.agoMs} ms ago`
       case 'ready':
         return `ready ${number(effect.peer)} for ${effect.user}`
       case 'failed':
@@ -242,6 +248,60 @@ test('a dial that is given up soon leaves no trace, one that was given up for be
   assert.deepEqual(bench.need(1, { now: slow }), ['dial 1'])
   assert.deepEqual(bench.drop(1, 'kad', 2 * slow), ['cancel 1'])
   assert.deepEqual(bench.need(1, { now: 2 * slow }), ['failed 1 for kad: backoff'])
+})
+
+test('whoever waits in the queue is told so, and when the dial begins; whoever joins later, how long ago it did', () => {
+  const bench = new Bench()
+  fill(bench)
+  bench.tellsOfQueue = true
+  assert.deepEqual(bench.need(20), ['queued 20 for kad'])
+  assert.deepEqual(bench.need(20), ['queued 20 for kad'])
+  assert.deepEqual(bench.need(20, { user: 'bitswap' }), ['queued 20 for bitswap'])
+  assert.deepEqual(bench.succeeded(1, 100), [
+    'ready 1 for kad',
+    'dial 20',
+    'begun 20 for kad, 0 ms ago',
+    'begun 20 for bitswap, 0 ms ago',
+  ])
+  assert.deepEqual(bench.need(2, { user: 'bitswap', now: 300 }), ['begun 2 for bitswap, 300 ms ago'])
+  assert.deepEqual(bench.need(21, { now: 300 }), ['queued 21 for kad'])
+})
+
+test('a dial that takes long gives its place to one that waits, but not to a less urgent one', () => {
+  const slow = limits.slowDialMs.value
+  const bench = new Bench()
+  fill(bench)
+  bench.need(20, { priority: 'maintenance' })
+  assert.deepEqual(bench.tick(slow), [])
+  assert.equal(bench.machine.nextDeadline(), limits.dialTimeoutMs.value)
+  assert.deepEqual(bench.need(21, { now: slow }), ['cancel 1', 'failed 1 for kad: timeout', 'dial 21'])
+  assert.equal(bench.machine.counts().failures, 1)
+})
+
+test('nobody waits longer for a place than most dials take', () => {
+  const bench = new Bench()
+  for (let number = 100; number < 100 + limits.durationWindowMin.value; number++) {
+    bench.need(number)
+    bench.succeeded(number, 300)
+  }
+  fill(bench)
+  bench.need(20)
+  assert.equal(bench.machine.nextDeadline(), 600)
+  assert.deepEqual(bench.tick(599), [])
+  assert.deepEqual(bench.tick(600), ['cancel 1', 'failed 1 for kad: timeout', 'dial 20'])
+})
+
+test('while a breaker is open nobody dials; then one probe decides, and one that is given up leaves it to the next', () => {
+  const wait = limits.dialBackoffFirstMs.value
+  const bench = new Bench()
+  bench.need(1)
+  bench.failed(1)
+  assert.deepEqual(bench.need(1, { now: wait - 1 }), ['failed 1 for kad: backoff'])
+  assert.deepEqual(bench.need(1, { now: wait }), ['dial 1'])
+  assert.deepEqual(bench.drop(1, 'kad', wait), ['cancel 1'])
+  assert.deepEqual(bench.need(1, { now: wait }), ['dial 1'])
+  bench.failed(1, wait)
+  assert.deepEqual(bench.need(1, { now: 3 * wait - 1 }), ['failed 1 for kad: backoff'])
 })
 
 test('a denied peer is never dialed', () => {

@@ -1,70 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { CandidateState } from '../../../worker/engine/kad/candidates.ts'
-import { Lookup, type LookupEffect, type LookupEvent, type LookupPhase } from '../../../worker/engine/kad/lookup.ts'
+import type { LookupEvent, LookupPhase } from '../../../worker/engine/kad/lookup.ts'
 import { limits } from '../../../worker/engine/limits.ts'
-import type { PeerInfo } from '../../../worker/engine/peer.ts'
-import { bitsOf, drain, info8, key8, peer8 } from '../../support/kad-peers.ts'
-
-/** All lookups here look for key 0, so that a peer's number is its distance. */
-class Bench {
-  readonly lookup: Lookup
-  now = 0
-  readonly effects: LookupEffect[] = []
-
-  constructor(options: { k?: number; alpha?: number; beta?: number; barred?: number } = {}) {
-    const { k = 20, alpha = 10, beta = 3, barred } = options
-    const isBarred = (peer: PeerInfo['peer']) => bitsOf(peer) === barred
-    this.lookup = new Lookup({ target: key8(0), options: { k, alpha, beta }, isBarred, now: 0 })
-    this.effects.push(...drain(this.lookup))
-  }
-
-  send(event: LookupEvent): this {
-    this.lookup.handle(event, this.now)
-    this.effects.push(...drain(this.lookup))
-    return this
-  }
-
-  wait(ms: number): this {
-    this.now += ms
-    return this.send({ type: 'tick' })
-  }
-
-  seeds(...bits: number[]): this {
-    return this.send({ type: 'candidates-found', candidates: bits.map((peer) => info8(peer)) })
-  }
-
-  ready(...bits: number[]): this {
-    for (const peer of bits) this.send({ type: 'connection-ready', peer: peer8(peer) })
-    return this
-  }
-
-  answer(bits: number, closer: readonly PeerInfo[] = []): this {
-    return this.send({ type: 'peer-responded', peer: peer8(bits), closer })
-  }
-
-  /** Connects and answers, whatever the peer waits for. */
-  settle(...bits: number[]): this {
-    for (const peer of bits) this.ready(peer).answer(peer)
-    return this
-  }
-
-  state(bits: number): CandidateState['type'] | undefined {
-    return this.lookup.stateOf(peer8(bits))
-  }
-
-  /** Peers of the effects of one type, in order. */
-  told(type: 'connect' | 'ask' | 'drop-connect' | 'stop-asking'): number[] {
-    return this.effects.flatMap((effect) => {
-      if (effect.type !== type) return []
-      return [bitsOf(effect.type === 'connect' ? effect.info.peer : effect.peer)]
-    })
-  }
-
-  outcomes(count = 20): string[] {
-    return this.lookup.nearest(count).map(({ info, outcome }) => `${bitsOf(info.peer)} ${outcome}`)
-  }
-}
+import { info8, peer8 } from '../../support/kad-peers.ts'
+import { LookupBench as Bench } from '../../support/lookup-bench.ts'
 
 describe('a candidate in every state, with every event', () => {
   /** The candidate under test, farther than all helpers. */
@@ -105,7 +45,11 @@ describe('a candidate in every state, with every event', () => {
     overloaded: dialFailed('overloaded'),
     'no dialable address': dialFailed('no-dialable-address'),
     responded: (bench: Bench) => bench.answer(X),
-    'request failed': (bench: Bench) => bench.send({ type: 'request-failed', peer: peer8(X), reason: 'reset' }),
+    'request failed': (bench: Bench) => bench.send({ type: 'request-failed', peer: peer8(X), reason: 'malformed' }),
+    'stream reset': (bench: Bench) => bench.send({ type: 'request-failed', peer: peer8(X), reason: 'reset' }),
+    'connection lost': (bench: Bench) => bench.send({ type: 'request-failed', peer: peer8(X), reason: 'disconnected' }),
+    'dial queued': (bench: Bench) => bench.send({ type: 'dial-queued', peer: peer8(X) }),
+    'dial begun': (bench: Bench) => bench.send({ type: 'dial-begun', peer: peer8(X), agoMs: 0 }),
     'patience over': (bench: Bench) => bench.wait(limits.lookupDialPatienceMs.value),
   } satisfies Record<string, (bench: Bench) => Bench>
 
@@ -121,6 +65,10 @@ describe('a candidate in every state, with every event', () => {
     'no dialable address': state,
     responded: state,
     'request failed': state,
+    'stream reset': state,
+    'connection lost': state,
+    'dial queued': state,
+    'dial begun': state,
     'patience over': state,
   })
   const expected: Record<CandidateState['type'], Record<keyof typeof events, CandidateState['type']>> = {
@@ -139,8 +87,21 @@ describe('a candidate in every state, with every event', () => {
     resting: { ...stays('resting'), 'patience over': 'dialing' },
     // The slow one gives its place free.
     ready: { ...stays('ready'), 'patience over': 'waiting' },
-    waiting: { ...stays('waiting'), responded: 'responded', 'request failed': 'failed', 'patience over': 'slow' },
-    slow: { ...stays('slow'), responded: 'responded', 'request failed': 'failed' },
+    waiting: {
+      ...stays('waiting'),
+      responded: 'responded',
+      'request failed': 'failed',
+      'stream reset': 'resting',
+      'connection lost': 'resting',
+      'patience over': 'slow',
+    },
+    slow: {
+      ...stays('slow'),
+      responded: 'responded',
+      'request failed': 'failed',
+      'stream reset': 'resting',
+      'connection lost': 'resting',
+    },
     responded: stays('responded'),
     failed: stays('failed'),
     undialable: { ...stays('undialable'), 'named with a dialable address': 'dialing' },
@@ -171,6 +132,8 @@ describe('a lookup in every phase, with every event', () => {
     'candidates-exhausted': (bench) => bench.send({ type: 'candidates-exhausted' }),
     'connection-ready': (bench) => bench.ready(2),
     'connection-failed': (bench) => bench.send({ type: 'connection-failed', peer: peer8(2), reason: 'refused' }),
+    'dial-queued': (bench) => bench.send({ type: 'dial-queued', peer: peer8(2) }),
+    'dial-begun': (bench) => bench.send({ type: 'dial-begun', peer: peer8(2), agoMs: 0 }),
     'peer-responded': (bench) => bench.answer(2),
     'request-failed': (bench) => bench.send({ type: 'request-failed', peer: peer8(2), reason: 'timeout' }),
   }
@@ -211,15 +174,6 @@ test('a lookup asks the nearest first, within its places', () => {
   assert.deepEqual(bench.told('ask'), [9, 7])
   bench.answer(9)
   assert.deepEqual(bench.told('ask'), [9, 7, 3])
-})
-
-test('dials have places of their own, and none is begun for a peer that would only wait to be asked', () => {
-  const many = Array.from({ length: 30 }, (_, index) => index + 1)
-  const bench = new Bench({ alpha: 3 }).seeds(...many)
-  assert.equal(bench.told('connect').length, limits.lookupDialsMax.value)
-  bench.ready(1, 2, 3)
-  assert.deepEqual(bench.told('ask'), [1, 2, 3])
-  assert.equal(bench.told('connect').length, limits.lookupDialsMax.value + 2)
 })
 
 test('it ends when the three nearest have answered and the rest of the k nearest has been asked, too', () => {
@@ -283,34 +237,6 @@ test('a peer that was reached but has not answered at the end is told as failed,
   assert.deepEqual(bench.outcomes(3), ['1 failed', '2 responded'])
 })
 
-test('a nearer peer that is still dialed holds the end up only as long as patience lasts', () => {
-  const bench = new Bench({ k: 3, beta: 1 }).seeds(1, 2).settle(2)
-  assert.equal(bench.lookup.phase, 'converging')
-  bench.wait(limits.lookupDialOverdueMs.value)
-  bench.wait(limits.lookupDialPatienceMs.value - limits.lookupDialOverdueMs.value - 1)
-  assert.equal(bench.lookup.phase, 'converging')
-  assert.equal(bench.lookup.nextDeadline(), limits.lookupDialPatienceMs.value)
-  bench.wait(1)
-  assert.equal(bench.lookup.phase, 'ended')
-  assert.deepEqual(bench.told('drop-connect'), [1])
-  assert.deepEqual(bench.outcomes(3), ['2 responded'])
-})
-
-test('a dial that is overdue gives its place free before patience ends', () => {
-  const many = Array.from({ length: 30 }, (_, index) => index + 1)
-  const bench = new Bench().seeds(...many).wait(limits.lookupDialOverdueMs.value)
-  assert.equal(bench.told('connect').length, limits.lookupDialsTotalMax.value)
-  bench.wait(limits.lookupDialOverdueMs.value)
-  assert.equal(bench.told('connect').length, limits.lookupDialsTotalMax.value)
-})
-
-test('while fewer than β have answered, late dials are waited for', () => {
-  const bench = new Bench({ k: 3, beta: 2 }).seeds(1, 2).settle(2).wait(limits.lookupDialPatienceMs.value)
-  assert.notEqual(bench.lookup.phase, 'ended')
-  bench.settle(1)
-  assert.equal(bench.lookup.phase, 'ended')
-})
-
 test('when following up, all of the k nearest are asked at once', () => {
   const bench = new Bench({ k: 6, alpha: 2, beta: 1 }).seeds(1, 2, 3, 4, 5, 6).ready(1, 2, 3, 4, 5, 6)
   assert.deepEqual(bench.told('ask'), [1, 2])
@@ -337,26 +263,10 @@ test('barred peers are never candidates', () => {
   assert.deepEqual(bench.told('connect'), [8])
 })
 
-test('a peer that an overloaded dialer refuses again and again is given up', () => {
-  const bench = new Bench({ beta: 1 }).seeds(1, 2).ready(2)
-  for (let count = 0; count <= limits.lookupRestsMax.value; count++) {
-    bench.send({ type: 'connection-failed', peer: peer8(1), reason: 'overloaded' }).wait(limits.lookupRestMs.value)
-  }
-  assert.equal(bench.state(1), 'failed')
-  assert.equal(bench.told('connect').filter((bits) => bits === 1).length, limits.lookupRestsMax.value + 1)
-})
-
 test('addresses from several answers are merged, and bounded', () => {
   const bench = new Bench({ beta: 1 }).seeds(1, 2)
   bench.send({ type: 'candidates-found', candidates: [info8(1, { addresses: 100 })] })
   assert.equal(bench.lookup.infoOf(peer8(1))?.addresses.length, limits.addressesPerPeerMax.value)
-})
-
-test('a dial that is answered at once was no dial: the peer was connected', () => {
-  const bench = new Bench({ beta: 1 }).seeds(1, 2).ready(1)
-  bench.now = 5
-  bench.ready(2).answer(2).answer(1)
-  assert.deepEqual(bench.lookup.stats(99), { requests: 2, responses: 2, dials: 1, failures: 0, undialable: 0, durationMs: 5 })
 })
 
 test('an ended lookup says nothing more', () => {

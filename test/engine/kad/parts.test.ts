@@ -25,18 +25,31 @@ test('an outbox gives its effects in order, also when some come while it is drai
 describe('connection needs', () => {
   test('the first need of a peer is told, a more urgent one again, others share it', () => {
     const needs = new ConnectionNeeds<string>()
-    assert.equal(needs.add('a', info8(1), 'maintenance'), true)
-    assert.equal(needs.add('b', info8(1), 'maintenance'), false)
-    assert.equal(needs.add('c', info8(1), 'urgent'), true)
-    assert.equal(needs.add('d', info8(1), 'normal'), false)
+    assert.equal(needs.add('a', info8(1), 'maintenance', 0), true)
+    assert.equal(needs.add('b', info8(1), 'maintenance', 0), false)
+    assert.equal(needs.add('c', info8(1), 'urgent', 0), true)
+    assert.equal(needs.add('d', info8(1), 'normal', 0), false)
     assert.deepEqual(needs.settle(peer8(1)), ['a', 'b', 'c', 'd'])
     assert.equal(needs.settle(peer8(1)), undefined)
   })
 
+  test('whoever comes later learns when the dial began, or that it waits for a place', () => {
+    const needs = new ConnectionNeeds<string>()
+    assert.equal(needs.dialedAt(peer8(1)), undefined)
+    needs.add('a', info8(1), 'urgent', 5)
+    assert.equal(needs.dialedAt(peer8(1)), 5)
+    needs.add('b', info8(1), 'urgent', 6)
+    assert.deepEqual(needs.dialMoved(peer8(1), undefined), ['a', 'b'])
+    assert.equal(needs.dialedAt(peer8(1)), undefined)
+    assert.deepEqual(needs.dialMoved(peer8(1), 9), ['a', 'b'])
+    assert.equal(needs.dialedAt(peer8(1)), 9)
+    assert.deepEqual(needs.dialMoved(peer8(2), 9), [])
+  })
+
   test('a need is withdrawn when its last user drops it', () => {
     const needs = new ConnectionNeeds<string>()
-    needs.add('a', info8(1), 'urgent')
-    needs.add('b', info8(1), 'urgent')
+    needs.add('a', info8(1), 'urgent', 0)
+    needs.add('b', info8(1), 'urgent', 0)
     assert.equal(needs.drop('a', peer8(1)), false)
     assert.equal(needs.drop('a', peer8(1)), false)
     assert.equal(needs.drop('b', peer8(1)), true)

@@ -2,6 +2,8 @@ import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import { earlier, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
+import { Breakers } from '../resilience/breakers.ts'
+import { DurationWindow } from '../resilience/duration-window.ts'
 import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, ConnectionUser, Priority } from './contract.ts'
 
 /**
@@ -9,8 +11,12 @@ import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, Connection
  * slows every new socket down when many are pending.
  *
  *   need ──▶ queued ──place free──▶ dialing ──succeeded──▶ ready (forgotten here, `connected` there)
- *               │                      └──failed, timeout──▶ failed, and backing off for a while
- *               └──connected already, no dialable address, backing off──▶ ready or failed at once
+ *               │                      └──failed, timeout, slow while others wait──▶ failed
+ *               └──connected already, no dialable address, breaker open──▶ ready or failed at once
+ *
+ * A peer that failed has a circuit breaker that is open for a while: no dial until then, and the first one after it
+ * decides whether it is left alone for twice as long. A dial that takes longer than most gives its place to the next,
+ * so that dead peers cost those behind them little.
  *
  * It does not know why anybody needs a peer, nor which protocols a connection speaks.
  */
@@ -20,7 +26,13 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   readonly #connected = new BytesMap<Peer>()
   readonly #wanted = new BytesMap<Wanted>()
   readonly #dialing = new Map<OrderId, Wanted>()
-  readonly #failures = new BytesMap<FailureMemory>()
+  readonly #dialTimes = new DurationWindow()
+  readonly #breakers = new Breakers({
+    failuresToOpen: 1,
+    firstMs: limits.dialBackoffFirstMs.value,
+    maxMs: limits.dialBackoffMaxMs.value,
+    peersMax: limits.failedPeersMax.value,
+  })
   readonly #effects: ConnectionsEffect[] = []
   #queued = 0
 
@@ -41,7 +53,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
         this.#dropNeed(event.user, event.peer, now)
         break
       case 'dial-succeeded':
-        this.#dialSucceeded(event.order)
+        this.#dialSucceeded(event.order, now)
         break
       case 'dial-failed': {
         const wanted = this.#dialing.get(event.order)
@@ -55,7 +67,9 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
         this.#connected.delete(event.peer.id)
         break
     }
-    this.#startDials(now)
+    do this.#startDials(now)
+    while (this.#yieldPlace(now))
+    this.#tellQueued(event)
   }
 
   poll(): ConnectionsEffect | undefined {
@@ -64,8 +78,12 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
 
   nextDeadline(): Millis | undefined {
     let deadline: Millis | undefined
+    const next = this.#nextInLine()
+    const slowMs = this.#slowDialMs()
     for (const wanted of this.#dialing.values()) {
-      if (wanted.state.type === 'dialing') deadline = earlier(deadline, wanted.state.expiresAt)
+      if (wanted.state.type !== 'dialing') continue
+      deadline = earlier(deadline, wanted.state.expiresAt)
+      if (yieldsTo(wanted, next)) deadline = earlier(deadline, wanted.state.startedAt + slowMs)
     }
     return deadline
   }
@@ -80,7 +98,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
       connected: this.#connected.size,
       queued: this.#queued,
       dialing: this.#dialing.size,
-      failures: this.#failures.size,
+      failures: this.#breakers.size,
     }
   }
 
@@ -88,7 +106,10 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     const { peer } = info
     const wanted = this.#wanted.get(peer.id)
     if (wanted !== undefined) {
+      const isNew = !wanted.users.has(user)
       wanted.users.set(user, priority)
+      const { state } = wanted
+      if (isNew && state.type === 'dialing') this.#effects.push({ type: 'begun', user, peer, agoMs: now - state.startedAt })
       return
     }
     const refusal = this.#refusal(info, now)
@@ -97,7 +118,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     } else if (this.#connected.has(peer.id)) {
       this.#effects.push({ type: 'ready', user, peer })
     } else {
-      this.#wanted.set(peer.id, { info, users: new Map([[user, priority]]), state: { type: 'queued' } })
+      this.#wanted.set(peer.id, { info, users: new Map([[user, priority]]), wasQueued: false, state: { type: 'queued' } })
       this.#queued++
     }
   }
@@ -107,8 +128,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     if (this.#denied.has(info.peer.id)) return 'denied'
     if (this.#connected.has(info.peer.id)) return undefined
     if (!info.addresses.some((address) => address.dialable)) return 'no-dialable-address'
-    const failure = this.#failures.get(info.peer.id)
-    if (failure !== undefined && now < failure.retryAt) return 'backoff'
+    if (!this.#breakers.permits(info.peer.id, now)) return 'backoff'
     if (this.#queued >= limits.queuedDialsMax.value) return 'overloaded'
     return undefined
   }
@@ -120,19 +140,22 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     // long, the next lookup must not wait for the same silent peer again.
     if (wanted.state.type === 'dialing') {
       this.#effects.push({ type: 'cancel-dial', order: wanted.state.order })
-      if (now - wanted.state.startedAt >= limits.slowDialMs.value) return this.#failed(wanted, 'timeout', now)
+      if (now - wanted.state.startedAt >= this.#slowDialMs()) return this.#failed(wanted, 'timeout', now)
+      this.#breakers.abandoned(peer.id, now)
     }
     this.#forget(wanted)
   }
 
-  #dialSucceeded(order: OrderId): void {
+  #dialSucceeded(order: OrderId, now: Millis): void {
     const wanted = this.#dialing.get(order)
-    if (wanted !== undefined) this.#peerConnected(wanted.info.peer)
+    if (wanted === undefined) return
+    if (wanted.state.type === 'dialing') this.#dialTimes.add(now - wanted.state.startedAt)
+    this.#peerConnected(wanted.info.peer)
   }
 
   #peerConnected(peer: Peer): void {
     this.#connected.set(peer.id, peer)
-    this.#failures.delete(peer.id)
+    this.#breakers.succeeded(peer.id)
     const wanted = this.#wanted.get(peer.id)
     if (wanted === undefined) return
     for (const user of wanted.users.keys()) this.#effects.push({ type: 'ready', user, peer })
@@ -141,12 +164,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
 
   #failed(wanted: Wanted, reason: ConnectionFailure, now: Millis): void {
     const { peer } = wanted.info
-    const count = (this.#failures.get(peer.id)?.count ?? 0) + 1
-    const delay = Math.min(limits.dialBackoffFirstMs.value * 2 ** (count - 1), limits.dialBackoffMaxMs.value)
-    // Deleted first, so that the oldest failure is the one that the bound pushes out.
-    this.#failures.delete(peer.id)
-    this.#failures.set(peer.id, { count, retryAt: now + delay })
-    if (this.#failures.size > limits.failedPeersMax.value) this.#failures.shift()
+    this.#breakers.failed(peer.id, now)
     for (const user of wanted.users.keys()) this.#effects.push({ type: 'failed', user, peer, reason })
     this.#forget(wanted)
   }
@@ -173,8 +191,44 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
       wanted.state = { type: 'dialing', order, startedAt: now, expiresAt: now + limits.dialTimeoutMs.value }
       this.#queued--
       this.#dialing.set(order, wanted)
+      this.#breakers.begun(wanted.info.peer.id)
       this.#effects.push({ type: 'dial', order, info: wanted.info })
+      if (!wanted.wasQueued) continue
+      for (const user of wanted.users.keys()) this.#effects.push({ type: 'begun', user, peer: wanted.info.peer, agoMs: 0 })
     }
+  }
+
+  /** Whoever has just come and must wait is told, so that no patience is spent in the queue. */
+  #tellQueued(event: ConnectionsEvent): void {
+    if (event.type !== 'need') return
+    const { user, info } = event
+    const wanted = this.#wanted.get(info.peer.id)
+    if (wanted?.state.type !== 'queued') return
+    wanted.wasQueued = true
+    this.#effects.push({ type: 'queued', user, peer: info.peer })
+  }
+
+  /** Ends a dial that takes longer than most, if another waits for its place. Returns whether there was one. */
+  #yieldPlace(now: Millis): boolean {
+    const next = this.#nextInLine()
+    const latestStart = now - this.#slowDialMs()
+    for (const wanted of this.#dialing.values()) {
+      if (wanted.state.type !== 'dialing' || wanted.state.startedAt > latestStart || !yieldsTo(wanted, next)) continue
+      this.#effects.push({ type: 'cancel-dial', order: wanted.state.order })
+      this.#failed(wanted, 'timeout', now)
+      return true
+    }
+    return false
+  }
+
+  /** A dial that takes longer is given up as soon as anybody needs its place. */
+  #slowDialMs(): Millis {
+    return this.#dialTimes.bound(2, limits.slowDialMinMs.value, limits.slowDialMs.value)
+  }
+
+  /** Who waits for a place although all of them are taken. */
+  #nextInLine(): Wanted | undefined {
+    return this.#queued === 0 || this.#dialing.size < limits.pendingDialsMax.value ? undefined : this.#mostUrgent()
   }
 
   /**
@@ -209,17 +263,19 @@ function rankOf(wanted: Wanted): number {
   return rank
 }
 
+/** A dial never gives its place to one that is less urgent. */
+function yieldsTo(wanted: Wanted, next: Wanted | undefined): boolean {
+  return next !== undefined && rankOf(next) <= rankOf(wanted)
+}
+
 const ranks: Readonly<Record<Priority, number>> = { urgent: 0, normal: 1, maintenance: 2 }
 
 interface Wanted {
   readonly info: PeerInfo
   readonly users: Map<ConnectionUser, Priority>
+  /** Its users were told that it waits. */
+  wasQueued: boolean
   state:
     | { readonly type: 'queued' }
     | { readonly type: 'dialing'; readonly order: OrderId; readonly startedAt: Millis; readonly expiresAt: Millis }
-}
-
-interface FailureMemory {
-  readonly count: number
-  readonly retryAt: Millis
 }

@@ -22,5 +22,9 @@ export type ConnectionsEvent =
 export type ConnectionsEffect =
   | { readonly type: 'dial'; readonly order: OrderId; readonly info: PeerInfo }
   | { readonly type: 'cancel-dial'; readonly order: OrderId }
+  /** The need waits for a place to dial. `begun` follows, or the answer. */
+  | { readonly type: 'queued'; readonly user: ConnectionUser; readonly peer: Peer }
+  /** The dial began `agoMs` ago. Told to whoever was `queued`, or came later. */
+  | { readonly type: 'begun'; readonly user: ConnectionUser; readonly peer: Peer; readonly agoMs: number }
   | { readonly type: 'ready'; readonly user: ConnectionUser; readonly peer: Peer }
   | { readonly type: 'failed'; readonly user: ConnectionUser; readonly peer: Peer; readonly reason: ConnectionFailure }

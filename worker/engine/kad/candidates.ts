@@ -12,7 +12,7 @@ import { compareBytes, compareDistances, type Distance, distanceBetween } from '
 export type CandidateState =
   | { readonly type: 'heard' }
   | { readonly type: 'dialing'; readonly since: Millis; readonly pace: DialPace }
-  /** Refused by an overloaded dialer; heard again later. */
+  /** Something passing went wrong; heard again in a moment. */
   | { readonly type: 'resting'; readonly until: Millis }
   /** Connected; waits for a place to be asked. */
   | { readonly type: 'ready' }
@@ -22,8 +22,11 @@ export type CandidateState =
   | { readonly type: 'failed'; readonly reason: ConnectionFailure | RequestFailure }
   | { readonly type: 'undialable' }
 
-/** `overdue`: others are asked in its place, but it still holds the end up. `late`: it holds nothing up. */
-export type DialPace = 'prompt' | 'overdue' | 'late'
+/**
+ * `queued`: waits for a place, which is nobody's fault. `overdue`: others are asked in its place, but it still holds the
+ * end up. `late`: it holds nothing up.
+ */
+export type DialPace = 'queued' | 'prompt' | 'overdue' | 'late'
 
 export interface Candidate {
   readonly peer: Peer
@@ -32,8 +35,8 @@ export interface Candidate {
   addresses: readonly Address[]
   /** Changed only through `CandidateList.setState`. */
   state: CandidateState
-  /** How often it was refused by an overloaded dialer. */
-  rests: number
+  /** How often something passing went wrong. */
+  retries: number
   /** How many answers named it, and the last of them. */
   namings: number
   namedIn: number
@@ -142,7 +145,7 @@ export class CandidateList {
       peer,
       addresses,
       state,
-      rests: 0,
+      retries: 0,
       namings: 0,
       namedIn: 0,
       distance: distanceBetween(this.#target, peer.key),

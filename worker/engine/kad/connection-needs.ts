@@ -1,5 +1,6 @@
 import { BytesMap } from '../bytes-map.ts'
 import type { Priority } from '../connections/contract.ts'
+import type { Millis } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 
 /**
@@ -14,16 +15,29 @@ export class ConnectionNeeds<User> {
   }
 
   /** Returns whether the need must be told (again): it is new, or has become more urgent. */
-  add(user: User, info: PeerInfo, priority: Priority): boolean {
+  add(user: User, info: PeerInfo, priority: Priority, now: Millis): boolean {
     const need = this.#needs.get(info.peer.id)
     if (need === undefined) {
-      this.#needs.set(info.peer.id, { users: new Set([user]), priority })
+      this.#needs.set(info.peer.id, { users: new Set([user]), priority, dialedAt: now })
       return true
     }
     need.users.add(user)
     if (urgency[priority] <= urgency[need.priority]) return false
     need.priority = priority
     return true
+  }
+
+  /** When the dial began; `undefined` while it waits for a place, or when nobody needs the peer. */
+  dialedAt(peer: Peer): Millis | undefined {
+    return this.#needs.get(peer.id)?.dialedAt
+  }
+
+  /** The dial waits for a place, or began then. Returns who is to know. */
+  dialMoved(peer: Peer, dialedAt: Millis | undefined): readonly User[] {
+    const need = this.#needs.get(peer.id)
+    if (need === undefined) return []
+    need.dialedAt = dialedAt
+    return [...need.users]
   }
 
   /** Returns whether nobody needs the peer any more, though somebody did. */
@@ -46,6 +60,7 @@ export class ConnectionNeeds<User> {
 interface Need<User> {
   readonly users: Set<User>
   priority: Priority
+  dialedAt: Millis | undefined
 }
 
 const urgency: Readonly<Record<Priority, number>> = { maintenance: 0, normal: 1, urgent: 2 }

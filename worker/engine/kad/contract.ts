@@ -45,6 +45,10 @@ export type KadEvent =
     }
   /** Our own dialable addresses, each time they change; none at first. `provide` needs one. */
   | { readonly type: 'own-addresses-changed'; readonly addresses: readonly Address[] }
+  /** Optional, after `need-connection`: the dial waits for a place; without this it is taken to begin at once. */
+  | { readonly type: 'dial-queued'; readonly peer: Peer }
+  /** Optional, after `need-connection`: the dial began so long ago. */
+  | { readonly type: 'dial-begun'; readonly peer: Peer; readonly agoMs: number }
   /** Answers to `need-connection`. A peer may be lost again at any time: then requests fail. */
   | { readonly type: 'connection-ready'; readonly peer: Peer }
   | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }

@@ -106,6 +106,9 @@ export class Kad implements Machine<KadEvent, KadEffect> {
       case 'own-addresses-changed':
         this.#world.ownAddresses = event.addresses
         return this.#runs.tellAll({ type: 'own-addresses-changed' }, now)
+      case 'dial-queued':
+      case 'dial-begun':
+        return this.#runs.dialMoved(event, now)
       case 'connection-ready':
       case 'connection-failed':
         return this.#connectionSettled(event, now)

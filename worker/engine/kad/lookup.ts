@@ -3,6 +3,7 @@ import { limits } from '../limits.ts'
 import { earlier, type Machine, type Millis, type Tick } from '../machine.ts'
 import type { Key, Peer, PeerInfo } from '../peer.ts'
 import type { LookupStats, PeerOutcome } from '../query.ts'
+import { retryDelayMs, type TransientFailure } from '../resilience/retry-delay.ts'
 import { hasDialable, mergeAddresses } from './addresses.ts'
 import {
   type Candidate,
@@ -26,6 +27,8 @@ export type LookupEvent =
   | { readonly type: 'candidates-found'; readonly candidates: readonly PeerInfo[] }
   /** Answers `starved`: nobody knows any more. */
   | { readonly type: 'candidates-exhausted' }
+  | { readonly type: 'dial-queued'; readonly peer: Peer }
+  | { readonly type: 'dial-begun'; readonly peer: Peer; readonly agoMs: number }
   | { readonly type: 'connection-ready'; readonly peer: Peer }
   | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
   | { readonly type: 'peer-responded'; readonly peer: Peer; readonly closer: readonly PeerInfo[] }
@@ -56,8 +59,8 @@ export interface LookupPeer {
  * and of each candidate
  *
  *   heard ──▶ dialing ──▶ ready ──▶ waiting ──▶ slow ──▶ responded
- *    ▲ │         │ └──overloaded──▶ resting ──▶ heard       └────▶ failed
- *    │ │         └──▶ failed, undialable
+ *    ▲ │         │ └──overloaded──▶ resting ◀──reset──┘       └────▶ failed
+ *    │ │         └──▶ failed, undialable └──in a moment──▶ heard
  *    │ └──no dialable address──▶ undialable
  *    └────addresses came────────────┘
  *
@@ -107,6 +110,10 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
       case 'candidates-exhausted':
         if (this.#phase === 'starved') this.#end(now)
         break
+      case 'dial-queued':
+      case 'dial-begun':
+        this.#dialMoved(event, now)
+        break
       case 'connection-ready':
         this.#connectionReady(event.peer, now)
         break
@@ -117,7 +124,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
         this.#responded(event.peer, event.closer, now)
         break
       case 'request-failed':
-        this.#requestFailed(event.peer, event.reason)
+        this.#requestFailed(event.peer, event.reason, now)
         break
     }
     this.#advance(now)
@@ -199,6 +206,14 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     return known
   }
 
+  #dialMoved(event: Extract<LookupEvent, { type: 'dial-queued' | 'dial-begun' }>, now: Millis): void {
+    const candidate = this.#candidates.get(event.peer)
+    if (candidate?.state.type !== 'dialing') return
+    if (event.type === 'dial-queued') return this.#setState(candidate, { type: 'dialing', since: now, pace: 'queued' })
+    const since = now - event.agoMs
+    this.#setState(candidate, { type: 'dialing', since, pace: paceOf(since, now) })
+  }
+
   #connectionReady(peer: Peer, now: Millis): void {
     const candidate = this.#candidates.get(peer)
     if (candidate?.state.type !== 'dialing') return
@@ -215,9 +230,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
         this.#stats.undialable++
         return this.#setState(candidate, { type: 'undialable' })
       case 'overloaded':
-        candidate.rests++
-        if (candidate.rests > limits.lookupRestsMax.value) return this.#fail(candidate, reason)
-        return this.#setState(candidate, { type: 'resting', until: now + limits.lookupRestMs.value })
+        return this.#retryOrFail(candidate, 'congestion', reason, now)
       case 'refused':
       case 'timeout':
         this.#stats.dials++
@@ -236,10 +249,18 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     this.#addAll(closer, this.#stats.responses)
   }
 
-  #requestFailed(peer: Peer, reason: RequestFailure): void {
+  #requestFailed(peer: Peer, reason: RequestFailure, now: Millis): void {
     const candidate = this.#candidates.get(peer)
     if (candidate?.state.type !== 'waiting' && candidate?.state.type !== 'slow') return
-    this.#fail(candidate, reason)
+    if (reason === 'reset') this.#retryOrFail(candidate, 'stream', reason, now)
+    else if (reason === 'disconnected') this.#retryOrFail(candidate, 'connection', reason, now)
+    else this.#fail(candidate, reason)
+  }
+
+  #retryOrFail(candidate: Candidate, failure: TransientFailure, reason: ConnectionFailure | RequestFailure, now: Millis): void {
+    const delay = retryDelayMs(failure, candidate.retries++)
+    if (delay === undefined) this.#fail(candidate, reason)
+    else this.#setState(candidate, { type: 'resting', until: now + delay })
   }
 
   #fail(candidate: Candidate, reason: ConnectionFailure | RequestFailure): void {
@@ -267,7 +288,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
       const { state } = candidate
       if (state.type === 'waiting' && now - state.since >= limits.lookupSlowAfterMs.value) {
         this.#setState(candidate, { type: 'slow', since: state.since })
-      } else if (state.type === 'dialing' && paceOf(state.since, now) !== state.pace) {
+      } else if (state.type === 'dialing' && state.pace !== 'queued' && paceOf(state.since, now) !== state.pace) {
         this.#setState(candidate, { type: 'dialing', since: state.since, pace: paceOf(state.since, now) })
       } else if (state.type === 'resting' && now >= state.until) {
         this.#setState(candidate, { type: 'heard' })
@@ -312,7 +333,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     let [prompt, dialing, ready, waiting, slow] = [0, 0, 0, 0, 0]
     for (const { state } of this.#inFlight) {
       if (state.type === 'dialing') dialing++
-      if (state.type === 'dialing' && state.pace === 'prompt') prompt++
+      if (state.type === 'dialing' && (state.pace === 'prompt' || state.pace === 'queued')) prompt++
       else if (state.type === 'ready') ready++
       else if (state.type === 'waiting') waiting++
       else if (state.type === 'slow') slow++

@@ -101,6 +101,11 @@ export class QueryRuns {
     this.#drain(run, now)
   }
 
+  dialMoved(event: Extract<QueryEvent, { type: 'dial-queued' | 'dial-begun' }>, now: Millis): void {
+    const dialedAt = event.type === 'dial-queued' ? undefined : now - event.agoMs
+    for (const run of this.#needs.dialMoved(event.peer, dialedAt)) this.feed(run, event, now)
+  }
+
   /** Returns whether anybody waited for it. */
   connectionSettled(event: Extract<QueryEvent, { type: 'connection-ready' | 'connection-failed' }>, now: Millis): boolean {
     const runs = this.#needs.settle(event.peer)
@@ -143,8 +148,8 @@ export class QueryRuns {
         const priority = priorityOf(run.purpose)
         run.infos.set(info.peer.id, info)
         run.waitingFor.set(info.peer.id, info.peer)
-        if (this.#needs.add(run, info, priority)) this.#outbox.push({ type: 'need-connection', info, priority })
-        return
+        if (this.#needs.add(run, info, priority, now)) this.#outbox.push({ type: 'need-connection', info, priority })
+        return this.#tellDial(run, info.peer, now)
       }
       case 'drop-connection-need':
         return this.#dropNeed(run, output.peer)
@@ -181,6 +186,13 @@ export class QueryRuns {
     }
     this.#held.delete(run)
     run.machine.handle(answer, now)
+  }
+
+  /** A dial that others needed before may wait for its place still, or have begun long ago. */
+  #tellDial(run: Run, peer: Peer, now: Millis): void {
+    const dialedAt = this.#needs.dialedAt(peer)
+    if (dialedAt === undefined) run.machine.handle({ type: 'dial-queued', peer }, now)
+    else if (dialedAt < now) run.machine.handle({ type: 'dial-begun', peer, agoMs: now - dialedAt }, now)
   }
 
   #dropNeed(run: Run, peer: Peer): void {

@@ -75,6 +75,8 @@ export class StoreRound {
         if (this.#isOurs(event.peer, event.order)) this.#fail(event.peer, event.reason)
         break
       case 'tick':
+      case 'dial-queued':
+      case 'dial-begun':
       case 'seeds-found':
       case 'seeds-missing':
       case 'expired':

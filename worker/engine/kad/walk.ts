@@ -55,6 +55,8 @@ export class Walk {
   handle(event: QueryEvent, now: Millis): Answer | undefined {
     switch (event.type) {
       case 'tick':
+      case 'dial-queued':
+      case 'dial-begun':
       case 'connection-ready':
         this.#lookup.handle(event, now)
         return undefined

@@ -24,6 +24,8 @@ export type QueryEvent =
   | { readonly type: 'seeds-missing' }
   /** The query has taken as long as it may: it must end in this very moment, with what it has. */
   | { readonly type: 'expired' }
+  | { readonly type: 'dial-queued'; readonly peer: Peer }
+  | { readonly type: 'dial-begun'; readonly peer: Peer; readonly agoMs: number }
   | { readonly type: 'connection-ready'; readonly peer: Peer }
   | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
   | {

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { limits } from '../../../worker/engine/limits.ts'
+import { peer8 } from '../../support/kad-peers.ts'
+import { LookupBench as Bench } from '../../support/lookup-bench.ts'
+
+/** What a lookup does about dials that take their time, and about what goes wrong in passing. */
+
+test('dials have places of their own, and none is begun for a peer that would only wait to be asked', () => {
+  const many = Array.from({ length: 30 }, (_, index) => index + 1)
+  const bench = new Bench({ alpha: 3 }).seeds(...many)
+  assert.equal(bench.told('connect').length, limits.lookupDialsMax.value)
+  bench.ready(1, 2, 3)
+  assert.deepEqual(bench.told('ask'), [1, 2, 3])
+  assert.equal(bench.told('connect').length, limits.lookupDialsMax.value + 2)
+})
+
+test('a nearer peer that is still dialed holds the end up only as long as patience lasts', () => {
+  const bench = new Bench({ k: 3, beta: 1 }).seeds(1, 2).settle(2)
+  assert.equal(bench.lookup.phase, 'converging')
+  bench.wait(limits.lookupDialOverdueMs.value)
+  bench.wait(limits.lookupDialPatienceMs.value - limits.lookupDialOverdueMs.value - 1)
+  assert.equal(bench.lookup.phase, 'converging')
+  assert.equal(bench.lookup.nextDeadline(), limits.lookupDialPatienceMs.value)
+  bench.wait(1)
+  assert.equal(bench.lookup.phase, 'ended')
+  assert.deepEqual(bench.told('drop-connect'), [1])
+  assert.deepEqual(bench.outcomes(3), ['2 responded'])
+})
+
+test('a dial that is overdue gives its place free before patience ends', () => {
+  const many = Array.from({ length: 30 }, (_, index) => index + 1)
+  const bench = new Bench().seeds(...many).wait(limits.lookupDialOverdueMs.value)
+  assert.equal(bench.told('connect').length, limits.lookupDialsTotalMax.value)
+  bench.wait(limits.lookupDialOverdueMs.value)
+  assert.equal(bench.told('connect').length, limits.lookupDialsTotalMax.value)
+})
+
+test('while fewer than β have answered, late dials are waited for', () => {
+  const bench = new Bench({ k: 3, beta: 2 }).seeds(1, 2).settle(2).wait(limits.lookupDialPatienceMs.value)
+  assert.notEqual(bench.lookup.phase, 'ended')
+  bench.settle(1)
+  assert.equal(bench.lookup.phase, 'ended')
+})
+
+test('a peer that an overloaded dialer refuses again and again is ordered ever later, and then given up', () => {
+  const bench = new Bench({ beta: 1 }).seeds(1, 2).settle(2)
+  const waits: number[] = []
+  while (bench.state(1) !== 'failed') {
+    bench.send({ type: 'connection-failed', peer: peer8(1), reason: 'overloaded' })
+    const deadline = bench.lookup.nextDeadline()
+    if (bench.state(1) !== 'resting' || deadline === undefined) break
+    waits.push(deadline - bench.now)
+    bench.wait(deadline - bench.now)
+  }
+  assert.equal(bench.state(1), 'failed')
+  assert.deepEqual(waits.slice(0, 4), [25, 50, 100, 100])
+  assert.equal(waits.length, limits.congestionRetriesMax.value)
+})
+
+test('a peer whose stream was reset is asked once more after a moment, and only once', () => {
+  const bench = new Bench({ beta: 1 }).seeds(1, 2).ready(1)
+  const reset = () => bench.send({ type: 'request-failed', peer: peer8(1), reason: 'reset' })
+  reset().wait(limits.streamRetryMs.value).ready(1)
+  assert.deepEqual(bench.told('ask'), [1, 1])
+  reset()
+  assert.equal(bench.state(1), 'failed')
+})
+
+test('time in the queue of dials is no fault of the peer: its patience begins with its dial', () => {
+  const bench = new Bench({ k: 3, beta: 1 })
+    .seeds(1, 2)
+    .send({ type: 'dial-queued', peer: peer8(1) })
+    .settle(2)
+  bench.wait(2 * limits.lookupDialPatienceMs.value)
+  assert.equal(bench.lookup.phase, 'converging')
+  bench.send({ type: 'dial-begun', peer: peer8(1), agoMs: 0 }).wait(limits.lookupDialPatienceMs.value - 1)
+  assert.equal(bench.lookup.phase, 'converging')
+  bench.wait(1)
+  assert.equal(bench.lookup.phase, 'ended')
+})
+
+test('a dial that others began long ago is late as soon as that is known', () => {
+  const bench = new Bench({ k: 3, beta: 1 }).seeds(1, 2).settle(2)
+  bench.send({ type: 'dial-begun', peer: peer8(1), agoMs: limits.lookupDialPatienceMs.value })
+  assert.equal(bench.lookup.phase, 'ended')
+})
+
+test('a dial that is answered at once was no dial: the peer was connected', () => {
+  const bench = new Bench({ beta: 1 }).seeds(1, 2).ready(1)
+  bench.now = 5
+  bench.ready(2).answer(2).answer(1)
+  assert.deepEqual(bench.lookup.stats(99), { requests: 2, responses: 2, dials: 1, failures: 0, undialable: 0, durationMs: 5 })
+})
