@@ -76,6 +76,7 @@ function bench(open?: (signal: AbortSignal) => Promise<Stream>): Bench {
       noticeSent: (order) => client.say(`${order} sent`),
       failed: (order, reason) => client.say(`${order} failed ${reason}`),
       lateFrame: () => client.say('late'),
+      badFrame: (reason) => client.say(`bad frame ${reason}`),
       unexpectedFrame: () => client.say('unexpected'),
     },
   })
@@ -161,6 +162,7 @@ test('an oversized or malformed frame fails what waits on the stream', async () 
   send(1, 'a')
   await server.next()
   streams[0]!.send(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x7f))
+  assert.equal(await client.next(), 'bad frame oversized')
   assert.equal(await client.next(), '1 failed oversized')
 })
 

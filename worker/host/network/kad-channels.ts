@@ -126,6 +126,7 @@ export class KadChannels {
 
   #ended(channel: Channel, end: FrameEnd): void {
     if (this.#channels.get(channel.peer.id) !== channel) return
+    if (end.type === 'bad-frame') this.#listener.badFrame(end.reason)
     // An idle stream that the server closed at the very moment we wrote: once more, on a new one.
     const retry = end.type === 'bad-frame' || channel.answers === 0 ? [] : channel.exchanges.filter(isRetriable)
     for (const exchange of retry) remove(channel.exchanges, exchange)
@@ -149,6 +150,8 @@ export interface KadChannelListener {
   failed(order: OrderId, reason: RequestFailure): void
   /** An answer to a request that was cancelled. */
   lateFrame(): void
+  /** Bytes that are no frame; they cost the stream. */
+  badFrame(reason: string): void
   /** A frame that answers nothing. */
   unexpectedFrame(): void
 }

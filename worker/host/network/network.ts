@@ -63,6 +63,7 @@ export class Network {
         noticeSent: (order) => init.dispatch({ type: 'notice-sent', order }),
         failed: (order, reason) => init.dispatch({ type: 'request-failed', order, reason }),
         lateFrame: () => this.#drop('kad-late'),
+        badFrame: (reason) => this.#drop(`kad-${reason}`),
         unexpectedFrame: () => this.#drop('kad-unexpected'),
       },
     })

@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { identify } from '@libp2p/identify'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import { webSockets } from '@libp2p/websockets'
+import fc from 'fast-check'
+import { createLibp2p } from 'libp2p'
+import type { EngineEvent } from '../../../worker/engine/contract.ts'
+import { limits } from '../../../worker/engine/limits.ts'
+import type { OrderId } from '../../../worker/engine/machine.ts'
+import { PeerCache, type Address, type Peer, type PeerIdBytes } from '../../../worker/engine/peer.ts'
+import { createAddressPolicy } from '../../../worker/host/addresses.ts'
+import { createNode } from '../../../worker/host/network/node.ts'
+import { Network } from '../../../worker/host/network/network.ts'
+import { encodeFrame } from '../../../worker/wire/frame.ts'
+
+/** Our network against a real libp2p peer over a real WebSocket, and what that peer may send. */
+
+const kad = '/ipfs/kad/1.0.0'
+const bitswap = '/ipfs/bitswap/1.2.0'
+const policy = createAddressPolicy({ allowPrivateAddresses: true, transports: { webSockets: true, circuitRelay: false } })
+const cache = new PeerCache()
+
+let other: Libp2p
+let network: Network
+let peer: Peer
+let answer: (stream: Stream) => void = () => undefined
+let nextOrder = 1
+const waiting: { readonly wanted: (event: EngineEvent) => boolean; readonly found: (event: EngineEvent) => void }[] = []
+
+/** The next event of this kind; to be called before what causes it. */
+function next<Type extends EngineEvent['type']>(type: Type): Promise<Extract<EngineEvent, { type: Type }>> {
+  return new Promise((resolve) => {
+    waiting.push({
+      wanted: (event) => event.type === type,
+      found: (event) => resolve(event as Extract<EngineEvent, { type: Type }>),
+    })
+  })
+}
+
+function dispatched(event: EngineEvent): void {
+  const index = waiting.findIndex(({ wanted }) => wanted(event))
+  if (index >= 0) waiting.splice(index, 1)[0]!.found(event)
+}
+
+async function ask(): Promise<EngineEvent> {
+  const order = nextOrder++ as OrderId
+  const ended = Promise.race([next('response-received'), next('request-failed')])
+  network.perform({ type: 'send-request', order, peer, request: { type: 'find-node', key: Uint8Array.of(1, 2, 3) } })
+  const event = await ended
+  waiting.length = 0
+  return event
+}
+
+function toUs(): Connection {
+  return other.getConnections()[0]!
+}
+
+before(async () => {
+  other = await createLibp2p({
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0/ws'] },
+    transports: [webSockets()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    services: { identify: identify() },
+  })
+  await other.handle(kad, (stream) => {
+    stream.addEventListener('message', () => answer(stream))
+  })
+  const node = await createNode({
+    privateKey: await generateKeyPair('Ed25519'),
+    connectionsMax: 10,
+    relay: false,
+    announce: [],
+    pendingDialsMax: 8,
+    dialTimeoutMs: 5_000,
+    denied: () => false,
+    mayDial: () => true,
+  })
+  network = new Network({
+    node,
+    peers: cache,
+    protocols: { kad, bitswap },
+    addressPolicy: policy,
+    dispatch: dispatched,
+    now: () => performance.now(),
+    openWants: () => 1,
+    onConnectionsChanged: () => undefined,
+    onAddressesChanged: () => undefined,
+  })
+  await network.start()
+  peer = cache.intern(other.peerId.toMultihash().bytes as PeerIdBytes)
+  const addresses = other.getMultiaddrs().map((address) => policy(address.bytes) as Address)
+  const connected = next('peer-connected')
+  const identified = next('dht-server-seen')
+  const dialed = next('dial-succeeded')
+  network.perform({ type: 'dial', order: nextOrder++ as OrderId, info: { peer, addresses } })
+  assert.deepEqual((await connected).peer.id, peer.id)
+  await dialed
+  assert.ok((await identified).info.addresses.some((address) => address.dialable))
+})
+
+after(async () => {
+  await network.stop()
+  await other.stop()
+})
+
+test('whatever bytes answer a kad request, it ends, and what is no message is counted and dropped (W1)', async () => {
+  const outcomes = new Set<string>()
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (bytes) => {
+      const before = total('kad-')
+      answer = (stream) => void stream.send(encodeFrame(bytes))
+      const event = await ask()
+      outcomes.add(event.type)
+      const reason = event.type === 'request-failed' ? event.reason : 'none'
+      assert.ok(['none', 'malformed', 'oversized'].includes(reason), reason)
+      assert.equal(total('kad-') - before, event.type === 'request-failed' ? 1 : 0)
+    }),
+    { numRuns: 100 },
+  )
+  assert.ok(outcomes.has('request-failed'), 'random bytes are mostly no message, or this shows nothing')
+})
+
+test('an answer that promises more than the limit, and one that stops in the middle, fail their request', async () => {
+  const { 'kad-oversized': oversizedBefore = 0, 'kad-truncated': truncatedBefore = 0 } = network.dropped()
+  answer = (stream) => void stream.send(Uint8Array.of(0xff, 0xff, 0xff, 0x7f))
+  const oversized = await ask()
+  assert.equal(oversized.type === 'request-failed' && oversized.reason, 'oversized')
+  answer = (stream) => {
+    stream.send(Uint8Array.of(100, 1, 2, 3))
+    void stream.close()
+  }
+  const truncated = await ask()
+  assert.equal(truncated.type === 'request-failed' && truncated.reason, 'malformed')
+  assert.deepEqual(
+    [network.dropped()['kad-oversized'], network.dropped()['kad-truncated']],
+    [oversizedBefore + 1, truncatedBefore + 1],
+  )
+})
+
+test('whatever bytes come as Bitswap messages, the connection stays and good messages are heard', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 300 }), async (bytes) => {
+      const stream = await toUs().newStream(bitswap)
+      const ended = new Promise<void>((resolve) => stream.addEventListener('close', () => resolve()))
+      const heard = next('message-received')
+      const before = total('bitswap-')
+      stream.send(encodeFrame(bytes))
+      await Promise.race([heard, ended])
+      if (stream.status === 'reset') assert.ok(total('bitswap-') > before, 'what was refused is counted')
+      waiting.length = 0
+      stream.abort(new Error('done'))
+    }),
+    { numRuns: 100 },
+  )
+  assert.equal(toUs().status, 'open')
+  const cid = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(9))
+  const heard = next('message-received')
+  const stream = await toUs().newStream(bitswap)
+  // Wantlist { entries: [Entry { block: cid }] }
+  stream.send(encodeFrame(Uint8Array.of(0x0a, cid.length + 4, 0x0a, cid.length + 2, 0x0a, cid.length, ...cid)))
+  const { message } = await heard
+  assert.deepEqual(message.wantlist[0]?.cid, cid)
+  stream.abort(new Error('done'))
+})
+
+test('an oversized Bitswap frame is counted, and costs the stream and nothing else', async () => {
+  const before = network.dropped()['bitswap-oversized'] ?? 0
+  const stream = await toUs().newStream(bitswap)
+  const closed = new Promise<void>((resolve) => stream.addEventListener('close', () => resolve()))
+  stream.send(Uint8Array.of(0xff, 0xff, 0xff, 0x7f, ...new Uint8Array(64)))
+  await closed
+  assert.equal(network.dropped()['bitswap-oversized'], before + 1)
+  assert.equal(toUs().status, 'open')
+  assert.ok(limits.frameBytesMax.value < 2 ** 28 - 1)
+})
+
+test('a peer that hangs up is told as gone, and its requests fail', async () => {
+  answer = () => undefined
+  const gone = next('peer-disconnected')
+  const order = nextOrder++ as OrderId
+  const failed = next('request-failed')
+  network.perform({ type: 'send-request', order, peer, request: { type: 'find-node', key: Uint8Array.of(1) } })
+  await toUs().close()
+  assert.equal((await failed).order, order)
+  assert.deepEqual((await gone).peer.id, peer.id)
+})
+
+function total(prefix: string): number {
+  const counts = Object.entries(network.dropped()).filter(([reason]) => reason.startsWith(prefix))
+  return counts.reduce((sum, [, count]) => sum + count, 0)
+}
