@@ -57,8 +57,13 @@ for (const [text, publicly, locally] of table) {
       [local, locally],
     ] as const) {
       const policy = createAddressPolicy(options)
-      assert.deepEqual(policy(bytes), { bytes, dialable })
-      assert.deepEqual(policy(multiaddr(`${text}/p2p/${self}`).bytes, selfBytes), { bytes, dialable }, 'with the peer at its end')
+      const { group } = policy(bytes)!
+      assert.deepEqual(policy(bytes), { bytes, dialable, group })
+      assert.deepEqual(
+        policy(multiaddr(`${text}/p2p/${self}`).bytes, selfBytes),
+        { bytes, dialable, group },
+        'with the peer at its end',
+      )
     }
   })
 }
@@ -143,4 +148,34 @@ test('random bytes and changed addresses never throw', () => {
     }),
     { numRuns: 2_000 },
   )
+})
+
+test('addresses of one network are of one group, by IPv4 /16 and IPv6 /32; private ones, relayed ones and plain names are of none', () => {
+  const policy = createAddressPolicy(open)
+  const groupOf = (text: string) => policy(multiaddr(text).bytes)?.group
+  const same = [
+    '/ip4/147.75.87.27/tcp/4001',
+    '/ip4/147.75.1.2/udp/4001/quic-v1',
+    '/dns4/147-75-87-27.k51abc.libp2p.direct/tcp/4001/tls/ws',
+    '/ip6/::ffff:147.75.9.9/tcp/4001',
+    '/ip6/64:ff9b::934b:901/tcp/4001',
+  ]
+  for (const text of same) assert.equal(groupOf(text), 147 * 256 + 75, text)
+  const same6 = [
+    '/ip6/2604:1380:4602:5c00::3/tcp/1',
+    '/ip6/2604:1380::1/tcp/1',
+    '/dns6/2604-1380--7.k51abc.libp2p.direct/tcp/1/tls/ws',
+  ]
+  for (const text of same6) assert.equal(groupOf(text), 65_536 + 0x26041380, text)
+  assert.equal(groupOf('/ip6/2604::1/tcp/1'), 65_536 + 0x26040000)
+  const none = [
+    '/dns4/node.example.com/tcp/443/wss',
+    '/dnsaddr/bootstrap.libp2p.io',
+    '/ip4/127.0.0.1/tcp/4001/ws',
+    '/ip4/192.168.1.5/tcp/4001',
+    '/ip6/::1/tcp/4001',
+    '/dns4/192-168-1-5.k51abc.libp2p.direct/tcp/4001/tls/ws',
+    `/ip4/147.75.87.27/tcp/443/wss/p2p/${relay}/p2p-circuit`,
+  ]
+  for (const text of none) assert.equal(groupOf(text), undefined, text)
 })

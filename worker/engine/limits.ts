@@ -131,6 +131,9 @@ export const limits = {
   tableFailuresMax: limit(3, 'count', 'failures in a row after which an entry goes, if others have answered meanwhile'),
   tableLivenessGraceMs: limit(2_580_000, 'ms', 'an entry that has not answered for 43 min may be replaced (go-libp2p-kad-dht)'),
   tablePersistIntervalMs: limit(600_000, 'ms', 'an entry is written again at most once per table refresh'),
+  tableGroupPerBucketMax: limit(2, 'peers', 'of one group of IP addresses in a bucket (go-libp2p-kbucket)'),
+  tableGroupMax: limit(3, 'peers', 'of one group in the table'),
+  replyGroupMax: limit(3, 'peers', 'of one group in a reply; a reply with more of them loses them all'),
   lowTablePeers: limit(10, 'peers', 'below that the table is repaired through the bootstrap peers (go-libp2p-kad-dht)'),
   deniedPeersMax: limit(1_024, 'peers', 'remembered as denied; the oldest is forgotten and denied again when dialed'),
 

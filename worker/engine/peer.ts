@@ -24,6 +24,8 @@ export interface Address {
   readonly bytes: Uint8Array
   /** Whether a transport of this host, under its policy on private addresses, can try it. */
   readonly dialable: boolean
+  /** Of IP addresses, as a number that means nothing else; none for private ones and names (`host/ip-groups.ts`). */
+  readonly group?: number | undefined
 }
 
 export interface PeerInfo {

@@ -3,6 +3,7 @@ import { varint } from 'multiformats'
 import { equalBytes } from '../engine/bytes-map.ts'
 import { limits } from '../engine/limits.ts'
 import type { Address } from '../engine/peer.ts'
+import { ipGroup } from './ip-groups.ts'
 import { isPrivateHost } from './private-hosts.ts'
 
 /**
@@ -80,7 +81,7 @@ function judge(bytes: Uint8Array, options: AddressPolicyOptions): Judged {
   const length = rest.reduce((sum, component) => sum + component.bytes!.length, 0)
   return {
     bytes,
-    address: { bytes: bytes.subarray(0, length), dialable: isDialable(rest, options) },
+    address: { bytes: bytes.subarray(0, length), dialable: isDialable(rest, options), group: groupOf(rest) },
     peerId: isNamed ? peerIdOf(last) : undefined,
   }
 }
@@ -118,6 +119,13 @@ function isDialable(components: readonly Component[], options: AddressPolicyOpti
   const relayIsNamed = components[circuit - 1]?.code === CODE_P2P
   const relay = components.slice(0, Math.max(0, circuit - 1))
   return options.transports.circuitRelay && endsWithCircuit && relayIsNamed && isDirectlyDialable(relay, options)
+}
+
+/** A relayed address says where the relay is, not the peer. */
+function groupOf(components: readonly Component[]): number | undefined {
+  const { name, value } = components[0]!
+  const isHost = hostNames.has(name) && value !== undefined
+  return isHost && !components.some((component) => component.name === 'p2p-circuit') ? ipGroup(name, value) : undefined
 }
 
 function isDirectlyDialable(components: readonly Component[], options: AddressPolicyOptions): boolean {

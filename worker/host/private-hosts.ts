@@ -46,11 +46,14 @@ function isPrivateName(name: string): boolean {
   const top = labels.at(-1)!
   if (labels.length === 1 || top === 'localhost' || top === 'local' || top === 'internal' || name.endsWith('.home.arpa'))
     return true
-  return name.endsWith('.libp2p.direct') && isPrivateLabel(labels[0]!)
+  const ip = ipInName(name)
+  return ip !== undefined && isPrivateHost(ip.name, ip.value)
 }
 
-/** AutoTLS names carry the IP address with dashes: `192-168-1-5.k51….libp2p.direct`. */
-function isPrivateLabel(label: string): boolean {
-  if (/^\d+-\d+-\d+-\d+$/.test(label)) return isPrivateIp4(label.replaceAll('-', '.'))
-  return /^[0-9a-f-]+$/.test(label) && isPrivateIp6(label.replaceAll('-', ':'))
+/** AutoTLS names carry the IP address with dashes: `192-168-1-5.k51….libp2p.direct`. `name` is in lower case. */
+export function ipInName(name: string): { readonly name: 'ip4' | 'ip6'; readonly value: string } | undefined {
+  if (!name.endsWith('.libp2p.direct')) return undefined
+  const label = name.slice(0, name.indexOf('.'))
+  if (/^\d+-\d+-\d+-\d+$/.test(label)) return { name: 'ip4', value: label.replaceAll('-', '.') }
+  return /^[0-9a-f-]+$/.test(label) ? { name: 'ip6', value: label.replaceAll('-', ':') } : undefined
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { KadEffect } from '../../../worker/engine/kad/contract.ts'
 import { comparePeersTo } from '../../../worker/engine/kad/distance.ts'
@@ -27,7 +27,7 @@ test('entries are sorted into buckets by their common prefix length with us', ()
 test('we ourselves never enter', () => {
   const { table } = newTable()
   assert.equal(table.admit(info8(0), 0), false)
-  assert.equal(table.wouldAdmit(peer8(0), 0), false)
+  assert.equal(table.wouldAdmit(info8(0), 0), false)
   assert.equal(table.size, 0)
 })
 
@@ -35,7 +35,7 @@ test('a full bucket of living entries refuses a newcomer', () => {
   const { table } = newTable()
   table.admit(info8(0x80), 0)
   table.admit(info8(0x81), 0)
-  assert.equal(table.wouldAdmit(peer8(0x82), 1), false)
+  assert.equal(table.wouldAdmit(info8(0x82), 1), false)
   assert.equal(table.admit(info8(0x82), 1), false)
   assert.deepEqual(nearest(table, 0x80, 9), [0x80, 0x81])
 })
@@ -46,7 +46,7 @@ test('an entry that failed since its last answer gives its place to a newcomer',
   table.admit(info8(0x81), 0)
   table.failed(peer8(0x80), 1)
   drain(outbox)
-  assert.ok(table.wouldAdmit(peer8(0x82), 2))
+  assert.ok(table.wouldAdmit(info8(0x82), 2))
   assert.ok(table.admit(info8(0x82), 2))
   assert.deepEqual(nearest(table, 0x80, 9), [0x81, 0x82])
   // One out, one in: the size has not changed, so nobody is told so.
@@ -215,4 +215,83 @@ test('whatever happens, no bucket holds more than k and the size is their sum', 
       }
     }),
   )
+})
+
+describe('of one group of IP addresses', () => {
+  const info = (bits: number, ...groups: number[]): PeerInfo => {
+    return {
+      peer: peer8(bits),
+      addresses: groups.map((group, index) => ({ bytes: Uint8Array.of(bits, index), dialable: true, group })),
+    }
+  }
+
+  test('two peers have a place in a bucket and three in the table; peers without a group are not counted', () => {
+    const { table } = newTable(20)
+    assert.deepEqual(
+      [info(0x80, 7), info(0x81, 8, 7), info(0x82, 7), info8(0x83), info(0x40, 7), info(0x20, 9, 7), info(0x21, 9)].map(
+        (peer) => {
+          return [table.wouldAdmit(peer, 0), table.admit(peer, 0)]
+        },
+      ),
+      [true, true, false, true, true, false, true].map((admitted) => [admitted, admitted]),
+    )
+  })
+
+  test('a place is free again when its peer has gone, or gives way', () => {
+    const { table } = newTable(2)
+    for (const bits of [0x80, 0x81, 0x40]) table.admit(info(bits, 7), 0)
+    table.failed(peer8(0x80), 1)
+    assert.ok(table.admit(info(0x82, 7), 2), 'in place of the doubtful one of its own group')
+    assert.equal(table.admit(info(0x20, 7), 3), false)
+    table.remove(peer8(0x40))
+    assert.ok(table.admit(info(0x20, 7), 4))
+  })
+
+  test('what is kept from an earlier visit obeys it, too', () => {
+    const { table } = newTable(20)
+    table.restore(
+      [0x80, 0x81, 0x82].map((bits) => ({ info: info(bits, 7), lastUsefulAt: bits })),
+      0,
+    )
+    assert.deepEqual(nearest(table, 0x80, 9), [0x81, 0x82])
+  })
+
+  test('an entry cannot come in with one address and add those of a crowded group later', () => {
+    const { table } = newTable(20)
+    for (const bits of [0x80, 0x81]) table.admit(info(bits, 7), 0)
+    table.admit(info(0x82, 5), 0)
+    table.learnAddresses(info(0x82, 5, 7))
+    table.admit(info(0x82, 7, 6), 1)
+    assert.deepEqual(
+      table.get(peer8(0x82))?.addresses.map(({ group }) => group),
+      [6, 5],
+    )
+  })
+
+  test('whatever peers come and go, the bounds hold', () => {
+    const step = fc.record({
+      bits: fc.integer({ min: 1, max: 255 }),
+      groups: fc.uniqueArray(fc.nat(6), { maxLength: 3 }),
+      action: fc.constantFrom('admit', 'admit', 'learn', 'fail', 'remove'),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const { table } = newTable(4)
+        for (const [now, { bits, groups, action }] of steps.entries()) {
+          if (action === 'admit') table.admit(info(bits, ...groups), now)
+          else if (action === 'learn') table.learnAddresses(info(bits, ...groups))
+          else if (action === 'fail') table.failed(peer8(bits), now)
+          else table.remove(peer8(bits))
+        }
+        const entries = table.nearest(key8(0), 999)
+        for (let group = 0; group <= 6; group++) {
+          const members = entries.filter(({ addresses }) => addresses.some((address) => address.group === group))
+          assert.ok(members.length <= limits.tableGroupMax.value)
+          const buckets = Map.groupBy(members, ({ peer }) => Math.clz32(bitsOf(peer)))
+          for (const bucket of buckets.values()) assert.ok(bucket.length <= limits.tableGroupPerBucketMax.value)
+        }
+      }),
+      { numRuns: 200 },
+    )
+  })
 })

@@ -53,7 +53,7 @@ export class PeerBook {
   serverSeen(info: PeerInfo, now: Millis): void {
     if (this.#denied.has(info.peer.id)) return
     if (this.table.get(info.peer) !== undefined) return this.table.learnAddresses(info)
-    if (hasDialable(info.addresses) && this.table.wouldAdmit(info.peer, now)) this.#checks.offer(info)
+    if (hasDialable(info.addresses) && this.table.wouldAdmit(info, now)) this.#checks.offer(info)
   }
 
   serverGone(peer: Peer): void {

@@ -5,6 +5,7 @@ import type { Address, Key, Peer, PeerInfo } from '../peer.ts'
 import { mergeAddresses } from './addresses.ts'
 import type { KadEffect } from './contract.ts'
 import { bitAt, commonPrefixLength, compareBytes, comparePeersTo, distanceBetween, keyBits } from './distance.ts'
+import { GroupCounts, groupsOf } from './diversity.ts'
 import type { Outbox } from './outbox.ts'
 import { TopK } from './top-k.ts'
 
@@ -18,6 +19,8 @@ import { TopK } from './top-k.ts'
  * is one that has not answered for `tableLivenessGraceMs`. Our own outage is no evidence: an entry goes only if
  * some other peer has answered since it began to fail.
  *
+ * Peers of one group of IP addresses get few places, in a bucket and in the whole table (`diversity.ts`).
+ *
  * It does not know who is connected, nor how peers prove themselves; it pings nobody.
  */
 export class RoutingTable {
@@ -25,6 +28,7 @@ export class RoutingTable {
   readonly #k: number
   readonly #outbox: Outbox<KadEffect>
   readonly #buckets: Entry[][] = []
+  readonly #groups = new GroupCounts()
   #size = 0
   #additions = 0
   #lastAnswerAt: Millis = Number.NEGATIVE_INFINITY
@@ -67,11 +71,10 @@ export class RoutingTable {
     for (const { info, lastUsefulAt } of ordered) {
       const bucket = this.#bucketOf(info.peer)
       if (bucket === undefined || bucket.length >= this.#k || this.#find(info.peer) !== undefined) continue
+      if (!this.#isDiverse(bucket, info.addresses)) continue
       const entry: Entry = {
-        peer: info.peer,
-        addresses: mergeAddresses([], info.addresses),
+        ...newEntry(info, now),
         lastUsefulAt: now - (newest - lastUsefulAt),
-        persistedAt: now,
         liveness: { type: 'doubtful', failures: 0, since: now },
       }
       this.#add(bucket, entry)
@@ -80,10 +83,12 @@ export class RoutingTable {
   }
 
   /** Whether a proven peer would be let in (or is in already). */
-  wouldAdmit(peer: Peer, now: Millis): boolean {
-    const bucket = this.#bucketOf(peer)
+  wouldAdmit(info: PeerInfo, now: Millis): boolean {
+    const bucket = this.#bucketOf(info.peer)
     if (bucket === undefined) return false
-    return bucket.length < this.#k || this.#find(peer) !== undefined || this.#mostReplaceable(bucket, now) !== undefined
+    if (this.#find(info.peer) !== undefined) return true
+    const replaced = bucket.length < this.#k ? undefined : this.#mostReplaceable(bucket, now)
+    return (bucket.length < this.#k || replaced !== undefined) && this.#isDiverse(bucket, info.addresses, replaced)
   }
 
   /** The peer has just answered a query of ours. Returns whether it is in the table now. */
@@ -93,25 +98,18 @@ export class RoutingTable {
     if (bucket === undefined) return false
     const known = this.#find(info.peer)
     if (known !== undefined) {
-      known.addresses = mergeAddresses(info.addresses, known.addresses)
+      this.#learn(bucket, known, info.addresses)
       known.lastUsefulAt = now
       known.liveness = { type: 'alive' }
       if (now - known.persistedAt >= limits.tablePersistIntervalMs.value) this.#persist(known, now)
       return true
     }
     const sizeBefore = this.#size
-    if (bucket.length >= this.#k) {
-      const replaced = this.#mostReplaceable(bucket, now)
-      if (replaced === undefined) return false
-      this.#drop(bucket, replaced)
-    }
-    const entry: Entry = {
-      peer: info.peer,
-      addresses: mergeAddresses([], info.addresses),
-      lastUsefulAt: now,
-      persistedAt: now,
-      liveness: { type: 'alive' },
-    }
+    const replaced = bucket.length < this.#k ? undefined : this.#mostReplaceable(bucket, now)
+    if (bucket.length >= this.#k && replaced === undefined) return false
+    if (!this.#isDiverse(bucket, info.addresses, replaced)) return false
+    if (replaced !== undefined) this.#drop(bucket, replaced)
+    const entry = newEntry(info, now)
     this.#add(bucket, entry)
     this.#persist(entry, now)
     if (this.#size !== sizeBefore) this.#outbox.push({ type: 'table-changed', size: this.#size })
@@ -120,8 +118,9 @@ export class RoutingTable {
 
   /** Identify told more addresses of an entry; no proof of anything else. */
   learnAddresses(info: PeerInfo): void {
+    const bucket = this.#bucketOf(info.peer)
     const entry = this.#find(info.peer)
-    if (entry !== undefined) entry.addresses = mergeAddresses(info.addresses, entry.addresses)
+    if (bucket !== undefined && entry !== undefined) this.#learn(bucket, entry, info.addresses)
   }
 
   /** A dial or a request to the peer has failed. */
@@ -194,14 +193,37 @@ export class RoutingTable {
     return worst
   }
 
+  /** Whether a peer with these addresses may enter the bucket when `leaving` has left it. */
+  #isDiverse(bucket: readonly Entry[], addresses: readonly Address[], leaving?: Entry): boolean {
+    return groupsOf(addresses).every((group) => this.#hasPlace(bucket, group, leaving))
+  }
+
+  #hasPlace(bucket: readonly Entry[], group: number, leaving?: Entry): boolean {
+    const isIn = (entry: Entry | undefined) => entry?.groups.includes(group) === true
+    const inTable = this.#groups.of(group) - (isIn(leaving) ? 1 : 0)
+    if (inTable >= limits.tableGroupMax.value) return false
+    return bucket.filter((entry) => entry !== leaving && isIn(entry)).length < limits.tableGroupPerBucketMax.value
+  }
+
+  /** New addresses first. Those of a group that has its places already are left out: nobody gets in by this door. */
+  #learn(bucket: readonly Entry[], entry: Entry, addresses: readonly Address[]): void {
+    const welcome = addresses.filter(({ group }) => group === undefined || this.#hasPlace(bucket, group, entry))
+    entry.addresses = mergeAddresses(welcome, entry.addresses)
+    this.#groups.change(entry.groups, -1)
+    entry.groups = groupsOf(entry.addresses)
+    this.#groups.change(entry.groups, 1)
+  }
+
   #add(bucket: Entry[], entry: Entry): void {
     bucket.push(entry)
+    this.#groups.change(entry.groups, 1)
     this.#size++
     this.#additions++
   }
 
   #drop(bucket: Entry[], entry: Entry): void {
     bucket.splice(bucket.indexOf(entry), 1)
+    this.#groups.change(entry.groups, -1)
     this.#size--
     this.#outbox.push({ type: 'forget-table-entry', peer: entry.peer })
   }
@@ -216,6 +238,8 @@ export class RoutingTable {
 interface Entry {
   readonly peer: Peer
   addresses: readonly Address[]
+  /** Of the addresses. */
+  groups: readonly number[]
   lastUsefulAt: Millis
   persistedAt: Millis
   liveness: Liveness
@@ -228,6 +252,11 @@ interface Doubt {
   readonly type: 'doubtful'
   readonly failures: number
   readonly since: Millis
+}
+
+function newEntry({ peer, addresses }: PeerInfo, now: Millis): Entry {
+  const own = mergeAddresses([], addresses)
+  return { peer, addresses: own, groups: groupsOf(own), lastUsefulAt: now, persistedAt: now, liveness: { type: 'alive' } }
 }
 
 function doubtAfterFailure(liveness: Liveness, now: Millis): Doubt {

@@ -3,6 +3,7 @@ import { limits } from '../limits.ts'
 import type { Millis, OrderId } from '../machine.ts'
 import type { Key, Peer, PeerInfo } from '../peer.ts'
 import type { LookupStats, QueryProgress } from '../query.ts'
+import { withoutCrowds } from './diversity.ts'
 import { Lookup, type LookupPeer } from './lookup.ts'
 import type { KadPeer, KadRequest, KadResponse } from './message.ts'
 import type { Outbox } from './outbox.ts'
@@ -142,8 +143,8 @@ export class Walk {
     this.#tell({ type: 'failed', peer, reason })
   }
 
-  /** Closer peers as candidates: cut at a multiple of k, without ourselves and denied peers. */
-  #read(peers: readonly KadPeer[]): PeerInfo[] {
+  /** Closer peers as candidates: cut at a multiple of k, without ourselves, denied peers and crowds of one network. */
+  #read(peers: readonly KadPeer[]): readonly PeerInfo[] {
     const { counters } = this.#context.world
     const max = this.#context.options.k * limits.closerPeersPerBucket.value
     const infos: PeerInfo[] = []
@@ -152,8 +153,9 @@ export class Walk {
       if (this.#isBarred(peer)) counters.rejectedCloserPeers++
       else infos.push({ peer, addresses })
     }
-    counters.rejectedCloserPeers += Math.max(0, peers.length - max)
-    return infos
+    const kept = withoutCrowds(infos, limits.replyGroupMax.value)
+    counters.rejectedCloserPeers += Math.max(0, peers.length - max) + infos.length - kept.length
+    return kept
   }
 
   #isBarred(peer: Peer): boolean {
