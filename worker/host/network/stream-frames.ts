@@ -23,32 +23,44 @@ export function readFrames(stream: Stream, frameBytesMax: number, listener: Fram
   const reader = new FrameReader(frameBytesMax)
   const waiting: Uint8Array[] = []
   let busy = false
+  /** `resume` hands over what came in the pause, and must not be paused on the way: the muxer would go on receiving. */
+  let resuming = false
   let end: FrameEnd | undefined
   let ended = false
 
   const pump = (): void => {
-    while (!busy && waiting.length > 0) {
+    while (!busy && !resuming && waiting.length > 0) {
       const work = listener.onFrame(waiting.shift()!)
       if (work === undefined) continue
       busy = true
       pauseReading(stream)
-      void work.then(() => {
-        busy = false
-        pump()
-        if (!busy) resumeReading(stream)
-      })
+      void work.then(workDone)
     }
-    if (!busy && end !== undefined && !ended) {
+    if (!busy && !resuming && end !== undefined && !ended) {
       ended = true
       listener.onEnd(end)
     }
+  }
+
+  const workDone = (): void => {
+    busy = false
+    pump()
+    if (busy) return
+    resuming = true
+    resumeReading(stream)
+    resuming = false
+    pump()
   }
 
   const finish = (how: FrameEnd): void => {
     end ??= how
     pump()
   }
-  const closed = (): void => finish(reader.midFrame ? { type: 'bad-frame', reason: 'truncated' } : { type: 'closed' })
+  /** The sender has closed; what it sent before may still wait in the stream's buffer, while it is paused or not yet heard. */
+  const finishIfRead = (): void => {
+    if (stream.remoteWriteStatus !== 'closed' || stream.readBufferLength > 0) return
+    finish(reader.midFrame ? { type: 'bad-frame', reason: 'truncated' } : { type: 'closed' })
+  }
 
   stream.addEventListener('message', (event) => {
     if (end !== undefined) return
@@ -60,10 +72,12 @@ export function readFrames(stream: Stream, frameBytesMax: number, listener: Fram
       return
     }
     pump()
+    finishIfRead()
   })
-  stream.addEventListener('remoteCloseWrite', closed)
-  stream.addEventListener('close', (event) => (event.error === undefined ? closed() : finish({ type: 'reset' })))
-  if (stream.status !== 'open') closed()
+  stream.addEventListener('remoteCloseWrite', finishIfRead)
+  stream.addEventListener('close', (event) => (event.error === undefined ? finishIfRead() : finish({ type: 'reset' })))
+  if (stream.status === 'aborted' || stream.status === 'reset') finish({ type: 'reset' })
+  else finishIfRead()
 }
 
 /** A stream that is closing can neither be paused nor resumed; then there is nothing to hold back either. */
@@ -71,6 +85,9 @@ function pauseReading(stream: Stream): void {
   if (stream.readStatus === 'readable') stream.pause()
 }
 
+/** Hands over what is buffered, and then asks the sender for more: a connection that has closed meanwhile throws at that. */
 function resumeReading(stream: Stream): void {
-  if (stream.readStatus === 'paused') stream.resume()
+  try {
+    if (stream.readStatus === 'paused') stream.resume()
+  } catch {}
 }
