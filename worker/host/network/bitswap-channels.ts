@@ -46,7 +46,8 @@ export class BitswapChannels {
     const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(limits.bitswapSendTimeoutMs.value)])
     try {
       const stream = await this.#streamTo(peer, signal)
-      if (!stream.send(encodeFrame(bytes))) await stream.onDrain({ signal })
+      stream.send(encodeFrame(bytes))
+      await allWritten(stream, signal)
     } catch (error) {
       this.#streams.get(peer.id)?.abort(new Error('could not send'))
       this.#streams.delete(peer.id)
@@ -60,6 +61,10 @@ export class BitswapChannels {
     const open = this.#streams.get(peer.id)
     if (open !== undefined && open.writeStatus === 'writable') return open
     const stream = await this.#open(peer, signal)
+    if (signal.aborted) {
+      stream.abort(new Error('no longer needed'))
+      signal.throwIfAborted()
+    }
     this.#streams.set(peer.id, stream)
     stream.addEventListener('close', () => {
       if (this.#streams.get(peer.id) === stream) this.#streams.delete(peer.id)
@@ -71,4 +76,24 @@ export class BitswapChannels {
 export interface BitswapChannelListener {
   sent(order: OrderId): void
   failed(order: OrderId, reason: string): void
+}
+
+/**
+ * Resolves when the transport has taken what was sent. Not `onDrain`: that resolves when some of it has left, and from the
+ * second time on at once, so that messages to a slow peer would pile up in memory.
+ */
+async function allWritten(stream: Stream, signal: AbortSignal): Promise<void> {
+  if (stream.writeBufferLength === 0) return
+  const over = new AbortController()
+  const listening = { signal: over.signal }
+  try {
+    await new Promise<void>((resolve, reject) => {
+      // An aborted stream becomes idle as well, by throwing away what it holds.
+      stream.addEventListener('idle', () => (stream.status === 'aborted' ? undefined : resolve()), listening)
+      stream.addEventListener('close', ({ error }) => reject(error ?? new Error('closed')), listening)
+      signal.addEventListener('abort', () => reject(signal.reason as Error), listening)
+    })
+  } finally {
+    over.abort()
+  }
 }
