@@ -34,6 +34,7 @@ export interface NetworkOptions {
   /** For other orders of arrival in the same world. */
   readonly arrivalSeed?: number
   readonly keyOf?: (bytes: Uint8Array) => Key
+  readonly denied?: BytesMap<true>
 }
 
 export interface SimulatedPeer {
@@ -76,7 +77,8 @@ export class KadNetwork {
     const isBootstrap = (peer: SimulatedPeer) => peer.kind === (options.deadBootstrap ? 'dead' : 'good')
     this.bootstrapPeers = this.peers.filter(isBootstrap).slice(0, options.bootstrap ?? 2)
     this.#arrivals = new Rng(options.arrivalSeed ?? options.seed + 1)
-    this.kad = new Kad({ options: kadOptions, rng: rng.child(), peers: this.cache, orders: new OrderIds() })
+    const denied = options.denied === undefined ? {} : { denied: options.denied }
+    this.kad = new Kad({ options: kadOptions, rng: rng.child(), peers: this.cache, orders: new OrderIds(), ...denied })
   }
 
   start(tableEntries: readonly StoredTableEntry[] = []): void {

@@ -1,4 +1,3 @@
-import { BytesMap } from '../../worker/engine/bytes-map.ts'
 import type { KadOptions, RecordVerdict } from '../../worker/engine/kad/contract.ts'
 import type { KadPeer, KadResponse } from '../../worker/engine/kad/message.ts'
 import type { Query, QueryContext, QueryEvent, QueryOutput } from '../../worker/engine/kad/queries/contract.ts'
@@ -18,7 +17,7 @@ export class QueryBench<Q extends Query> {
 
   constructor(create: (context: QueryContext, query: QueryId) => Q, options: Partial<KadOptions> & { addresses?: number } = {}) {
     const { k = 20, alpha = 10, beta = 1, addresses = 0 } = options
-    this.world = { ...newWorld(), self: peer8(0xff), ownAddresses: info8(0xff, { addresses }).addresses, denied: new BytesMap() }
+    this.world = { ...newWorld(), self: peer8(0xff), ownAddresses: info8(0xff, { addresses }).addresses }
     const query = 1 as QueryId
     const context = { query, options: { k, alpha, beta }, orders: new OrderIds(), peers: eightBitCache(), world: this.world }
     this.machine = create(context, query)

@@ -1,18 +1,24 @@
-import type { CandidateState } from '../../worker/engine/kad/candidates.ts'
+import type { CandidateState, LookupCost } from '../../worker/engine/kad/candidates.ts'
 import { Lookup, type LookupEffect, type LookupEvent } from '../../worker/engine/kad/lookup.ts'
+import { Patience } from '../../worker/engine/kad/patience.ts'
 import type { PeerInfo } from '../../worker/engine/peer.ts'
 import { bitsOf, drain, info8, key8, peer8 } from './kad-peers.ts'
 
 /** One lookup alone. It looks for key 0, so that a peer's number is its distance. */
 export class LookupBench {
   readonly lookup: Lookup
+  readonly patience: Patience
+  readonly cost: LookupCost = { distancesComputed: 0, distancesCompared: 0 }
   now = 0
   readonly effects: LookupEffect[] = []
 
-  constructor(options: { k?: number; alpha?: number; beta?: number; barred?: number } = {}) {
-    const { k = 20, alpha = 10, beta = 3, barred } = options
+  constructor(init: { k?: number; alpha?: number; beta?: number; barred?: number; doubtful?: number; patience?: Patience } = {}) {
+    const { k = 20, alpha = 10, beta = 3, barred, doubtful } = init
     const isBarred = (peer: PeerInfo['peer']) => bitsOf(peer) === barred
-    this.lookup = new Lookup({ target: key8(0), options: { k, alpha, beta }, isBarred, now: 0 })
+    this.patience = init.patience ?? new Patience()
+    const isDoubtful = (peer: PeerInfo['peer']) => bitsOf(peer) === doubtful
+    const options = { k, alpha, beta }
+    this.lookup = new Lookup({ target: key8(0), options, isBarred, isDoubtful, patience: this.patience, cost: this.cost, now: 0 })
     this.effects.push(...drain(this.lookup))
   }
 

@@ -36,9 +36,10 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
     const orders = new OrderIds()
     this.peers = new PeerCache()
     const options = init.kad ?? defaultKadOptions
-    this.#kad = new Kad({ options, rng: rng.child(), peers: this.peers, orders })
+    const denied = init.denied === undefined ? {} : { denied: init.denied }
+    this.#kad = new Kad({ options, rng: rng.child(), peers: this.peers, orders, ...denied })
     this.#bitswap = new Bitswap({ rng: rng.child(), peers: this.peers, orders })
-    this.#connections = new Connections({ orders, ...(init.denied === undefined ? {} : { denied: init.denied }) })
+    this.#connections = new Connections({ orders, ...denied })
   }
 
   handle(event: EngineEvent, now: Millis): void {
@@ -188,7 +189,7 @@ export interface EngineInit {
   /** The same seed and the same events give the same effects. */
   readonly seed: number
   readonly kad?: KadOptions
-  /** Peers that are never dialed, keyed by id. */
+  /** Peers that are never dialed, asked or told of, keyed by id. */
   readonly denied?: BytesMap<true>
 }
 

@@ -55,21 +55,28 @@ export function keyFromDigest(digest: Uint8Array): Key {
 export class PeerCache {
   readonly #peers = new BytesMap<Peer>()
   readonly #keyOf: (bytes: Uint8Array) => Key
+  #hashed = 0
 
   /** `keyOfId` is replaced only by table and lookup tests, where keys of eight bits are checked by eye. */
   constructor(keyOfId: (bytes: Uint8Array) => Key = keyOf) {
     this.#keyOf = keyOfId
   }
 
+  /** How many keys were computed so far. */
+  get hashed(): number {
+    return this.#hashed
+  }
+
   /** The key of other bytes (a multihash, a record key) by the same function; nothing is remembered. */
   keyOf(bytes: Uint8Array): Key {
+    this.#hashed++
     return this.#keyOf(bytes)
   }
 
   intern(id: PeerIdBytes): Peer {
     const known = this.#peers.get(id)
     if (known !== undefined) return known
-    const peer: Peer = { id, key: this.#keyOf(id) }
+    const peer: Peer = { id, key: this.keyOf(id) }
     this.#peers.set(id, peer)
     if (this.#peers.size > limits.cachedPeersMax.value) this.#peers.shift()
     return peer

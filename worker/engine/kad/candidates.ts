@@ -6,6 +6,7 @@ import type { Address, Key, Peer, PeerInfo } from '../peer.ts'
 import type { PeerOutcome } from '../query.ts'
 import type { RequestFailure } from './contract.ts'
 import { compareBytes, compareDistances, type Distance, distanceBetween } from './distance.ts'
+import { MaxHeap } from './top-k.ts'
 
 /** The peers a lookup has heard of, by distance from its target, and what became of each. */
 
@@ -17,7 +18,8 @@ export type CandidateState =
   /** Connected; waits for a place to be asked. */
   | { readonly type: 'ready' }
   | { readonly type: 'waiting'; readonly since: Millis }
-  | { readonly type: 'slow'; readonly since: Millis }
+  /** `isLate`: it holds nothing up any more. */
+  | { readonly type: 'slow'; readonly since: Millis; readonly isLate: boolean }
   | { readonly type: 'responded'; readonly rttMs: number }
   | { readonly type: 'failed'; readonly reason: ConnectionFailure | RequestFailure }
   | { readonly type: 'undialable' }
@@ -32,6 +34,8 @@ export interface Candidate {
   readonly peer: Peer
   /** From the target; computed once. */
   readonly distance: Distance
+  /** Has not been useful lately: asked after the others. */
+  readonly isDoubtful: boolean
   addresses: readonly Address[]
   /** Changed only through `CandidateList.setState`. */
   state: CandidateState
@@ -74,6 +78,7 @@ export function isPromising(state: CandidateState): boolean {
     case 'dialing':
       return state.pace !== 'late'
     case 'slow':
+      return !state.isLate
     case 'failed':
     case 'undialable':
       return false
@@ -82,7 +87,7 @@ export function isPromising(state: CandidateState): boolean {
 
 /** Has answered, or has a claim to be asked now: the k nearest of these are what a lookup works on. */
 export function isTopical(state: CandidateState): boolean {
-  return isPromising(state) && !(state.type === 'dialing' && state.pace === 'overdue')
+  return isPromising(state) && state.type !== 'slow' && !(state.type === 'dialing' && state.pace === 'overdue')
 }
 
 /** What a result says of the peer; `undefined` for one that is taken for dead and left out. */
@@ -106,20 +111,36 @@ export function outcomeOf(state: CandidateState): PeerOutcome | undefined {
   }
 }
 
+/** What choosing among candidates costs; counted for `status()` and the experiments. */
+export interface LookupCost {
+  distancesComputed: number
+  distancesCompared: number
+}
+
 /**
  * Bounded: of those that were only heard of, and of those that cannot be dialed, the nearest are kept; each kind has
  * places of its own, so that a liar's undialable inventions displace nobody. Those with a history stay: their number
  * is bounded by the attempts of the lookup.
+ *
+ * Each kind has a heap with its farthest on top, so that one of n peers that is too far away costs one comparison and
+ * any other O(log places), whatever n is.
  */
 export class CandidateList {
   readonly #target: Key
+  readonly #isDoubtful: (peer: Peer) => boolean
+  readonly #cost: LookupCost
   readonly #byId = new BytesMap<Candidate>()
   readonly #nearestFirst: Candidate[] = []
-  #heard = 0
-  #undialable = 0
+  readonly #heard: Kind
+  readonly #undialable: Kind
 
-  constructor(target: Key) {
-    this.#target = target
+  constructor(init: { target: Key; isDoubtful?: (peer: Peer) => boolean; cost: LookupCost }) {
+    this.#target = init.target
+    this.#isDoubtful = init.isDoubtful ?? (() => false)
+    this.#cost = init.cost
+    const kind = (max: number): Kind => ({ count: 0, max, farthest: new MaxHeap((a, b) => this.#compare(a, b)) })
+    this.#heard = kind(limits.lookupHeardMax.value)
+    this.#undialable = kind(limits.lookupUndialableMax.value)
   }
 
   get size(): number {
@@ -141,6 +162,7 @@ export class CandidateList {
     addresses: readonly Address[],
     state: Extract<CandidateState, { type: 'heard' | 'undialable' }>,
   ): Candidate | undefined {
+    this.#cost.distancesComputed++
     const candidate: Candidate = {
       peer,
       addresses,
@@ -149,35 +171,47 @@ export class CandidateList {
       namings: 0,
       namedIn: 0,
       distance: distanceBetween(this.#target, peer.key),
+      isDoubtful: this.#isDoubtful(peer),
     }
-    const [taken, max] =
-      state.type === 'heard' ? [this.#heard, limits.lookupHeardMax.value] : [this.#undialable, limits.lookupUndialableMax.value]
-    if (taken >= max && !this.#evictFarther(candidate)) return undefined
+    if (!this.#makeRoom(candidate)) return undefined
     this.#nearestFirst.splice(this.#positionOf(candidate), 0, candidate)
     this.#byId.set(peer.id, candidate)
-    this.#count(state, 1)
+    this.#enter(candidate)
     return candidate
   }
 
   setState(candidate: Candidate, state: CandidateState): void {
-    this.#count(candidate.state, -1)
+    const before = this.#kindOf(candidate.state)
+    if (before !== undefined) before.count--
     candidate.state = state
-    this.#count(state, 1)
+    this.#enter(candidate)
   }
 
-  #count(state: CandidateState, by: number): void {
-    if (state.type === 'heard') this.#heard += by
-    else if (state.type === 'undialable') this.#undialable += by
+  #kindOf(state: CandidateState): Kind | undefined {
+    if (state.type === 'heard') return this.#heard
+    return state.type === 'undialable' ? this.#undialable : undefined
   }
 
-  /** Makes room in the state of `candidate` if the farthest of that state is farther than it. */
-  #evictFarther(candidate: Candidate): boolean {
-    const index = this.#nearestFirst.findLastIndex((other) => other.state.type === candidate.state.type)
-    const farthest = this.#nearestFirst[index]
-    if (farthest === undefined || compareCandidates(farthest, candidate) < 0) return false
-    this.#nearestFirst.splice(index, 1)
-    this.#byId.delete(farthest.peer.id)
-    this.#count(farthest.state, -1)
+  #enter(candidate: Candidate): void {
+    const kind = this.#kindOf(candidate.state)
+    if (kind === undefined) return
+    kind.count++
+    kind.farthest.push(candidate)
+  }
+
+  /** Evicts the farthest of the same kind if all places are taken and it is farther; otherwise there is no room. */
+  #makeRoom(candidate: Candidate): boolean {
+    const kind = this.#kindOf(candidate.state)
+    if (kind === undefined || kind.count < kind.max) return true
+    // Those that are of another kind by now, or evicted, are still in the heap until they come to its top.
+    const isStale = (other: Candidate) => this.#kindOf(other.state) !== kind || this.get(other.peer) !== other
+    while (kind.farthest.largest !== undefined && isStale(kind.farthest.largest)) kind.farthest.pop()
+    const { largest } = kind.farthest
+    if (largest === undefined || this.#compare(largest, candidate) < 0) return false
+    kind.farthest.pop()
+    kind.count--
+    this.#nearestFirst.splice(this.#positionOf(largest), 1)
+    this.#byId.delete(largest.peer.id)
     return true
   }
 
@@ -185,13 +219,20 @@ export class CandidateList {
     let [from, to] = [0, this.#nearestFirst.length]
     while (from < to) {
       const middle = (from + to) >> 1
-      if (compareCandidates(this.#nearestFirst[middle]!, candidate) < 0) from = middle + 1
+      if (this.#compare(this.#nearestFirst[middle]!, candidate) < 0) from = middle + 1
       else to = middle
     }
     return from
   }
+
+  #compare(a: Candidate, b: Candidate): number {
+    this.#cost.distancesCompared++
+    return compareDistances(a.distance, b.distance) || compareBytes(a.peer.id, b.peer.id)
+  }
 }
 
-function compareCandidates(a: Candidate, b: Candidate): number {
-  return compareDistances(a.distance, b.distance) || compareBytes(a.peer.id, b.peer.id)
+interface Kind {
+  count: number
+  readonly max: number
+  readonly farthest: MaxHeap<Candidate>
 }

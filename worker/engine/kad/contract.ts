@@ -95,6 +95,11 @@ export interface KadCounters {
   requestsSent: number
   responsesReceived: number
   requestsFailed: number
+  /** sha-256 taken of ids, multihashes and record keys. */
+  keysHashed: number
+  /** Of candidates of lookups, from their targets. */
+  distancesComputed: number
+  distancesCompared: number
 }
 
 /** What `status()` shows of the DHT. */

@@ -1,7 +1,7 @@
 import { assert } from '../assert.ts'
-import { equalBytes } from '../bytes-map.ts'
+import { type BytesMap, equalBytes } from '../bytes-map.ts'
 import { earlier, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
-import type { PeerCache } from '../peer.ts'
+import type { Peer, PeerCache, PeerIdBytes } from '../peer.ts'
 import type { Rng } from '../rng.ts'
 import type { KadEffect, KadEvent, KadOptions, KadStatus, RequestFailure } from './contract.ts'
 import { Maintenance, type MaintenanceEffect } from './maintenance.ts'
@@ -16,7 +16,7 @@ import { type Request, RequestDesk } from './request-desk.ts'
 import { RoutingTable } from './routing-table.ts'
 import type { Run } from './run.ts'
 import { ServerChecks } from './server-checks.ts'
-import { newWorld } from './world.ts'
+import { type KadWorld, newWorld } from './world.ts'
 
 /**
  * The Kademlia client. Owns the routing table and runs queries on it.
@@ -36,16 +36,18 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   readonly #options: KadOptions
   readonly #peers: PeerCache
   readonly #outbox = new Outbox<KadEffect>()
-  readonly #world = newWorld()
+  readonly #world: KadWorld
   readonly #desk: RequestDesk
   readonly #runs: QueryRuns
   readonly #checks: ServerChecks
   #started: { readonly table: RoutingTable; readonly book: PeerBook; readonly maintenance: Maintenance } | undefined
 
-  constructor(init: { options: KadOptions; rng: Rng; peers: PeerCache; orders: OrderIds }) {
+  /** `denied`: peers that are never dialed, asked or passed on, keyed by id. */
+  constructor(init: { options: KadOptions; rng: Rng; peers: PeerCache; orders: OrderIds; denied?: BytesMap<true> }) {
     const { k, alpha, beta } = init.options
     assert(k >= 1 && alpha >= 1 && beta >= 1 && beta <= k, 'k, alpha and beta are positive, beta at most k')
     this.#rng = init.rng
+    this.#world = newWorld(init.denied)
     this.#options = init.options
     this.#peers = init.peers
     this.#desk = new RequestDesk({ outbox: this.#outbox, counters: this.#world.counters })
@@ -79,7 +81,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
       tableSize: table?.size ?? 0,
       buckets: table?.bucketSizes() ?? [],
       activeQueries: this.#runs.commands,
-      counters: { ...this.#world.counters },
+      counters: { ...this.#world.counters, keysHashed: this.#peers.hashed },
     }
   }
 
@@ -135,9 +137,11 @@ export class Kad implements Machine<KadEvent, KadEffect> {
     assert(this.#started === undefined, 'a machine is started once')
     const { self } = event
     this.#world.self = self
-    const bootstrapPeers = event.bootstrapPeers.filter(({ peer }) => !equalBytes(peer.id, self.id))
+    const isWelcome = (id: PeerIdBytes) => !equalBytes(id, self.id) && !this.#world.denied.has(id)
+    const bootstrapPeers = event.bootstrapPeers.filter(({ peer }) => isWelcome(peer.id))
     const table = new RoutingTable({ self, k: this.#options.k, outbox: this.#outbox })
-    const kept = event.tableEntries.map(({ id, addresses, lastUsefulAt }) => {
+    const entries = event.tableEntries.filter(({ id }) => isWelcome(id))
+    const kept = entries.map(({ id, addresses, lastUsefulAt }) => {
       return { info: { peer: this.#peers.intern(id), addresses }, lastUsefulAt }
     })
     table.restore(kept, now)
@@ -187,8 +191,15 @@ export class Kad implements Machine<KadEvent, KadEffect> {
       if (info !== undefined) this.#started?.book.checkAnswered(info, response, now)
       return
     }
+    this.#noteUse(peer, response, now)
     this.#started?.book.answered(user.infos.get(peer.id) ?? { peer, addresses: [] }, response, now)
     this.#runs.feed(user, { type: 'response-received', order, peer, response, rttMs: now - sentAt }, now)
+  }
+
+  #noteUse(peer: Peer, { type, closer, providers, record }: KadResponse, now: Millis): void {
+    const isUseful = type === 'put-value' || closer.length > 0 || providers.length > 0 || record !== undefined
+    if (isUseful) this.#world.usefulness.useful(peer)
+    else this.#world.usefulness.useless(peer, now)
   }
 
   #requestFailed(order: OrderId, reason: RequestFailure, now: Millis): void {
@@ -199,6 +210,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   #noteRequestFailure({ order, peer, user }: Request, reason: RequestFailure, now: Millis): void {
     this.#world.counters.requestsFailed++
     this.#started?.book.requestFailed(peer, reason, now)
+    this.#world.usefulness.useless(peer, now)
     if (user === 'server-check') this.#checks.settle(order)
     else this.#runs.feed(user, { type: 'request-failed', order, peer, reason }, now)
   }

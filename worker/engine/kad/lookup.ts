@@ -9,15 +9,16 @@ import {
   type Candidate,
   CandidateList,
   type CandidateState,
-  type DialPace,
   infoOf,
   isInFlight,
   isPromising,
   isTopical,
+  type LookupCost,
   outcomeOf,
 } from './candidates.ts'
 import type { KadOptions, RequestFailure } from './contract.ts'
 import { Outbox } from './outbox.ts'
+import { type Patience, paceOf, stateDeadline, stateInTime } from './patience.ts'
 
 export type LookupPhase = 'starved' | 'converging' | 'following-up' | 'ended'
 
@@ -64,9 +65,9 @@ export interface LookupPeer {
  *    │ └──no dialable address──▶ undialable
  *    └────addresses came────────────┘
  *
- * Whom it asks: among the k nearest that may still answer, nearest first. Dials and requests have places of their own.
- * A request that is slow and a dial that takes long give their places free, and soon hold nothing up once β others
- * have answered; if their answers still come, they are used. Undialable peers keep their rank in the result and no more.
+ * Whom it asks: among the k nearest that may still answer, nearest first, and those last that were useless of late. Dials
+ * and requests have places of their own. A request that is slow and a dial that takes long give their places free, and
+ * soon hold nothing up once β others have answered (`patience.ts`); if their answers still come, they are used. Undialable peers keep their rank in the result and no more.
  *
  * It does not know messages, orders and what the peers are asked for: the parent sends, and tells who answered.
  */
@@ -74,6 +75,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
   readonly target: Key
   readonly #options: KadOptions
   readonly #isBarred: (peer: Peer) => boolean
+  readonly #patience: Patience
   readonly #candidates: CandidateList
   readonly #outbox = new Outbox<LookupEffect>()
   /** Candidates with something pending, in the order in which it began. */
@@ -84,12 +86,24 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
   #attempts = 0
   #phase: LookupPhase = 'starved'
 
-  /** `isBarred`: peers that are never candidates, such as ourselves and denied ones. */
-  constructor(init: { target: Key; options: KadOptions; isBarred: (peer: Peer) => boolean; now: Millis }) {
+  /**
+   * `isBarred`: peers that are never candidates, such as ourselves and denied ones. `isDoubtful`: peers that are asked
+   * after others. `patience` is learned by all lookups together, and `cost` counted for all of them.
+   */
+  constructor(init: {
+    target: Key
+    options: KadOptions
+    isBarred: (peer: Peer) => boolean
+    isDoubtful?: (peer: Peer) => boolean
+    patience: Patience
+    cost: LookupCost
+    now: Millis
+  }) {
     this.target = init.target
     this.#options = init.options
     this.#isBarred = init.isBarred
-    this.#candidates = new CandidateList(init.target)
+    this.#patience = init.patience
+    this.#candidates = new CandidateList(init)
     this.#startedAt = init.now
     this.#outbox.push({ type: 'starved' })
   }
@@ -136,7 +150,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
 
   nextDeadline(): Millis | undefined {
     let deadline: Millis | undefined
-    for (const { state } of this.#inFlight) deadline = earlier(deadline, deadlineOf(state))
+    for (const { state } of this.#inFlight) deadline = earlier(deadline, stateDeadline(state, this.#patience))
     return deadline
   }
 
@@ -211,14 +225,17 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     if (candidate?.state.type !== 'dialing') return
     if (event.type === 'dial-queued') return this.#setState(candidate, { type: 'dialing', since: now, pace: 'queued' })
     const since = now - event.agoMs
-    this.#setState(candidate, { type: 'dialing', since, pace: paceOf(since, now) })
+    this.#setState(candidate, { type: 'dialing', since, pace: paceOf(since, now, this.#patience) })
   }
 
   #connectionReady(peer: Peer, now: Millis): void {
     const candidate = this.#candidates.get(peer)
     if (candidate?.state.type !== 'dialing') return
     // A peer that is connected already is ready in the very moment it is needed.
-    if (now > candidate.state.since) this.#stats.dials++
+    if (now > candidate.state.since) {
+      this.#stats.dials++
+      if (candidate.state.pace !== 'queued') this.#patience.noteDial(now - candidate.state.since)
+    }
     this.#setState(candidate, { type: 'ready' })
   }
 
@@ -245,7 +262,9 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     const candidate = this.#candidates.get(peer)
     if (candidate?.state.type !== 'waiting' && candidate?.state.type !== 'slow') return
     this.#stats.responses++
-    this.#setState(candidate, { type: 'responded', rttMs: now - candidate.state.since })
+    const rttMs = now - candidate.state.since
+    this.#patience.noteAnswer(rttMs)
+    this.#setState(candidate, { type: 'responded', rttMs })
     this.#addAll(closer, this.#stats.responses)
   }
 
@@ -284,15 +303,9 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
   }
 
   #letTimePass(now: Millis): void {
-    for (const candidate of this.#inFlight) {
-      const { state } = candidate
-      if (state.type === 'waiting' && now - state.since >= limits.lookupSlowAfterMs.value) {
-        this.#setState(candidate, { type: 'slow', since: state.since })
-      } else if (state.type === 'dialing' && state.pace !== 'queued' && paceOf(state.since, now) !== state.pace) {
-        this.#setState(candidate, { type: 'dialing', since: state.since, pace: paceOf(state.since, now) })
-      } else if (state.type === 'resting' && now >= state.until) {
-        this.#setState(candidate, { type: 'heard' })
-      }
+    for (const candidate of [...this.#inFlight]) {
+      const state = stateInTime(candidate.state, now, this.#patience)
+      if (state !== candidate.state) this.#setState(candidate, state)
     }
   }
 
@@ -313,7 +326,13 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
 
   #usePlaces(now: Millis): void {
     const places = this.#places()
-    for (const candidate of this.#nearestThat(isTopical, this.#options.k)) {
+    const topical = this.#nearestThat(isTopical, this.#options.k)
+    // Whoever gave nothing lately comes last; but all of them come.
+    const inOrder = [
+      ...topical.filter((candidate) => !candidate.isDoubtful),
+      ...topical.filter((candidate) => candidate.isDoubtful),
+    ]
+    for (const candidate of inOrder) {
       if (candidate.state.type === 'ready' && places.requests > 0) {
         places.requests--
         this.#stats.requests++
@@ -363,29 +382,4 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     this.#inFlight.clear()
     this.#outbox.push({ type: 'ended' })
   }
-}
-
-function deadlineOf(state: CandidateState): Millis | undefined {
-  switch (state.type) {
-    case 'waiting':
-      return state.since + limits.lookupSlowAfterMs.value
-    case 'dialing':
-      if (state.pace === 'prompt') return state.since + limits.lookupDialOverdueMs.value
-      return state.pace === 'overdue' ? state.since + limits.lookupDialPatienceMs.value : undefined
-    case 'resting':
-      return state.until
-    case 'heard':
-    case 'ready':
-    case 'slow':
-    case 'responded':
-    case 'failed':
-    case 'undialable':
-      return undefined
-  }
-}
-
-function paceOf(dialedSince: Millis, now: Millis): DialPace {
-  const waited = now - dialedSince
-  if (waited >= limits.lookupDialPatienceMs.value) return 'late'
-  return waited >= limits.lookupDialOverdueMs.value ? 'overdue' : 'prompt'
 }

@@ -1,10 +1,10 @@
-import type { BytesMap } from '../bytes-map.ts'
 import type { ConnectionFailure } from '../connections/contract.ts'
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
 import type { Key, Peer, PeerInfo } from '../peer.ts'
 import { hasDialable } from './addresses.ts'
 import type { RequestFailure } from './contract.ts'
+import type { DeniedPeers } from './denied-peers.ts'
 import type { KadResponse } from './message.ts'
 import type { RoutingTable } from './routing-table.ts'
 import type { ServerChecks } from './server-checks.ts'
@@ -14,7 +14,7 @@ import type { ServerChecks } from './server-checks.ts'
  * the table keeps the places, the checks ask.
  */
 export class PeerBook {
-  readonly #denied: BytesMap<true>
+  readonly #denied: DeniedPeers
   readonly #checks: ServerChecks
   readonly #bootstrapPeers: readonly PeerInfo[]
   readonly table: RoutingTable
@@ -22,7 +22,7 @@ export class PeerBook {
   constructor(init: {
     table: RoutingTable
     checks: ServerChecks
-    denied: BytesMap<true>
+    denied: DeniedPeers
     bootstrapPeers: readonly PeerInfo[]
   }) {
     this.table = init.table
@@ -79,9 +79,7 @@ export class PeerBook {
         return this.table.failed(peer, now)
       case 'denied':
         this.table.remove(peer)
-        this.#denied.set(peer.id, true)
-        if (this.#denied.size > limits.deniedPeersMax.value) this.#denied.shift()
-        return
+        return this.#denied.add(peer.id)
       // These say nothing new about the peer.
       case 'no-dialable-address':
       case 'backoff':

@@ -156,7 +156,7 @@ export class QueryRuns {
       case 'send-request':
         return this.#desk.send(output, run, now)
       case 'cancel-request':
-        return this.#desk.cancel(output.order)
+        return this.#cancelRequest(output.order, now)
       case 'judge-record':
         run.judgements.add(output.order)
         this.#judgements.set(output.order, run)
@@ -188,6 +188,13 @@ export class QueryRuns {
     run.machine.handle(answer, now)
   }
 
+  /** Long before a request times out nobody waits for it any more: by then its peer has been of no use. */
+  #cancelRequest(order: OrderId, now: Millis): void {
+    const request = this.#desk.cancel(order)
+    if (request === undefined || now - request.sentAt < limits.lookupSlowAfterMs.value) return
+    this.#shared.world.usefulness.useless(request.peer, now)
+  }
+
   /** A dial that others needed before may wait for its place still, or have begun long ago. */
   #tellDial(run: Run, peer: Peer, now: Millis): void {
     const dialedAt = this.#needs.dialedAt(peer)
@@ -207,7 +214,7 @@ export class QueryRuns {
     this.#runs.delete(run)
     this.#held.delete(run)
     if (run.purpose.type === 'command') this.#commands.delete(run.purpose.query)
-    for (const order of [...run.orders]) this.#desk.cancel(order)
+    for (const order of [...run.orders]) this.#cancelRequest(order, now)
     for (const order of run.judgements) this.#judgements.delete(order)
     for (const peer of [...run.waitingFor.values()]) this.#dropNeed(run, peer)
     this.#surroundings.ended(run, now)

@@ -39,11 +39,13 @@ export class RequestDesk {
     this.#outbox.push(effect)
   }
 
-  cancel(order: OrderId): void {
+  /** Returns the request that is no longer waited for. */
+  cancel(order: OrderId): Request | undefined {
     const request = this.#requests.close(order)
-    if (request === undefined) return
+    if (request === undefined) return undefined
     forget(request)
     this.#outbox.push({ type: 'cancel-request', order })
+    return request
   }
 
   /** A request whose answer came; `undefined`, and counted, when nobody waits for it. */

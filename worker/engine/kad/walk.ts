@@ -30,16 +30,21 @@ export class Walk {
   readonly #lookup: Lookup
   readonly #orderOf = new BytesMap<OrderId>()
   #requestsSent = 0
+  #now: Millis
 
   constructor(init: { context: QueryContext; outbox: Outbox<QueryOutput>; target: Key; request: KadRequest; now: Millis }) {
     const { context } = init
     this.#context = context
     this.#request = init.request
+    this.#now = init.now
     this.#outbox = init.outbox
     this.#lookup = new Lookup({
       target: init.target,
       options: context.options,
       isBarred: (peer) => this.#isBarred(peer),
+      isDoubtful: (peer) => context.world.usefulness.isDoubtful(peer, this.#now),
+      patience: context.world.patience,
+      cost: context.world.counters,
       now: init.now,
     })
   }
@@ -54,6 +59,7 @@ export class Walk {
    * sent in vain.
    */
   handle(event: QueryEvent, now: Millis): Answer | undefined {
+    this.#now = now
     switch (event.type) {
       case 'tick':
       case 'dial-queued':

@@ -1,7 +1,10 @@
-import { BytesMap } from '../bytes-map.ts'
+import type { BytesMap } from '../bytes-map.ts'
 import type { Address, Peer } from '../peer.ts'
 import type { KadCounters } from './contract.ts'
+import { DeniedPeers } from './denied-peers.ts'
+import { Patience } from './patience.ts'
 import type { RoutingTable } from './routing-table.ts'
+import { Usefulness } from './usefulness.ts'
 
 /** What all queries see of the machine around them. It changes while they run; only `kad.ts` changes it. */
 export interface KadWorld {
@@ -9,11 +12,14 @@ export interface KadWorld {
   self: Peer | undefined
   table: RoutingTable | undefined
   ownAddresses: readonly Address[]
-  readonly denied: BytesMap<true>
+  readonly denied: DeniedPeers
+  readonly patience: Patience
+  readonly usefulness: Usefulness
   readonly counters: KadCounters
 }
 
-export function newWorld(): KadWorld {
+/** `denied`: peers that are never asked or named, keyed by id. */
+export function newWorld(denied?: BytesMap<true>): KadWorld {
   const counters = {
     lateResponses: 0,
     unknownOrders: 0,
@@ -22,6 +28,17 @@ export function newWorld(): KadWorld {
     requestsSent: 0,
     responsesReceived: 0,
     requestsFailed: 0,
+    keysHashed: 0,
+    distancesComputed: 0,
+    distancesCompared: 0,
   }
-  return { self: undefined, table: undefined, ownAddresses: [], denied: new BytesMap(), counters }
+  return {
+    self: undefined,
+    table: undefined,
+    ownAddresses: [],
+    denied: new DeniedPeers(denied),
+    patience: new Patience(),
+    usefulness: new Usefulness(),
+    counters,
+  }
 }
