@@ -48,6 +48,7 @@ export async function startRuntime(options: StartOptions, onEvent: (event: Servi
   })
   // Before anything is opened: a wrong option must not leave a lock or a socket behind.
   const bootstrap = options.bootstrap.map((text) => parseBootstrap(text, addressPolicy))
+  for (const text of options.announce) parseAnnounced(text, addressPolicy)
   const store = await createStore({
     name: options.storage,
     blockBytesMax: options.limits.blockStoreBytesMax,
@@ -257,11 +258,21 @@ type StoredEffect = Extract<
 
 async function identity(options: StartOptions, store: Store): Promise<PrivateKey> {
   if (options.identity === 'fresh') return generateKeyPair('Ed25519')
-  const kept = await store.identity()
-  if (kept !== undefined) return privateKeyFromProtobuf(kept)
+  const kept = await keptIdentity(store)
+  if (kept !== undefined) return kept
   const created = await generateKeyPair('Ed25519')
   await store.putIdentity(privateKeyToProtobuf(created))
   return created
+}
+
+/** A key that cannot be read is of no use to anybody: a new one takes its place. */
+async function keptIdentity(store: Store): Promise<PrivateKey | undefined> {
+  const kept = await store.identity()
+  try {
+    return kept === undefined ? undefined : privateKeyFromProtobuf(kept)
+  } catch {
+    return undefined
+  }
 }
 
 function parseBootstrap(text: string, policy: AddressPolicy): { id: PeerIdBytes; address: Address } {
@@ -270,12 +281,29 @@ function parseBootstrap(text: string, policy: AddressPolicy): { id: PeerIdBytes;
   if (last?.name !== 'p2p' || last.value === undefined) {
     throw new ServiceError('invalid-argument', `The bootstrap address ${text} does not end in /p2p/<peer id>. Add the peer id.`)
   }
-  const id = peerIdFromString(last.value).toMultihash().bytes as PeerIdBytes
+  const id = parsePeerId(last.value)
+  if (id === undefined) {
+    throw new ServiceError('invalid-argument', `The bootstrap address ${text} ends in something that is no peer id.`)
+  }
   const address = policy(parsed.decapsulate(`/p2p/${last.value}`).bytes)
   if (address === undefined) {
     throw new ServiceError('invalid-argument', `The bootstrap address ${text} is of no form that this client knows.`)
   }
   return { id, address }
+}
+
+function parsePeerId(text: string): PeerIdBytes | undefined {
+  try {
+    return peerIdFromString(text).toMultihash().bytes as PeerIdBytes
+  } catch {
+    return undefined
+  }
+}
+
+function parseAnnounced(text: string, policy: AddressPolicy): void {
+  if (policy(parseAddress(text).bytes) === undefined) {
+    throw new ServiceError('invalid-argument', `The announced address ${text} is of no form that this client knows.`)
+  }
 }
 
 function parseAddress(text: string): Multiaddr {

@@ -29,13 +29,19 @@ export class EngineService implements AminoService {
   #runtime: Runtime | undefined
   #onEvent: ((event: ServiceEvent) => void) | undefined
   #nextSession = 1
+  #isStopped = false
 
   async start(options: StartOptions, onEvent: (event: ServiceEvent) => void): Promise<StartReport> {
     if (this.#onEvent !== undefined)
       throw new ServiceError('invalid-argument', 'This Worker has a client already: one client, one Worker.')
     this.#onEvent = onEvent
-    this.#runtime = await startRuntime(options, onEvent)
-    return { peerId: this.#runtime.peerId, start: this.#runtime.start }
+    const runtime = await startRuntime(options, onEvent)
+    if (this.#isStopped) {
+      await runtime.stop()
+      throw new ServiceError('stopped', 'The client was stopped while it was starting.')
+    }
+    this.#runtime = runtime
+    return { peerId: runtime.peerId, start: runtime.start }
   }
 
   findProviders(cid: Uint8Array, options: { limit: number }, context: CallContext): AsyncIterable<ProviderItem> {
@@ -64,7 +70,12 @@ export class EngineService implements AminoService {
   }
 
   async putValue(key: Uint8Array, value: Uint8Array, context: CallContext): Promise<StoreData> {
-    const verdict = await this.#running().judge(key, value)
+    const runtime = this.#running()
+    if (value.length > limits.recordBytesMax.value) {
+      const message = `The value has ${value.length} bytes; the network keeps ${limits.recordBytesMax.value} at most.`
+      throw new ServiceError('too-large', message, { bytes: value.length, bytesMax: limits.recordBytesMax.value })
+    }
+    const verdict = await runtime.judge(key, value)
     if (!verdict.valid) throw new ServiceError('invalid-record', `The value is not valid for its key: ${verdict.reason}.`)
     const result = await this.#run({ type: 'put-value', key, value }, 'put-value', context)
     return { ...result.counts, stats: result.stats }
@@ -86,6 +97,8 @@ export class EngineService implements AminoService {
   ): Promise<BlockData> {
     const runtime = this.#running()
     requireKnownHash(cid)
+    const inlined = inlinedBlock(cid)
+    if (inlined !== undefined) return { cid, bytes: inlined, from: undefined }
     const result = await this.#run(
       {
         type: 'want-block',
@@ -140,6 +153,7 @@ export class EngineService implements AminoService {
 
   async stop(): Promise<void> {
     const runtime = this.#runtime
+    this.#isStopped = true
     this.#runtime = undefined
     await runtime?.stop()
   }
@@ -183,6 +197,12 @@ export class EngineService implements AminoService {
       )
     return queue
   }
+}
+
+/** A CID with the hash function "identity" is its own block: nobody need be asked. */
+function inlinedBlock(cid: Uint8Array): Uint8Array | undefined {
+  const { code, digest } = decodeCid(cid).multihash
+  return code === 0 ? digest.slice() : undefined
 }
 
 function requireKnownHash(cid: Uint8Array): void {

@@ -1,0 +1,99 @@
+import 'fake-indexeddb/auto'
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openDB } from 'idb'
+import { CID } from 'multiformats/cid'
+import type { ErrorCode } from '../../worker/contract/errors.ts'
+import type { StartOptions } from '../../worker/contract/service.ts'
+import type { CallContext } from '../../worker/host/amino-service.ts'
+import { EngineService } from '../../worker/host/service.ts'
+import { ServiceError } from '../../worker/host/service-error.ts'
+
+/** The whole Worker side without a network: what it refuses and what it answers by itself. */
+
+const options: StartOptions = {
+  bootstrap: [],
+  storage: undefined,
+  identity: 'fresh',
+  allowPrivateAddresses: true,
+  protocols: { kad: '/ipfs/kad/1.0.0', bitswap: '/ipfs/bitswap/1.2.0' },
+  announce: [],
+  relay: false,
+  denyPeers: [],
+  limits: { operationsMax: 16, connectionsMax: 16, blockStoreBytesMax: 1_000_000 },
+}
+
+const context = (): CallContext => ({ signal: new AbortController().signal, onProgress: undefined })
+
+async function started(changes: Partial<StartOptions> = {}): Promise<EngineService> {
+  const service = new EngineService()
+  await service.start({ ...options, ...changes }, () => {})
+  return service
+}
+
+async function refused(call: Promise<unknown>, code: ErrorCode): Promise<void> {
+  await assert.rejects(call, (error) => error instanceof ServiceError && error.plain.code === code)
+}
+
+test('an address option that is no address is the caller’s mistake, and says which', async () => {
+  const wrong: Partial<StartOptions>[] = [
+    { announce: ['/nowhere/1'] },
+    { announce: ['/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'] },
+    { bootstrap: ['/ip4/127.0.0.1/tcp/1/ws'] },
+    { bootstrap: ['/ip4/127.0.0.1/tcp/1/ws/p2p/nobody'] },
+    { bootstrap: ['/ip4/127.0.0.1/tcp/1/ws/p2p/bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e'] },
+    { bootstrap: ['nowhere/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'] },
+  ]
+  for (const change of wrong) {
+    const [text] = [...(change.announce ?? []), ...(change.bootstrap ?? [])]
+    await assert.rejects(started(change), (error) => {
+      return error instanceof ServiceError && error.plain.code === 'invalid-argument' && error.message.includes(text!)
+    })
+  }
+})
+
+test('the block of an identity CID is in the CID', async () => {
+  const service = await started()
+  const { bytes } = await service.getBlock(
+    CID.parse('bafkqac3jobxhgidsn5rww4yk').bytes,
+    { session: undefined, providers: [] },
+    context(),
+  )
+  assert.equal(new TextDecoder().decode(bytes), 'ipns rocks\n')
+  await service.stop()
+})
+
+test('a value that no server would keep is refused before anything is sent', async () => {
+  const service = await started()
+  const key = new TextEncoder().encode('/pk/anything')
+  await refused(service.putValue(key, new Uint8Array(16_385), context()), 'too-large')
+  await refused(service.putValue(key, new Uint8Array(16_384), context()), 'invalid-record')
+  await service.stop()
+})
+
+test('a client that is stopped while it starts does not live on', async () => {
+  const service = new EngineService()
+  const starting = service.start(options, () => {})
+  await service.stop()
+  await refused(starting, 'stopped')
+  await refused(service.status(), 'stopped')
+})
+
+test('a kept identity comes back, and one that cannot be read is replaced', async () => {
+  const kept: Partial<StartOptions> = { storage: 'service-test', identity: 'kept' }
+  const ids: string[] = []
+  for (const spoiled of [false, false, true, false]) {
+    if (spoiled) {
+      const database = await openDB('service-test')
+      await database.put('meta', Uint8Array.of(1, 2, 3), 'identity')
+      database.close()
+    }
+    const service = await started(kept)
+    ids.push((await service.status()).peerId.toString())
+    await service.stop()
+  }
+  const [first, second, third, fourth] = ids
+  assert.equal(first, second)
+  assert.notEqual(second, third)
+  assert.equal(third, fourth)
+})
