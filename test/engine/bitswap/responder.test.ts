@@ -146,6 +146,24 @@ test('a message keeps its size, a block of 2 MiB goes alone, and a larger one is
   )
 })
 
+test('a peer that never cancels is still answered when what it once wanted in vain fills its list', () => {
+  const here = testBlock(rng)
+  const { network, node, asker } = pair([here])
+  const absent = Array.from({ length: limits.wantsPerPeerMax.value }, () => testBlock(rng))
+  asker.send(node.peer, { wantlist: absent.map(({ cid }) => entry(cid)) }, 0)
+  asker.send(node.peer, { wantlist: [entry(here.cid)] }, 5_000)
+  network.after(10_000, () => {
+    for (const added of absent.slice(0, 2)) {
+      node.store.set(added.cid, added.bytes)
+      node.hears({ type: 'block-added', ...added })
+    }
+  })
+  network.run()
+  const given = answers(asker).filter((answer) => answer !== 'dont-have')
+  assert.deepEqual(given, ['block 2000', 'block 2000'], 'the new one, and of the two only the one not forgotten')
+  assert.equal(node.machine.status().counters.refusedWants, 0)
+})
+
 test('a peer with a long list does not keep one with a short list waiting', () => {
   const blocks = Array.from({ length: 500 }, () => testBlock(rng, 10_000))
   const { network, node, asker: greedy } = pair(blocks)

@@ -62,6 +62,17 @@ export class Ledger {
     else this.#byKey.set(key, others)
   }
 
+  /**
+   * Makes room where the oldest want is one that we could not answer, and returns whether it did. Not every peer sends
+   * cancels (Helia sends none): of one that stays for long, no want would be taken any more.
+   */
+  forgetOldestWaiting(): boolean {
+    const [oldest] = this.#wants.values()
+    if (oldest?.state.type !== 'waiting') return false
+    this.delete(oldest)
+    return true
+  }
+
   enqueue(want: PeerWant): void {
     this.#unqueue(want)
     want.state = { type: 'queued' }

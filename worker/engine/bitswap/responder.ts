@@ -140,7 +140,8 @@ export class Responder {
       this.#renew(ledger, known, entry)
       return
     }
-    if (ledger.size >= limits.wantsPerPeerMax.value || entry.cid.length > limits.cidBytesMax.value) {
+    const isFull = ledger.size >= limits.wantsPerPeerMax.value
+    if (entry.cid.length > limits.cidBytesMax.value || (isFull && !ledger.forgetOldestWaiting())) {
       this.#context.counters.refusedWants++
       return
     }
