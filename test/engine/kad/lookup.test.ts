@@ -257,6 +257,15 @@ test('however many dead peers liars invent, the attempts of a lookup are bounded
   assert.equal(bench.lookup.phase, 'ended')
 })
 
+test('a connected peer that nearer ones have pushed out of the k nearest keeps nobody from being dialed', () => {
+  const bench = new Bench({ k: 2, alpha: 1, beta: 1 }).seeds(0x80, 0x81).ready(0x80, 0x81)
+  bench.answer(0x80, [info8(1), info8(2)])
+  assert.equal(bench.state(0x81), 'ready')
+  assert.deepEqual(bench.told('connect'), [0x80, 0x81, 1, 2])
+  bench.settle(1, 2)
+  assert.equal(bench.lookup.phase, 'ended')
+})
+
 test('barred peers are never candidates', () => {
   const bench = new Bench({ barred: 7 }).seeds(7, 8)
   assert.equal(bench.state(7), undefined)

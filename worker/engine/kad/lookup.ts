@@ -299,7 +299,13 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     if (this.#phase === 'converging' && this.#haveAnswered(this.#options.beta)) this.#phase = 'following-up'
     if (this.#phase === 'following-up' && this.#haveAnswered(this.#options.k)) return this.#settle(now)
     this.#usePlaces(now)
-    if (this.#inFlight.size === 0) this.#settle(now)
+    if (!this.#awaitsAnything()) this.#settle(now)
+  }
+
+  /** A peer that is ready, and was not asked when places were given out, will never be. */
+  #awaitsAnything(): boolean {
+    for (const { state } of this.#inFlight) if (state.type !== 'ready') return true
+    return false
   }
 
   #letTimePass(now: Millis): void {
@@ -325,8 +331,8 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
   }
 
   #usePlaces(now: Millis): void {
-    const places = this.#places()
     const topical = this.#nearestThat(isTopical, this.#options.k)
+    const places = this.#places(topical)
     // Whoever gave nothing lately comes last; but all of them come.
     const inOrder = [
       ...topical.filter((candidate) => !candidate.isDoubtful),
@@ -347,13 +353,16 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     }
   }
 
-  /** Free places. No dial is begun for a peer that would then only wait for a request place. */
-  #places(): { dials: number; requests: number } {
-    let [prompt, dialing, ready, waiting, slow] = [0, 0, 0, 0, 0]
+  /**
+   * Free places. No dial is begun for a peer that would then only wait for a request place. A connected peer that nearer
+   * ones have pushed out of the k nearest waits for none: it must not keep those from being dialed.
+   */
+  #places(topical: readonly Candidate[]): { dials: number; requests: number } {
+    const ready = topical.filter(({ state }) => state.type === 'ready').length
+    let [prompt, dialing, waiting, slow] = [0, 0, 0, 0]
     for (const { state } of this.#inFlight) {
       if (state.type === 'dialing') dialing++
       if (state.type === 'dialing' && (state.pace === 'prompt' || state.pace === 'queued')) prompt++
-      else if (state.type === 'ready') ready++
       else if (state.type === 'waiting') waiting++
       else if (state.type === 'slow') slow++
     }
