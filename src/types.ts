@@ -129,7 +129,7 @@ export interface Status {
   readonly storage: StorageStatusData
   readonly kad: KadStatusData
   readonly bitswap: BitswapStatusData
-  /** Messages of peers that were dropped, by reason: malformed, oversized, truncated, … */
+  /** Messages of peers that were dropped, by reason: malformed, oversized, truncated, …; parts that were left out of others. */
   readonly dropped: Readonly<Record<string, number>>
 }
 

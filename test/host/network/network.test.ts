@@ -4,7 +4,7 @@ import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
-import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, Stream, StreamMuxer } from '@libp2p/interface'
 import { webSockets } from '@libp2p/websockets'
 import fc from 'fast-check'
 import { createLibp2p } from 'libp2p'
@@ -168,6 +168,31 @@ test('whatever bytes come as Bitswap messages, the connection stays and good mes
   stream.abort(new Error('done'))
 })
 
+test('parts of a message that are left out are counted, and the rest is heard', async () => {
+  // Message { type: FIND_NODE, closerPeers: [Peer { id: one byte, which is no peer id }] }
+  answer = (stream) => void stream.send(encodeFrame(Uint8Array.of(0x08, 4, 0x42, 3, 0x0a, 1, 9)))
+  const before = network.dropped()['kad-parts'] ?? 0
+  const event = await ask()
+  assert.deepEqual(event.type === 'response-received' && event.response.closer, [])
+  assert.equal(network.dropped()['kad-parts'], before + 1)
+})
+
+test('a peer that names the protocol, sends one message and closes, all at once as Kubo does, is heard on any number of streams', async () => {
+  const cid = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(7))
+  const message = Uint8Array.of(0x0a, cid.length + 4, 0x0a, cid.length + 2, 0x0a, cid.length, ...cid)
+  const words = ['/multistream/1.0.0\n', `${bitswap}\n`].map((word) => new TextEncoder().encode(word))
+  const bytes = [...words, message].flatMap((part) => [...encodeFrame(part)])
+  const { muxer } = toUs() as Connection & { readonly muxer: StreamMuxer }
+  for (let sent = 0; sent < 3 * limits.bitswapInboundStreamsMax.value; sent++) {
+    const heard = next('message-received')
+    const stream = await muxer.createStream()
+    const closed = new Promise<void>((resolve) => stream.addEventListener('close', () => resolve()))
+    stream.addEventListener('message', () => undefined)
+    stream.send(Uint8Array.from(bytes))
+    await Promise.all([stream.close(), heard, closed])
+  }
+})
+
 test('an oversized Bitswap frame is counted, and costs the stream and nothing else', async () => {
   const before = network.dropped()['bitswap-oversized'] ?? 0
   const stream = await toUs().newStream(bitswap)
@@ -190,7 +215,8 @@ test('a peer that hangs up is told as gone, and its requests fail', async () => 
   assert.deepEqual((await gone).peer.id, peer.id)
 })
 
+/** Whole messages, not parts of them. */
 function total(prefix: string): number {
-  const counts = Object.entries(network.dropped()).filter(([reason]) => reason.startsWith(prefix))
+  const counts = Object.entries(network.dropped()).filter(([reason]) => reason.startsWith(prefix) && !reason.endsWith('-parts'))
   return counts.reduce((sum, [, count]) => sum + count, 0)
 }

@@ -127,7 +127,7 @@ export class Network {
     return this.#addresses
   }
 
-  /** Messages of peers that were dropped, by reason. */
+  /** Messages of peers that were dropped, by reason; `…-parts`: what was left out of messages that were heard. */
   dropped(): Readonly<Record<string, number>> {
     return { ...this.#dropped }
   }
@@ -155,6 +155,7 @@ export class Network {
   #kadAnswered(order: OrderId, frame: Uint8Array): void {
     const decoded = decodeKadResponse(frame, this.#init.addressPolicy)
     if (decoded.ok) {
+      if (decoded.dropped > 0) this.#drop('kad-parts', decoded.dropped)
       this.#init.dispatch({ type: 'response-received', order, response: decoded.message })
     } else {
       this.#drop(`kad-${decoded.reason}`)
@@ -185,6 +186,7 @@ export class Network {
       stream.abort(new Error(`message refused: ${decoded.reason}`))
       return
     }
+    if (decoded.dropped > 0) this.#drop('bitswap-parts', decoded.dropped)
     const { blocks: payloads, ...rest } = decoded.message
     if (payloads.length > 0 && this.#init.openWants() === 0) this.#drop('bitswap-unasked-block', payloads.length)
     const hashed = this.#init.openWants() > 0 ? await hashBlocks(payloads) : { blocks: [], unsupported: 0 }
@@ -212,7 +214,7 @@ export class Network {
     const peer = this.#peer(result.peerId)
     if (result.protocols.includes(protocols.bitswap)) dispatch({ type: 'bitswap-peer-connected', peer })
     if (result.protocols.includes(protocols.kad)) {
-      const addresses = identifiedAddresses(result).map((address) => this.#init.addressPolicy(address.bytes))
+      const addresses = identifiedAddresses(result).map((address) => this.#init.addressPolicy(address.bytes, peer.id))
       const known = addresses.filter((address): address is Address => address !== undefined)
       dispatch({ type: 'dht-server-seen', info: { peer, addresses: known.slice(0, limits.addressesPerPeerMax.value) } })
     } else {
@@ -251,8 +253,7 @@ async function openStream(
 ): Promise<Stream> {
   const connection = bestConnection(node.getConnections(toPeerId(peer.id)), runOnLimitedConnection)
   if (connection === undefined) throw Object.assign(new Error('not connected'), { name: 'NotConnectedError' })
-  // The first request travels with the protocol's name: one round trip less.
-  return connection.newStream(protocol, { signal, runOnLimitedConnection, negotiateFully: false })
+  return connection.newStream(protocol, { signal, runOnLimitedConnection })
 }
 
 /** A direct connection where there is one; a relayed one only for what may run over it. */
