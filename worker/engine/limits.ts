@@ -47,7 +47,7 @@ export const limits = {
   // streams (host)
   kadStreamOpenTimeoutMs: limit(10_000, 'ms', 'as long as a request may take: the engine gives up before that'),
   bitswapSendTimeoutMs: limit(30_000, 'ms', 'for one message of up to 2 MiB to leave; a slower peer is not worth the memory'),
-  bitswapInboundStreamsMax: limit(8, 'count', 'streams one peer may open to us at a time; boxo and Helia use one'),
+  bitswapInboundStreamsMax: limit(128, 'count', 'open at a time from one peer: boxo and Helia send each message on a new one'),
 
   // provider searches of Bitswap
   searchedProvidersMax: limit(10, 'peers', 'providers a Bitswap session asks the DHT for; boxo takes as many'),

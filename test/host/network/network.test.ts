@@ -183,7 +183,7 @@ test('a peer that names the protocol, sends one message and closes, all at once 
   const words = ['/multistream/1.0.0\n', `${bitswap}\n`].map((word) => new TextEncoder().encode(word))
   const bytes = [...words, message].flatMap((part) => [...encodeFrame(part)])
   const { muxer } = toUs() as Connection & { readonly muxer: StreamMuxer }
-  for (let sent = 0; sent < 3 * limits.bitswapInboundStreamsMax.value; sent++) {
+  const sendOne = async (): Promise<void> => {
     const heard = next('message-received')
     const stream = await muxer.createStream()
     const closed = new Promise<void>((resolve) => stream.addEventListener('close', () => resolve()))
@@ -191,6 +191,7 @@ test('a peer that names the protocol, sends one message and closes, all at once 
     stream.send(Uint8Array.from(bytes))
     await Promise.all([stream.close(), heard, closed])
   }
+  for (let burst = 0; burst < 3; burst++) await Promise.all(Array.from({ length: 100 }, sendOne))
 })
 
 test('an oversized Bitswap frame is counted, and costs the stream and nothing else', async () => {
