@@ -186,8 +186,8 @@ export interface AminoClientOptions {
 
 /**
  * A running client. Every method rejects with an {@link AminoError}; besides the codes named at a method any of them may
- * give `aborted`, `stopped`, `worker-died`, `invalid-argument` and `internal`. Nothing is left pending: the death of the
- * Worker, `stop()` and the caller's signal all settle every call.
+ * give `aborted`, `stopped`, `worker-died`, `invalid-argument`, `too-many-queries` and `internal`, and those that use the
+ * network `timeout`. Nothing is left pending: the death of the Worker, `stop()` and the caller's signal all settle every call.
  */
 export interface AminoClient extends EventTarget, AsyncDisposable {
   readonly peerId: string
@@ -235,13 +235,13 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
   /** Opens a session for the blocks of one DAG. Code: `too-many-queries`. */
   createSession(options?: CallOptions): Promise<Session>
 
-  /** Keeps a block and serves it to others. The bytes are copied; the caller's buffer stays as it is. Codes: `invalid-cid`, `invalid-block`, `unsupported-hash`, `too-large`, `storage`. */
+  /** Keeps a block and serves it to others. The bytes are copied; the caller's buffer stays as it is. Codes: `invalid-cid`, `invalid-block`, `unsupported-hash`, `too-large`. */
   putBlock(cid: CidInput, bytes: Uint8Array, options?: CallOptions): Promise<void>
 
-  /** Whether the block is in the store here. Codes: `invalid-cid`, `storage`. */
+  /** Whether the block is in the store here. Code: `invalid-cid`. */
   hasBlock(cid: CidInput, options?: CallOptions): Promise<boolean>
 
-  /** Removes a block from the store here; fine if it is not there. Codes: `invalid-cid`, `storage`. */
+  /** Removes a block from the store here; fine if it is not there. Code: `invalid-cid`. */
   deleteBlock(cid: CidInput, options?: CallOptions): Promise<void>
 
   /** What the client is doing at the moment. */
