@@ -46,15 +46,15 @@ export async function fetchContent(
   const senders = new Set<string>()
   begin(places)
   told({})
-  const session = await client.createSession({ signal })
-  const getBlock = async (wanted: CID): Promise<Uint8Array> => {
-    const block = await session.getBlock(wanted, { providers, signal })
-    if (block.from !== undefined) senders.add(block.from)
-    told({ blocks: result.blocks + 1, bytes: result.bytes + block.bytes.length })
-    places.facts.textContent = `${count(result.blocks, 'block')}, ${bytes(result.bytes)}`
-    return block.bytes
-  }
   try {
+    await using session = await client.createSession({ signal })
+    const getBlock = async (wanted: CID): Promise<Uint8Array> => {
+      const block = await session.getBlock(wanted, { providers, signal })
+      if (block.from !== undefined) senders.add(block.from)
+      told({ blocks: result.blocks + 1, bytes: result.bytes + block.bytes.length })
+      places.facts.textContent = `${count(result.blocks, 'block')}, ${bytes(result.bytes)}`
+      return block.bytes
+    }
     const fetched = await read(cid, getBlock, signal, places.progress)
     const ms = performance.now() - begunAt
     const kind = fetched.type === 'folder' ? 'folder' : await showBytes(places.content, fetched.bytes)
@@ -68,7 +68,6 @@ export async function fetchContent(
     throw error
   } finally {
     places.progress.hidden = true
-    await session.close()
   }
   return result
 }
