@@ -2,6 +2,7 @@ import { base58btc } from 'multiformats/bases/base58'
 import { CID } from 'multiformats/cid'
 import { decode as decodeMultihash } from 'multiformats/hashes/digest'
 import type { ErrorCode } from '../worker/contract/errors.ts'
+import type { ProvideMode } from '../worker/contract/service.ts'
 import { AminoError } from './errors.ts'
 import type { CidInput, KeyInput, PeerIdInput, RecordKeyInput } from './types.ts'
 
@@ -64,6 +65,11 @@ export function checkedInteger(name: string, value: number | undefined, fallback
   if (Number.isSafeInteger(value) && value >= 1 && value <= max) return value
   const range = max === Number.MAX_SAFE_INTEGER ? 'of at least 1' : `from 1 to ${max}`
   throw new AminoError('invalid-argument', `${name} must be an integer ${range}, not ${shown(value)}.`)
+}
+
+export function provideMode(mode: ProvideMode = 'classic'): ProvideMode {
+  if (mode === 'classic' || mode === 'optimistic') return mode
+  throw new AminoError('invalid-argument', `mode must be 'classic' or 'optimistic', not ${shown(mode)}.`)
 }
 
 function parseCid(value: unknown): CID | undefined {

@@ -1,7 +1,7 @@
 import { CID } from 'multiformats/cid'
 import type { CallMethod, CallRequest, Calls } from '../worker/contract/rpc.ts'
 import type { BlockData, ClosestPeerItem, PeerData, ProviderItem, ServiceEvent, StartReport } from '../worker/contract/service.ts'
-import { checkedInteger, cidBytes, copiedBytes, keyBytes, peerIdBytes, recordKeyBytes } from './arguments.ts'
+import { checkedInteger, cidBytes, copiedBytes, keyBytes, peerIdBytes, provideMode, recordKeyBytes } from './arguments.ts'
 import { abortedError, AminoError } from './errors.ts'
 import { startOptions } from './options.ts'
 import { peerIdText, toClosestPeer, toPeerInfo, toProgress, toProvider, toStatus } from './results.ts'
@@ -19,6 +19,7 @@ import type {
   KeyInput,
   PeerIdInput,
   PeerInfo,
+  ProvideOptions,
   Provider,
   QueryOptions,
   RecordKeyInput,
@@ -96,8 +97,8 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
     return this.#call({ method: 'putValue', args }, options, [args.value.buffer])
   }
 
-  async provide(cid: CidInput, options: QueryOptions = {}): Promise<StoreResult> {
-    return this.#call({ method: 'provide', args: { cid: cidBytes(cid) } }, options)
+  async provide(cid: CidInput, options: ProvideOptions = {}): Promise<StoreResult> {
+    return this.#call({ method: 'provide', args: { cid: cidBytes(cid), mode: provideMode(options.mode) } }, options)
   }
 
   async getBlock(cid: CidInput, options: GetBlockOptions = {}): Promise<Block> {

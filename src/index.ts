@@ -21,6 +21,7 @@ export type {
   PeerIdInput,
   PeerInfo,
   Progress,
+  ProvideOptions,
   Provider,
   QueryOptions,
   QueryStats,

@@ -39,7 +39,7 @@ export interface ClosestPeer extends PeerInfo {
 /** What a lookup cost. */
 export type QueryStats = StatsData
 
-/** How far a record got. `stored`, `undialable` and `failed` add up to `targeted`. */
+/** How far a record got. `stored`, `undialable`, `failed` and `pending` add up to `targeted`. */
 export interface StoreResult {
   /** How many peers were meant to hold the record: the nearest 20, or all if the network is smaller. */
   readonly targeted: number
@@ -47,6 +47,8 @@ export interface StoreResult {
   /** Peers that a browser has no way to reach: normal on Amino, not a fault. */
   readonly undialable: number
   readonly failed: number
+  /** Still being stored, after an optimistic `provide`; otherwise 0. */
+  readonly pending: number
   readonly stats: QueryStats
 }
 
@@ -98,6 +100,16 @@ export interface FindProvidersOptions extends QueryOptions {
 export interface GetValueOptions extends QueryOptions {
   /** How many peers must have answered with a value before the best one is taken; an integer from 1 to 20. Default: 16. */
   readonly quorum?: number | undefined
+}
+
+export interface ProvideOptions extends QueryOptions {
+  /**
+   * `classic`: search, then store with the 20 nearest peers. `optimistic`: store while searching, stop as soon as peers are
+   * as near as the size of the network lets expect, and answer when three quarters are done; much faster, and what is
+   * `pending` then is still stored. Without an estimate of the size (`status().kad.networkSize`) it works as `classic`.
+   * Default: `classic`.
+   */
+  readonly mode?: 'classic' | 'optimistic' | undefined
 }
 
 export interface GetBlockOptions extends QueryOptions {
@@ -224,7 +236,7 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
    * @example
    * const { stored, targeted, undialable } = await client.provide(cid)
    */
-  provide(cid: CidInput, options?: QueryOptions): Promise<StoreResult>
+  provide(cid: CidInput, options?: ProvideOptions): Promise<StoreResult>
 
   /**
    * A block from the store here or from the network. Without a signal it waits for as long as somebody might still have

@@ -30,7 +30,7 @@ test('every method hands its arguments to the service as plain values and its re
   assert.deepEqual(await client.findPeer(peerText), { id: peerText, multiaddrs: ['/ip4/1.2.3.4/tcp/4001/ws'] })
   assert.deepEqual(await client.getValue(`/ipns/${peerText}`), { value: Uint8Array.of(1, 2), confirmations: 16, stats })
   assert.deepEqual(await client.putValue(recordKey, Uint8Array.of(5)), stored)
-  assert.deepEqual(await client.provide(cid), stored)
+  assert.deepEqual(await client.provide(cid, { mode: 'optimistic' }), stored)
   const block = await client.getBlock(cid, { providers: [{ id: peerText, multiaddrs: ['/ip4/5.6.7.8/tcp/1/ws'] }] })
   assert.deepEqual({ ...block, cid: block.cid.toString() }, { cid: cidText, bytes: Uint8Array.of(7, 8), from: peerText })
   await client.putBlock(cid, Uint8Array.of(7, 8))
@@ -47,7 +47,7 @@ test('every method hands its arguments to the service as plain values and its re
     { method: 'findPeer', args: [peerBytes] },
     { method: 'getValue', args: [recordKey, { quorum: 16 }] },
     { method: 'putValue', args: [recordKey, Uint8Array.of(5)] },
-    { method: 'provide', args: [cid.bytes] },
+    { method: 'provide', args: [cid.bytes, { mode: 'optimistic' }] },
     { method: 'getBlock', args: [cid.bytes, { session: undefined, providers }] },
     { method: 'putBlock', args: [cid.bytes, Uint8Array.of(7, 8)] },
     { method: 'hasBlock', args: [cid.bytes] },
@@ -82,6 +82,7 @@ test('a wrong argument rejects with its code before anything is sent', async (t)
     ['invalid-cid', client.hasBlock('')],
     ['invalid-cid', client.deleteBlock(`${cidText}a`)],
     ['invalid-cid', client.provide('k51')],
+    ['invalid-argument', client.provide(cid, { mode: 'fast' as 'classic' })],
     ['invalid-cid', collect(client.findProviders('bafy'))],
     ['invalid-argument', collect(client.findProviders(cid, { limit: 0 }))],
     ['invalid-argument', collect(client.findProviders(cid, { limit: 1.5 }))],
@@ -139,7 +140,7 @@ test('aborting a call rejects it at once and fires the signal of its context in 
 test('progress is told in order before the result and never after it', async (t) => {
   let report: ((progress: { type: 'asking'; peer: Uint8Array }) => void) | undefined
   const { client } = await startHarness(t, {
-    provide: async (_cid, context) => {
+    provide: async (_cid, _options, context) => {
       report = context.onProgress
       context.onProgress?.({ type: 'dialing', peer: peerBytes })
       context.onProgress?.({ type: 'responded', peer: peerBytes, closerPeers: 20, providers: 0, rttMs: 30 })
@@ -161,7 +162,7 @@ test('progress is told in order before the result and never after it', async (t)
 test('without onProgress none is asked for, and one that throws disturbs nothing', async (t) => {
   const asked: boolean[] = []
   const { client } = await startHarness(t, {
-    provide: async (_cid, context) => {
+    provide: async (_cid, _options, context) => {
       asked.push(context.onProgress !== undefined)
       context.onProgress?.({ type: 'searching-providers' })
       return stored

@@ -9,7 +9,7 @@ export const peerBytes = Uint8Array.from(
 export const peerCidText = 'k51qzi5uqu5djveu82z059vo9ywpkjelcln2puaent0pgtmyk9ac3tt6x5ch3l'
 
 export const stats: StatsData = { requests: 9, responses: 8, dials: 7, failures: 1, undialable: 2, durationMs: 123.5 }
-export const stored: StoreData = { targeted: 20, stored: 15, undialable: 3, failed: 2, stats }
+export const stored: StoreData = { targeted: 20, stored: 15, undialable: 3, failed: 2, pending: 0, stats }
 
 export const statusData: StatusData = {
   peerId: peerBytes,
@@ -18,7 +18,7 @@ export const statusData: StatusData = {
   start: 'warm',
   connections: 3,
   storage: { mode: 'indexeddb', blocks: 2, blockBytes: 10, problem: undefined },
-  kad: { tableSize: 30, buckets: [20, 10], activeQueries: 1, counters: { requestsSent: 4 } },
+  kad: { tableSize: 30, buckets: [20, 10], activeQueries: 1, networkSize: 400, counters: { requestsSent: 4 } },
   bitswap: { peers: 2, wants: 1, sessions: 0, counters: { blocksReceived: 1 } },
   dropped: { malformed: 1 },
 }
@@ -67,9 +67,9 @@ export function fakeService(overrides: Partial<AminoService> = {}): FakeService 
       note('putValue', key, value)
       return overrides.putValue?.(key, value, context) ?? stored
     },
-    provide: async (cid, context) => {
-      note('provide', cid)
-      return overrides.provide?.(cid, context) ?? stored
+    provide: async (cid, options, context) => {
+      note('provide', cid, options)
+      return overrides.provide?.(cid, options, context) ?? stored
     },
     getBlock: async (cid, options, context) => {
       note('getBlock', cid, { session: options.session, providers: options.providers })

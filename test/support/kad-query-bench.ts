@@ -17,7 +17,7 @@ export class QueryBench<Q extends Query> {
 
   constructor(create: (context: QueryContext, query: QueryId) => Q, options: Partial<KadOptions> & { addresses?: number } = {}) {
     const { k = 20, alpha = 10, beta = 1, addresses = 0 } = options
-    this.world = { ...newWorld(), self: peer8(0xff), ownAddresses: info8(0xff, { addresses }).addresses }
+    this.world = { ...newWorld(k), self: peer8(0xff), ownAddresses: info8(0xff, { addresses }).addresses }
     const query = 1 as QueryId
     const context = { query, options: { k, alpha, beta }, orders: new OrderIds(), peers: eightBitCache(), world: this.world }
     this.machine = create(context, query)

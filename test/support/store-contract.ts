@@ -151,6 +151,17 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
+    title: 'the size of the network is kept',
+    async run(open) {
+      const store = await open(1_000)
+      equal(await store.networkSize(), undefined)
+      await store.putNetworkSize(400)
+      await store.putNetworkSize(500)
+      equal(await store.networkSize(), 500)
+      await store.close()
+    },
+  },
+  {
     title: 'after it was closed a store answers that it has nothing, and closing twice does no harm',
     async run(open) {
       const store = await open(1_000)

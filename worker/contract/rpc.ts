@@ -7,6 +7,7 @@ import type {
   StartOptions,
   StartReport,
   StatusData,
+  ProvideMode,
   StoreData,
   ValueData,
 } from './service.ts'
@@ -34,7 +35,7 @@ export interface Calls {
   findPeer: { args: { readonly id: Uint8Array }; result: PeerData }
   getValue: { args: { readonly key: Uint8Array; readonly quorum: number }; result: ValueData }
   putValue: { args: { readonly key: Uint8Array; readonly value: Uint8Array }; result: StoreData }
-  provide: { args: { readonly cid: Uint8Array }; result: StoreData }
+  provide: { args: { readonly cid: Uint8Array; readonly mode: ProvideMode }; result: StoreData }
   getBlock: {
     args: { readonly cid: Uint8Array; readonly session: number | undefined; readonly providers: readonly PeerData[] }
     result: BlockData

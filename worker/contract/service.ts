@@ -63,8 +63,12 @@ export interface StoreData {
   readonly stored: number
   readonly undialable: number
   readonly failed: number
+  /** Still being stored, after an optimistic provide has answered. */
+  readonly pending: number
   readonly stats: StatsData
 }
+
+export type ProvideMode = 'classic' | 'optimistic'
 
 export interface ValueData {
   readonly value: Uint8Array
@@ -110,6 +114,8 @@ export interface KadStatusData {
   /** Entries per bucket, index = common prefix length with our own id; trailing empty buckets left out. */
   readonly buckets: readonly number[]
   readonly activeQueries: number
+  /** Servers in the network, estimated from finished lookups; undefined while too little is known. */
+  readonly networkSize: number | undefined
   readonly counters: Readonly<Record<string, number>>
 }
 

@@ -60,12 +60,14 @@ export type QueryResult =
   | { readonly type: 'put-value'; readonly counts: StoreCounts; readonly stats: LookupStats }
   | { readonly type: 'provide'; readonly counts: StoreCounts; readonly stats: LookupStats }
 
-/** Of the k nearest peers, how many hold the record now. The four last add up to `targeted`. */
+/** Of the k nearest peers, how many hold the record now. The others add up to `targeted`. */
 export interface StoreCounts {
   readonly targeted: number
   readonly stored: number
   readonly undialable: number
   readonly failed: number
+  /** Still under way, after an optimistic provide has answered. */
+  readonly pending: number
 }
 
 /** Effects about queries, answered by nobody. */

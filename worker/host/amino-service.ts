@@ -3,6 +3,7 @@ import type {
   ClosestPeerItem,
   PeerData,
   ProgressData,
+  ProvideMode,
   ProviderItem,
   ServiceEvent,
   StartOptions,
@@ -29,7 +30,7 @@ export interface AminoService {
   findPeer(id: Uint8Array, context: CallContext): Promise<PeerData>
   getValue(key: Uint8Array, options: { quorum: number }, context: CallContext): Promise<ValueData>
   putValue(key: Uint8Array, value: Uint8Array, context: CallContext): Promise<StoreData>
-  provide(cid: Uint8Array, context: CallContext): Promise<StoreData>
+  provide(cid: Uint8Array, options: { mode: ProvideMode }, context: CallContext): Promise<StoreData>
   getBlock(
     cid: Uint8Array,
     options: { session: number | undefined; providers: readonly PeerData[] },

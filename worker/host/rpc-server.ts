@@ -154,7 +154,7 @@ class RpcServer implements RpcApi {
       case 'putValue':
         return done<'putValue'>(await this.#service.putValue(request.args.key, request.args.value, context))
       case 'provide':
-        return done<'provide'>(await this.#service.provide(request.args.cid, context))
+        return done<'provide'>(await this.#service.provide(request.args.cid, { mode: request.args.mode }, context))
       case 'putBlock':
         return done<'putBlock'>(await this.#service.putBlock(request.args.cid, request.args.bytes))
       case 'hasBlock':

@@ -128,6 +128,7 @@ class EngineRuntime implements Runtime {
       self: peers.intern(this.peerId as PeerIdBytes),
       bootstrapPeers: bootstrapPeers.map(({ id, address }) => ({ peer: peers.intern(id), addresses: [address] })),
       tableEntries,
+      networkSize: await this.store.networkSize(),
     })
   }
 
@@ -224,6 +225,9 @@ class EngineRuntime implements Runtime {
         store.putTableEntry({ id: peer.id, addresses, lastUsefulAt: Date.now() - effect.agoMs })
         break
       }
+      case 'persist-network-size':
+        void store.putNetworkSize(effect.size)
+        break
       case 'forget-table-entry':
         store.deleteTableEntry(effect.peer.id)
         break
@@ -253,7 +257,7 @@ interface RuntimeInit {
 
 type StoredEffect = Extract<
   EngineEffect,
-  { type: 'judge-record' | 'persist-table-entry' | 'forget-table-entry' | 'load-block' | 'store-block' }
+  { type: 'judge-record' | 'persist-network-size' | 'persist-table-entry' | 'forget-table-entry' | 'load-block' | 'store-block' }
 >
 
 async function identity(options: StartOptions, store: Store): Promise<PrivateKey> {

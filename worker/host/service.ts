@@ -2,6 +2,7 @@ import type {
   BlockData,
   ClosestPeerItem,
   PeerData,
+  ProvideMode,
   ProviderItem,
   ServiceEvent,
   StartOptions,
@@ -81,12 +82,16 @@ export class EngineService implements AminoService {
     return { ...result.counts, stats: result.stats }
   }
 
-  async provide(cid: Uint8Array, context: CallContext): Promise<StoreData> {
+  async provide(cid: Uint8Array, options: { mode: ProvideMode }, context: CallContext): Promise<StoreData> {
     if (!this.#running().mayGetAddress) {
       const message = 'Nobody could dial this client: set relay to true, or give its addresses in announce.'
       throw new ServiceError('no-address', message)
     }
-    const result = await this.#run({ type: 'provide', multihash: decodeCid(cid).multihash.bytes }, 'provide', context)
+    const result = await this.#run(
+      { type: 'provide', multihash: decodeCid(cid).multihash.bytes, mode: options.mode },
+      'provide',
+      context,
+    )
     return { ...result.counts, stats: result.stats }
   }
 

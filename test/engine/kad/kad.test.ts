@@ -260,7 +260,13 @@ describe('queries on a network', () => {
     const provide = network.queryId()
     network.handle({ type: 'provide', query: provide, multihash })
     const { result } = network.finish(provide)
-    assert.deepEqual(result?.type === 'provide' && result.counts, { targeted: 20, stored: 20, undialable: 0, failed: 0 })
+    assert.deepEqual(result?.type === 'provide' && result.counts, {
+      targeted: 20,
+      stored: 20,
+      undialable: 0,
+      failed: 0,
+      pending: 0,
+    })
     const search = network.queryId()
     network.handle({ type: 'find-providers', query: search, multihash, limit: 1 })
     const found = network.finish(search).result
@@ -274,7 +280,13 @@ describe('queries on a network', () => {
     const put = network.queryId()
     network.handle({ type: 'put-value', query: put, key, value: Uint8Array.of(5) })
     const { result } = network.finish(put)
-    assert.deepEqual(result?.type === 'put-value' && result.counts, { targeted: 20, stored: 20, undialable: 0, failed: 0 })
+    assert.deepEqual(result?.type === 'put-value' && result.counts, {
+      targeted: 20,
+      stored: 20,
+      undialable: 0,
+      failed: 0,
+      pending: 0,
+    })
     const holders = network.nearest(network.cache.keyOf(key), 20)
     for (const holder of holders.slice(0, 3)) holder.records.set(key, { key, value: Uint8Array.of(4) })
     const get = network.queryId()

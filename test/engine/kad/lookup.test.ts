@@ -136,11 +136,12 @@ describe('a lookup in every phase, with every event', () => {
     'dial-begun': (bench) => bench.send({ type: 'dial-begun', peer: peer8(2), agoMs: 0 }),
     'peer-responded': (bench) => bench.answer(2),
     'request-failed': (bench) => bench.send({ type: 'request-failed', peer: peer8(2), reason: 'timeout' }),
+    stop: (bench) => bench.send({ type: 'stop' }),
   }
   const expected: Record<LookupPhase, Partial<Record<LookupEvent['type'], LookupPhase>>> = {
-    starved: { 'candidates-found': 'converging', 'candidates-exhausted': 'ended' },
-    converging: {},
-    'following-up': { 'connection-failed': 'ended' },
+    starved: { 'candidates-found': 'converging', 'candidates-exhausted': 'ended', stop: 'ended' },
+    converging: { stop: 'ended' },
+    'following-up': { 'connection-failed': 'ended', stop: 'ended' },
     ended: {},
   }
   for (const phase of Object.keys(setUp) as LookupPhase[]) {

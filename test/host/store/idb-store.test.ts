@@ -103,13 +103,17 @@ test('rows of a wrong form are left out and deleted', async () => {
     { value: { ...tableRow(3, 100), lastUsefulAt: 'now' } },
     { value: { id: Uint8Array.of(1, 2, 3), addresses: [], lastUsefulAt: 1 } },
   ])
-  await fill(factory, 'meta', [{ key: 'identity', value: 'text' }])
+  await fill(factory, 'meta', [
+    { key: 'identity', value: 'text' },
+    { key: 'networkSize', value: -3 },
+  ])
   const { store } = await visit(factory)
   assert.deepEqual(
     (await store.tableEntries()).map(({ lastUsefulAt }) => lastUsefulAt),
     [100],
   )
   assert.equal(await store.identity(), undefined)
+  assert.equal(await store.networkSize(), undefined)
   assert.equal((await readAll(factory, 'tableEntries')).length, 1)
 })
 

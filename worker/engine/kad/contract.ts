@@ -29,9 +29,16 @@ export type KadCommand =
   | { readonly type: 'find-peer'; readonly query: QueryId; readonly id: PeerIdBytes }
   | { readonly type: 'get-value'; readonly query: QueryId; readonly key: Uint8Array; readonly quorum: number }
   | { readonly type: 'put-value'; readonly query: QueryId; readonly key: Uint8Array; readonly value: Uint8Array }
-  | { readonly type: 'provide'; readonly query: QueryId; readonly multihash: Uint8Array }
+  /**
+   * `optimistic`: stores while it searches, ends as soon as the peers are as near as the size of the network lets expect,
+   * and answers when three quarters are done; the rest is stored afterwards. As `classic` while the size is unknown.
+   */
+  | { readonly type: 'provide'; readonly query: QueryId; readonly multihash: Uint8Array; readonly mode?: ProvideMode }
   /** Ends the query without a further word about it; unknown ids are ignored. */
   | { readonly type: 'cancel'; readonly query: QueryId }
+
+/** Default: `classic`. */
+export type ProvideMode = 'classic' | 'optimistic'
 
 export type KadEvent =
   | Tick
@@ -42,6 +49,8 @@ export type KadEvent =
       readonly bootstrapPeers: readonly PeerInfo[]
       /** From the last visit: used at once, before any bootstrapper has answered. */
       readonly tableEntries: readonly StoredTableEntry[]
+      /** Of the last visit, if it is not too long ago: what `persist-network-size` told. */
+      readonly networkSize?: number | undefined
     }
   /** Our own dialable addresses, each time they change; none at first. `provide` needs one. */
   | { readonly type: 'own-addresses-changed'; readonly addresses: readonly Address[] }
@@ -85,6 +94,8 @@ export type KadEffect =
   /** Write-behind; `agoMs`: how long ago the peer last answered. */
   | { readonly type: 'persist-table-entry'; readonly info: PeerInfo; readonly agoMs: number }
   | { readonly type: 'forget-table-entry'; readonly peer: Peer }
+  /** The estimate of how many peers the network has is another. */
+  | { readonly type: 'persist-network-size'; readonly size: number }
   | { readonly type: 'table-changed'; readonly size: number }
 
 export interface KadCounters {
@@ -108,5 +119,7 @@ export interface KadStatus {
   /** Entries per bucket, index = common prefix length; trailing empty buckets left out. */
   readonly buckets: readonly number[]
   readonly activeQueries: number
+  /** Peers in the network, estimated; undefined while too little is known. */
+  readonly networkSize: number | undefined
   readonly counters: Readonly<KadCounters>
 }

@@ -40,6 +40,8 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   readonly #desk: RequestDesk
   readonly #runs: QueryRuns
   readonly #checks: ServerChecks
+  #persistedSize = 0
+  #now: Millis = 0
   #started: { readonly table: RoutingTable; readonly book: PeerBook; readonly maintenance: Maintenance } | undefined
 
   /** `denied`: peers that are never dialed, asked or passed on, keyed by id. */
@@ -47,7 +49,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
     const { k, alpha, beta } = init.options
     assert(k >= 1 && alpha >= 1 && beta >= 1 && beta <= k, 'k, alpha and beta are positive, beta at most k')
     this.#rng = init.rng
-    this.#world = newWorld(init.denied)
+    this.#world = newWorld(k, init.denied)
     this.#options = init.options
     this.#peers = init.peers
     this.#desk = new RequestDesk({ outbox: this.#outbox, counters: this.#world.counters })
@@ -61,6 +63,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   }
 
   handle(event: KadEvent, now: Millis): void {
+    this.#now = now
     this.#route(event, now)
     this.#drainParts(now)
     if (this.#started !== undefined) this.#runs.releaseHeld(now)
@@ -81,6 +84,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
       tableSize: table?.size ?? 0,
       buckets: table?.bucketSizes() ?? [],
       activeQueries: this.#runs.commands,
+      networkSize: this.#world.networkSize.estimate(this.#now),
       counters: { ...this.#world.counters, keysHashed: this.#peers.hashed },
     }
   }
@@ -145,6 +149,10 @@ export class Kad implements Machine<KadEvent, KadEffect> {
       return { info: { peer: this.#peers.intern(id), addresses }, lastUsefulAt }
     })
     table.restore(kept, now)
+    if (event.networkSize !== undefined) {
+      this.#world.networkSize.restore(event.networkSize)
+      this.#persistedSize = event.networkSize
+    }
     const rng = this.#rng.child()
     const maintenance = new Maintenance({ self, rng, peers: this.#peers, tableSize: table.size, now })
     const book = new PeerBook({ table, checks: this.#checks, denied: this.#world.denied, bootstrapPeers })
@@ -224,10 +232,19 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   }
 
   #runEnded({ purpose }: Run, now: Millis): void {
+    this.#persistNetworkSize(now)
     if (purpose.type !== 'table-lookup' || this.#started === undefined) return
     const { table, maintenance } = this.#started
     maintenance.handle({ type: 'table-size', size: table.size }, now)
     maintenance.handle({ type: 'lookup-ended', buckets: table.bucketSizes() }, now)
+  }
+
+  /** Each lookup moves it a little: only what makes a difference is worth a write. */
+  #persistNetworkSize(now: Millis): void {
+    const size = this.#world.networkSize.estimate(now)
+    if (size === undefined || Math.abs(size - this.#persistedSize) <= 0.1 * this.#persistedSize) return
+    this.#persistedSize = size
+    this.#outbox.push({ type: 'persist-network-size', size })
   }
 
   #drainParts(now: Millis): void {

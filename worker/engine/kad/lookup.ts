@@ -34,6 +34,8 @@ export type LookupEvent =
   | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
   | { readonly type: 'peer-responded'; readonly peer: Peer; readonly closer: readonly PeerInfo[] }
   | { readonly type: 'request-failed'; readonly peer: Peer; readonly reason: RequestFailure }
+  /** The parent has enough. */
+  | { readonly type: 'stop' }
 
 export type LookupEffect =
   /** Nobody is left to ask and nobody has answered: the parent names candidates, at once or later, or none. */
@@ -140,6 +142,8 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
       case 'request-failed':
         this.#requestFailed(event.peer, event.reason, now)
         break
+      case 'stop':
+        return this.#end(now)
     }
     this.#advance(now)
   }

@@ -164,8 +164,10 @@ export class QueryRuns {
         return
       case 'query-item':
       case 'query-progress':
-        this.#outbox.push(output)
+        if (run.purpose.type === 'command') this.#outbox.push(output)
         return
+      case 'query-answered':
+        return this.#answered(run, output, now)
       case 'query-ended':
       case 'query-failed':
         this.#outbox.push(output)
@@ -200,6 +202,13 @@ export class QueryRuns {
     const dialedAt = this.#needs.dialedAt(peer)
     if (dialedAt === undefined) run.machine.handle({ type: 'dial-queued', peer }, now)
     else if (dialedAt < now) run.machine.handle({ type: 'dial-begun', peer, agoMs: now - dialedAt }, now)
+  }
+
+  #answered(run: Run, { query, result }: Extract<QueryOutput, { type: 'query-answered' }>, now: Millis): void {
+    this.#outbox.push({ type: 'query-ended', query, result })
+    this.#commands.delete(query)
+    run.purpose = { type: 'remainder' }
+    if (this.#runs.size - this.#commands.size > limits.kadInternalQueriesMax.value) this.#end(run, now)
   }
 
   #dropNeed(run: Run, peer: Peer): void {

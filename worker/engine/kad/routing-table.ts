@@ -55,6 +55,10 @@ export class RoutingTable {
     return sizes
   }
 
+  bucketSize(cpl: number): number {
+    return this.#buckets[cpl]?.length ?? 0
+  }
+
   get(peer: Peer): PeerInfo | undefined {
     const entry = this.#find(peer)
     return entry && { peer: entry.peer, addresses: entry.addresses }

@@ -10,7 +10,8 @@ import type { Query, QueryEvent } from './queries/contract.ts'
 /** One query under way, with everything outside of it that must be undone when it ends. */
 export interface Run {
   readonly machine: Query
-  readonly purpose: RunPurpose
+  /** Changes when the caller of a query has his answer and something is left to do. */
+  purpose: RunPurpose
   readonly expiresAt: Millis
   /** Cached `nextDeadline` of the machine. */
   deadline: Millis | undefined
@@ -28,6 +29,8 @@ export type RunPurpose =
   | { readonly type: 'command'; readonly query: QueryId }
   | { readonly type: 'table-lookup'; readonly isRepair: boolean }
   | { readonly type: 'correction' }
+  /** What an answered query still stores. */
+  | { readonly type: 'remainder' }
 
 export function newRun(machine: Query, purpose: RunPurpose, now: Millis): Run {
   return {
@@ -52,6 +55,7 @@ export function priorityOf(purpose: RunPurpose): Priority {
     case 'table-lookup':
       return purpose.isRepair ? 'normal' : 'maintenance'
     case 'correction':
+    case 'remainder':
       return 'maintenance'
   }
 }

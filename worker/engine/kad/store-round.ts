@@ -36,7 +36,13 @@ export class StoreRound {
     this.#context = init.context
     this.#request = init.request
     this.#outbox = init.outbox
-    for (const { info, outcome } of init.peers) {
+    this.add(init.peers)
+  }
+
+  /** Those that are targets already stay what they are. */
+  add(peers: readonly LookupPeer[]): void {
+    for (const { info, outcome } of peers) {
+      if (this.#targets.has(info.peer.id)) continue
       const isUndialable = outcome === 'undialable'
       const target: Target = {
         peer: info.peer,
@@ -47,6 +53,10 @@ export class StoreRound {
       if (!isUndialable) this.#queue.push(target)
     }
     this.#fillPlaces()
+  }
+
+  get targets(): number {
+    return this.#targets.size
   }
 
   get hasEnded(): boolean {
@@ -87,15 +97,21 @@ export class StoreRound {
     this.#fillPlaces()
   }
 
-  /** Whoever has not been reached yet counts as failed. */
   counts(): StoreCounts {
-    const counts = { targeted: this.#targets.size, stored: 0, undialable: 0, failed: 0 }
+    const counts = { targeted: this.#targets.size, stored: 0, undialable: 0, failed: 0, pending: 0 }
     for (const { state } of this.#targets.values()) {
       if (state.type === 'stored') counts.stored++
       else if (state.type === 'undialable') counts.undialable++
-      else counts.failed++
+      else if (state.type === 'failed') counts.failed++
+      else counts.pending++
     }
     return counts
+  }
+
+  /** For a round that goes no further: whoever has not been reached counts as failed. */
+  finalCounts(): StoreCounts {
+    const { pending, ...counts } = this.counts()
+    return { ...counts, failed: counts.failed + pending, pending: 0 }
   }
 
   #fillPlaces(): void {

@@ -3,9 +3,11 @@ import { limits } from '../limits.ts'
 import type { Millis, OrderId } from '../machine.ts'
 import type { Key, Peer, PeerInfo } from '../peer.ts'
 import type { LookupStats, QueryProgress } from '../query.ts'
+import { commonPrefixLength } from './distance.ts'
 import { withoutCrowds } from './diversity.ts'
 import { Lookup, type LookupPeer } from './lookup.ts'
 import type { KadPeer, KadRequest, KadResponse } from './message.ts'
+import { normedDistance } from './network-size.ts'
 import type { Outbox } from './outbox.ts'
 import type { QueryContext, QueryEvent, QueryOutput } from './queries/contract.ts'
 
@@ -114,6 +116,31 @@ export class Walk {
           break
       }
     }
+  }
+
+  /** Ends the lookup with what it has; `proceed` is due. */
+  stop(now: Millis): void {
+    this.#lookup.handle({ type: 'stop' }, now)
+  }
+
+  /**
+   * To be called when the lookup has ended by itself: what it says of the size of the network. It counts the less, the
+   * emptier the bucket of the target is, as then others near it may have been missed, too. (go-libp2p-kad-dht)
+   */
+  noteNetworkSize(now: Millis): void {
+    const { options, world } = this.#context
+    const { self, table, networkSize } = world
+    if (self === undefined || table === undefined) return
+    const { target } = this.#lookup
+    const keys = this.nearest(options.k).map(({ info }) => info.peer.key)
+    const cpl = commonPrefixLength(self.key, target)
+    const alike = keys.filter((key) => commonPrefixLength(self.key, key) === cpl).length
+    const level = Math.min(options.k, Math.max(alike, table.bucketSize(cpl)))
+    networkSize.note(
+      keys.map((key) => normedDistance(target, key)),
+      2 ** (level - options.k),
+      now,
+    )
   }
 
   nextDeadline(): Millis | undefined {

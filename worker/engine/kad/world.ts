@@ -2,6 +2,7 @@ import type { BytesMap } from '../bytes-map.ts'
 import type { Address, Peer } from '../peer.ts'
 import type { KadCounters } from './contract.ts'
 import { DeniedPeers } from './denied-peers.ts'
+import { NetworkSize } from './network-size.ts'
 import { Patience } from './patience.ts'
 import type { RoutingTable } from './routing-table.ts'
 import { Usefulness } from './usefulness.ts'
@@ -14,12 +15,13 @@ export interface KadWorld {
   ownAddresses: readonly Address[]
   readonly denied: DeniedPeers
   readonly patience: Patience
+  readonly networkSize: NetworkSize
   readonly usefulness: Usefulness
   readonly counters: KadCounters
 }
 
 /** `denied`: peers that are never asked or named, keyed by id. */
-export function newWorld(denied?: BytesMap<true>): KadWorld {
+export function newWorld(k: number, denied?: BytesMap<true>): KadWorld {
   const counters = {
     lateResponses: 0,
     unknownOrders: 0,
@@ -38,6 +40,7 @@ export function newWorld(denied?: BytesMap<true>): KadWorld {
     ownAddresses: [],
     denied: new DeniedPeers(denied),
     patience: new Patience(),
+    networkSize: new NetworkSize(k),
     usefulness: new Usefulness(),
     counters,
   }

@@ -14,6 +14,8 @@ export interface Backend {
   write(writes: Writes): Promise<void>
   identity(): Promise<Uint8Array | undefined>
   putIdentity(privateKey: Uint8Array): Promise<void>
+  networkSize(): Promise<number | undefined>
+  putNetworkSize(size: number): Promise<void>
   getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined>
   hasBlock(cid: Uint8Array): Promise<boolean>
   /** Makes room by deleting what was used least recently. A block that is there already only counts as used. */

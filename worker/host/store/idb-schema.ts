@@ -38,7 +38,7 @@ export interface BlockTotals {
   readonly blockBytes: number
 }
 
-export const metaNames = { identity: 'identity', blockTotals: 'blockTotals' } as const
+export const metaNames = { identity: 'identity', blockTotals: 'blockTotals', networkSize: 'networkSize' } as const
 
 export type Database = IDBPDatabase<Schema>
 

@@ -109,6 +109,15 @@ export class IdbBackend implements Backend {
     await attempt(() => this.#database.put('meta', privateKey.slice(), metaNames.identity))
   }
 
+  async networkSize(): Promise<number | undefined> {
+    const value = await attempt(() => this.#database.get('meta', metaNames.networkSize))
+    return typeof value === 'number' && value >= 1 ? value : undefined
+  }
+
+  async putNetworkSize(size: number): Promise<void> {
+    await attempt(() => this.#database.put('meta', size, metaNames.networkSize))
+  }
+
   async getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {
     return attempt(() => this.#database.get('blocks', keyOf(cid)))
   }

@@ -11,6 +11,7 @@ export class MemoryBackend implements Backend {
   readonly #blocks = new BytesMap<Uint8Array<ArrayBuffer>>()
   #blockBytes = 0
   #identity: Uint8Array | undefined
+  #networkSize: number | undefined
 
   constructor(blockBytesMax: number) {
     this.blockBytesMax = Math.min(blockBytesMax, limits.memoryBlockBytesMax.value)
@@ -40,6 +41,14 @@ export class MemoryBackend implements Backend {
 
   async putIdentity(privateKey: Uint8Array): Promise<void> {
     this.#identity = privateKey.slice()
+  }
+
+  async networkSize(): Promise<number | undefined> {
+    return this.#networkSize
+  }
+
+  async putNetworkSize(size: number): Promise<void> {
+    this.#networkSize = size
   }
 
   async getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {

@@ -29,6 +29,9 @@ export interface Store {
   /** The private key that `putIdentity` stored, as protobuf. */
   identity(): Promise<Uint8Array | undefined>
   putIdentity(privateKey: Uint8Array): Promise<void>
+  /** The estimate that `putNetworkSize` stored last. */
+  networkSize(): Promise<number | undefined>
+  putNetworkSize(size: number): Promise<void>
   /** Bytes in a buffer that nobody else holds. */
   getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined>
   hasBlock(cid: Uint8Array): Promise<boolean>
@@ -172,6 +175,14 @@ class FallbackStore implements Store {
 
   async putIdentity(privateKey: Uint8Array): Promise<void> {
     await this.#run((backend) => backend.putIdentity(privateKey))
+  }
+
+  async networkSize(): Promise<number | undefined> {
+    return this.#find((backend) => backend.networkSize())
+  }
+
+  async putNetworkSize(size: number): Promise<void> {
+    await this.#run((backend) => backend.putNetworkSize(size))
   }
 
   async getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {

@@ -259,18 +259,18 @@ describe('put-value', () => {
     const bench = walked().ready(1, 2, 3)
     bench.answer(1, recordOf(7)).answer(2, recordOf(8))
     bench.send({ type: 'request-failed', order: bench.request(3).order, peer: peer8(3), reason: 'reset' })
-    assert.deepEqual(counts(bench), { targeted: 4, stored: 1, undialable: 1, failed: 2 })
+    assert.deepEqual(counts(bench), { targeted: 4, stored: 1, undialable: 1, failed: 2, pending: 0 })
   })
 
   test('a peer that is lost meanwhile and cannot be dialed again has failed', () => {
     const bench = walked().ready(1, 2).answer(1, recordOf(7)).answer(2, recordOf(7))
     bench.send({ type: 'connection-failed', peer: peer8(3), reason: 'refused' })
-    assert.deepEqual(counts(bench), { targeted: 4, stored: 2, undialable: 1, failed: 1 })
+    assert.deepEqual(counts(bench), { targeted: 4, stored: 2, undialable: 1, failed: 1, pending: 0 })
   })
 
   test('what expires while storing tells what was stored so far', () => {
     const bench = walked().ready(1).answer(1, recordOf(7)).send({ type: 'expired' })
-    assert.deepEqual(counts(bench), { targeted: 4, stored: 1, undialable: 1, failed: 2 })
+    assert.deepEqual(counts(bench), { targeted: 4, stored: 1, undialable: 1, failed: 2, pending: 0 })
   })
 
   test('no more than the bound is stored at once', () => {
@@ -314,7 +314,7 @@ describe('provide', () => {
       ],
     )
     const ended = bench.ended()
-    assert.deepEqual(ended?.type === 'provide' && ended.counts, { targeted: 3, stored: 2, undialable: 1, failed: 0 })
+    assert.deepEqual(ended?.type === 'provide' && ended.counts, { targeted: 3, stored: 2, undialable: 1, failed: 0, pending: 0 })
   })
 
   test('addresses lost on the way: a record without one is not sent', () => {

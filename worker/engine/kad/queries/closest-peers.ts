@@ -63,6 +63,7 @@ export class ClosestPeers implements Query {
       this.#outbox.push({ type: 'query-failed', query, failure, stats })
       return
     }
+    if (!hasExpired) this.#walk.noteNetworkSize(now)
     const peers = this.#walk.nearest(this.#k)
     for (const { info, outcome } of peers) {
       this.#outbox.push({ type: 'query-item', query, item: { type: 'peer', info, outcome } })

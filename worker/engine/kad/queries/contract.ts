@@ -1,7 +1,7 @@
 import type { ConnectionFailure } from '../../connections/contract.ts'
 import type { Machine, OrderId, OrderIds, Tick } from '../../machine.ts'
 import type { Key, Peer, PeerCache, PeerInfo } from '../../peer.ts'
-import type { Failure, QueryEffect, QueryId } from '../../query.ts'
+import type { Failure, QueryEffect, QueryId, QueryResult } from '../../query.ts'
 import type { KadEffect, KadOptions, RecordVerdict, RequestFailure } from '../contract.ts'
 import type { KadRecord, KadResponse } from '../message.ts'
 import type { KadWorld } from '../world.ts'
@@ -15,7 +15,7 @@ export interface Query extends Machine<QueryEvent, QueryOutput> {
   readonly stage: QueryStage
 }
 
-export type QueryStage = 'gated' | 'walking' | 'judging' | 'storing' | 'ended'
+export type QueryStage = 'gated' | 'walking' | 'judging' | 'storing' | 'answered' | 'ended'
 
 export type QueryEvent =
   | Tick
@@ -46,6 +46,8 @@ export type QueryOutput =
   | { readonly type: 'need-connection'; readonly info: PeerInfo }
   /** The query knows nobody to ask (any more). Answered by `seeds-found` or `seeds-missing`, at once or later. */
   | { readonly type: 'need-seeds' }
+  /** Its caller has the answer; what is left to do goes on as a query of our own. */
+  | { readonly type: 'query-answered'; readonly query: QueryId; readonly result: QueryResult }
   /** Ends a query of our own, about which nobody outside is told. */
   | { readonly type: 'internal-query-ended'; readonly responses: number }
   /** These peers hold an old or invalid record under its key. */

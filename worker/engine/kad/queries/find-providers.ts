@@ -56,6 +56,7 @@ export class FindProviders implements Query {
     const answer = this.#walk.handle(event, now)
     if (answer !== undefined) this.#use(answer)
     const isOver = this.#walk.hasEnded || event.type === 'expired' || this.#told.size >= this.#limit
+    if (this.#walk.hasEnded) this.#walk.noteNetworkSize(now)
     if (isOver) this.#end(event.type === 'expired', now)
     else this.#walk.proceed()
   }

@@ -63,7 +63,10 @@ export class GetValue implements Query {
         const answer = this.#walk.handle(event, now)
         if (answer !== undefined) this.#use(answer)
         if (event.type === 'record-judged') this.#judged(event.order, event.verdict)
-        if (this.#walk.hasEnded) this.#state = 'judging'
+        if (this.#walk.hasEnded) {
+          this.#walk.noteNetworkSize(now)
+          this.#state = 'judging'
+        }
         break
       }
       case 'judging':

@@ -72,6 +72,7 @@ export class PutValue implements Query {
 
   #store(now: Millis): void {
     if (this.#walk.stats(now).responses === 0) return this.#fail(false, now)
+    this.#walk.noteNetworkSize(now)
     const peers = this.#walk.nearest(this.#context.options.k)
     const request = { type: 'put-value', record: this.#record } as const
     const round = new StoreRound({ context: this.#context, outbox: this.#outbox, request, peers })
@@ -81,7 +82,7 @@ export class PutValue implements Query {
 
   #end(round: StoreRound, now: Millis): void {
     this.#state = { type: 'ended' }
-    const result = { type: 'put-value', counts: round.counts(), stats: this.#walk.stats(now) } as const
+    const result = { type: 'put-value', counts: round.finalCounts(), stats: this.#walk.stats(now) } as const
     this.#outbox.push({ type: 'query-ended', query: this.#query, result })
   }
 

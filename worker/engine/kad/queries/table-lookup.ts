@@ -33,6 +33,7 @@ export class TableLookup implements Query {
     this.#walk.proceed()
     if (!this.#walk.hasEnded && event.type !== 'expired') return
     this.#hasEnded = true
+    if (this.#walk.hasEnded) this.#walk.noteNetworkSize(now)
     this.#outbox.push({ type: 'internal-query-ended', responses: this.#walk.stats(now).responses })
   }
 
