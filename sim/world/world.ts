@@ -1,0 +1,93 @@
+import { BytesMap } from '../../worker/engine/bytes-map.ts'
+import type { KadPeer, KadRecord, KadRequest, KadResponse } from '../../worker/engine/kad/message.ts'
+import { type Address, type Key, keyOf } from '../../worker/engine/peer.ts'
+import type { SimTime } from '../core/agenda.ts'
+import { hashOf } from '../core/draws.ts'
+import { Population } from './population.ts'
+import type { WorldSettings } from './settings.ts'
+import { Tables } from './tables.ts'
+
+/** The servers of a world and what they answer. It does not know time, clients or the way between: see `network.ts`. */
+export class World {
+  readonly settings: WorldSettings
+  readonly population: Population
+  readonly tables: Tables
+  readonly #stores = new Map<number, Store>()
+  readonly #peers: (KadPeer | undefined)[] = []
+  readonly #servers = new BytesMap<number>()
+
+  constructor(settings: WorldSettings, ids?: readonly Uint8Array[]) {
+    this.settings = settings
+    this.population = new Population(settings, ids)
+    this.tables = new Tables(settings, this.population)
+    for (let server = 0; server < this.population.size; server++) this.#servers.set(this.population.idOf(server), server)
+  }
+
+  /** Undefined for invented peers. */
+  serverOf(id: Uint8Array): number | undefined {
+    return this.#servers.get(id)
+  }
+
+  /** A server as others name it; always the same object. */
+  kadPeer(server: number): KadPeer {
+    const known = this.#peers[server]
+    if (known !== undefined) return known
+    const address: Address = { bytes: addressOf(server), dialable: this.population.isDialable(server) }
+    const peer: KadPeer = { id: this.population.idOf(server), addresses: [address] }
+    this.#peers[server] = peer
+    return peer
+  }
+
+  /** Ranks of the peers a server names: the target itself first if it is in the table, as Go does, then the k nearest. */
+  closerPeers(server: number, target: Key, now: SimTime): number[] {
+    const { tables } = this
+    return tables.nearest(tables.ownerOf(server), target, this.settings.k, now)
+  }
+
+  answer(server: number, request: Exclude<KadRequest, { type: 'add-provider' }>, now: SimTime): KadResponse {
+    if (request.type === 'put-value') {
+      const { record } = request
+      this.#storeOf(server).records.set(record.key, record)
+      return { type: 'put-value', key: record.key, closer: [], providers: [], record }
+    }
+    const store = this.#stores.get(server)
+    return {
+      type: request.type,
+      key: request.key,
+      closer: this.closerPeers(server, keyOf(request.key), now).map((other) => this.kadPeer(other)),
+      providers: request.type === 'get-providers' ? (store?.providers.get(request.key) ?? []) : [],
+      record: request.type === 'get-value' ? store?.records.get(request.key) : undefined,
+    }
+  }
+
+  addProvider(server: number, key: Uint8Array, provider: KadPeer): void {
+    const { providers } = this.#storeOf(server)
+    providers.set(key, [...(providers.get(key) ?? []), provider])
+  }
+
+  hasProvider(server: number, key: Uint8Array): boolean {
+    return this.#stores.get(server)?.providers.has(key) ?? false
+  }
+
+  #storeOf(server: number): Store {
+    const known = this.#stores.get(server)
+    if (known !== undefined) return known
+    const store: Store = { providers: new BytesMap(), records: new BytesMap() }
+    this.#stores.set(server, store)
+    return store
+  }
+}
+
+interface Store {
+  readonly providers: BytesMap<KadPeer[]>
+  readonly records: BytesMap<KadRecord>
+}
+
+/** `/ip4/…/tcp/4001` with an address of its own, spread over 37,888 networks of /16: IP diversity is no topic here. */
+function addressOf(server: number): Uint8Array {
+  const hash = hashOf(ADDRESS, server)
+  const first = 23 + ((hash >>> 24) % 148)
+  return Uint8Array.of(4, first < 127 ? first : first + 1, (hash >> 16) & 0xff, (hash >> 8) & 0xff, hash & 0xff, 6, 0x0f, 0xa1)
+}
+
+const ADDRESS = 0x61646472
