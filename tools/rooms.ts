@@ -47,7 +47,8 @@ export const ROOMS: readonly Room[] = [
     packages: [...VALUES, 'comlink'],
     types: ['@helia/interface', '@libp2p/interface', '@multiformats/multiaddr'],
   },
-  { path: 'sim', may: ['worker/engine', 'worker/wire'], packages: [...VALUES, '@noble/hashes', 'node:*'] },
+  { path: 'sim', may: ['worker/engine', 'worker/wire'], packages: [...VALUES, '@noble/hashes'] },
+  { path: 'sim/cli', may: ['sim'], packages: ['node:*'] },
   { path: 'demo/page', may: [], packages: [BUILT, ...VALUES, 'ipfs-unixfs-exporter'], types: ['@libp2p/interface'] },
   {
     path: 'demo/swarm',

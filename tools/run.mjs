@@ -28,6 +28,7 @@ const COMMANDS = {
   types: { steps: [['tools/test.ts', 'types']] },
   size: { steps: [['tools/build.ts', '--quiet'], ['tools/size.ts']] },
   swarm: { steps: [['demo/swarm/main.ts']] },
+  sim: { steps: [['sim/cli/main.ts']] },
   lock: { steps: [['tools/lock.ts']] },
 }
 

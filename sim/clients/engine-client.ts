@@ -1,0 +1,259 @@
+import { BytesMap } from '../../worker/engine/bytes-map.ts'
+import type { EngineEffect, EngineEvent } from '../../worker/engine/contract.ts'
+import { Engine } from '../../worker/engine/engine.ts'
+import type { KadCommand, KadOptions, StoredTableEntry } from '../../worker/engine/kad/contract.ts'
+import type { OrderId } from '../../worker/engine/machine.ts'
+import { type Peer, type PeerIdBytes, type PeerInfo } from '../../worker/engine/peer.ts'
+import type { Failure, QueryId, QueryItem, QueryResult } from '../../worker/engine/query.ts'
+import { hashOf } from '../core/draws.ts'
+import { type SimTime, timeStep } from '../core/agenda.ts'
+import { type Cancel, ClientPlace, type Network } from '../world/network.ts'
+import { newId } from '../world/population.ts'
+import { Rng } from '../../worker/engine/rng.ts'
+import type { LookupLog } from './lookup-log.ts'
+
+/**
+ * A peer that runs the whole engine, as a page's Worker does: the network performs its effects, in virtual time. It keeps
+ * what its store would keep, so that the routing table can be read, and given to a rival.
+ */
+export class EngineClient {
+  readonly engine: Engine
+  readonly place: ClientPlace
+  readonly id: PeerIdBytes
+  /** Takes note of everything asked and answered, while set. */
+  log: LookupLog | undefined
+  readonly #network: Network
+  readonly #table = new BytesMap<StoredTableEntry>()
+  readonly #connected = new BytesMap<Peer>()
+  readonly #pending = new Map<OrderId, Cancel>()
+  readonly #queries = new Map<QueryId, QueryRun>()
+  #pendingDials = 0
+  #pendingDialsMax = 0
+  #tickAt = Number.POSITIVE_INFINITY
+  #lastTickAt = Number.NEGATIVE_INFINITY
+  #nextQuery = 1
+
+  constructor(init: { network: Network; number: number; kad?: KadOptions; denied?: BytesMap<true> }) {
+    const { network, number, kad, denied } = init
+    const { seed } = network.world.settings
+    this.#network = network
+    this.place = new ClientPlace({ world: network.world, id: number })
+    this.id = newId(new Rng(hashOf(seed, CLIENT_ID, number)))
+    this.engine = new Engine({
+      seed: hashOf(seed, CLIENT_SEED, number),
+      ...(kad === undefined ? {} : { kad }),
+      ...(denied === undefined ? {} : { denied }),
+    })
+  }
+
+  /** The most dials that were under way at a time. */
+  get pendingDialsMax(): number {
+    return this.#pendingDialsMax
+  }
+
+  /** Orders of the engine that the network still works on. */
+  get pendingOrders(): number {
+    return this.#pending.size
+  }
+
+  /** Starts from a table kept from an earlier visit (see `storedTable`), from bootstrap peers, or both. */
+  start(init: { readonly tableEntries?: readonly StoredTableEntry[]; readonly bootstrap?: readonly number[] }): void {
+    const { world } = this.#network
+    const bootstrapPeers = (init.bootstrap ?? []).map((server): PeerInfo => {
+      const { id, addresses } = world.kadPeer(server)
+      return { peer: this.engine.peers.intern(id), addresses }
+    })
+    const self = this.engine.peers.intern(this.id)
+    const tableEntries = init.tableEntries ?? []
+    for (const entry of tableEntries) this.#table.set(entry.id, entry)
+    this.handle({ type: 'start', self, bootstrapPeers, tableEntries })
+  }
+
+  /** Gives the engine a command and returns what comes of it. */
+  query(command: (query: QueryId) => KadCommand): QueryRun {
+    const id = this.#nextQuery++ as QueryId
+    const run: QueryRun = {
+      query: id,
+      startedAt: this.#network.now,
+      endedAt: undefined,
+      items: [],
+      result: undefined,
+      failure: undefined,
+      endings: 0,
+    }
+    this.#queries.set(id, run)
+    this.handle(command(id))
+    return run
+  }
+
+  /** Ranks of the servers in the routing table now. */
+  tableServers(): number[] {
+    return [...this.#table.keys()].map((id) => this.#network.world.serverOf(id)).filter((server) => server !== undefined)
+  }
+
+  disconnectAll(): void {
+    for (const peer of [...this.#connected.values()]) {
+      this.#connected.delete(peer.id)
+      this.handle({ type: 'peer-disconnected', peer })
+    }
+  }
+
+  handle(event: EngineEvent): void {
+    const { trace } = this.#network
+    if (trace !== undefined) {
+      trace.number(this.#network.now)
+      trace.text(event.type)
+    }
+    this.engine.handle(event, this.#network.now)
+    for (let effect = this.engine.poll(); effect !== undefined; effect = this.engine.poll()) this.#perform(effect)
+    this.#armTick()
+  }
+
+  #perform(effect: EngineEffect): void {
+    this.#noteInTrace(effect)
+    switch (effect.type) {
+      case 'dial':
+        return this.#dial(effect.order, effect.info.peer)
+      case 'cancel-dial':
+        if (this.#pending.has(effect.order)) this.#pendingDials--
+        return this.#cancel(effect.order)
+      case 'send-request':
+        return this.#request(effect)
+      case 'cancel-request':
+        return this.#cancel(effect.order)
+      case 'judge-record': {
+        const { order, value } = effect
+        const verdict = { valid: true, rank: [BigInt(value[0] ?? 0)] } as const
+        return this.#network.agenda.plan(1, () => this.handle({ type: 'record-judged', order, verdict }))
+      }
+      case 'persist-table-entry': {
+        const { peer, addresses } = effect.info
+        const lastUsefulAt = this.#network.now - effect.agoMs
+        this.#table.set(peer.id, { id: peer.id, addresses, lastUsefulAt })
+        return
+      }
+      case 'forget-table-entry':
+        this.#table.delete(effect.peer.id)
+        return
+      case 'query-item':
+        this.#queries.get(effect.query)?.items.push(effect.item)
+        return
+      case 'query-ended':
+        return this.#ended(effect.query, { result: effect.result })
+      case 'query-failed':
+        return this.#ended(effect.query, { failure: effect.failure })
+      default:
+        return
+    }
+  }
+
+  #dial(order: OrderId, peer: Peer): void {
+    this.log?.dialed()
+    this.#pendingDialsMax = Math.max(this.#pendingDialsMax, ++this.#pendingDials)
+    const server = this.#network.world.serverOf(peer.id)
+    const cancel = this.#network.dial(this.place, server, (outcome) => {
+      this.#pending.delete(order)
+      this.#pendingDials--
+      if (outcome === 'connected') {
+        this.#connected.set(peer.id, peer)
+        this.handle({ type: 'peer-connected', peer })
+        this.handle({ type: 'dial-succeeded', order })
+      } else {
+        this.log?.dialFailed()
+        this.handle({ type: 'dial-failed', order, reason: outcome })
+      }
+    })
+    this.#pending.set(order, cancel)
+  }
+
+  #request({ order, peer, request }: Extract<EngineEffect, { type: 'send-request' }>): void {
+    this.log?.asked()
+    const server = this.#network.world.serverOf(peer.id)
+    if (server === undefined || !this.#connected.has(peer.id)) {
+      this.#network.agenda.plan(0, () => this.handle({ type: 'request-failed', order, reason: 'disconnected' }))
+      return
+    }
+    const cancel = this.#network.request(this.place, server, request, (outcome) => {
+      const isAwaited = this.#pending.delete(order)
+      if (outcome.type === 'answered') {
+        if (isAwaited) this.log?.answeredBy(server, outcome.response, this.#network.now)
+        this.handle({ type: 'response-received', order, response: outcome.response })
+      } else if (outcome.type === 'sent') {
+        this.handle({ type: 'notice-sent', order })
+      } else {
+        this.handle({ type: 'request-failed', order, reason: 'reset' })
+      }
+    })
+    this.#pending.set(order, cancel)
+  }
+
+  #cancel(order: OrderId): void {
+    this.#pending.get(order)?.()
+    this.#pending.delete(order)
+  }
+
+  #ended(query: QueryId, ending: { result?: QueryResult; failure?: Failure }): void {
+    const run = this.#queries.get(query)
+    if (run === undefined) return
+    run.endings++
+    run.endedAt = this.#network.now
+    run.result = ending.result
+    run.failure = ending.failure
+  }
+
+  /** One timer, as the driver has. Like a real one it never fires twice in a moment: time passes while an engine ticks. */
+  #armTick(): void {
+    const deadline = this.engine.nextDeadline()
+    if (deadline === undefined) return
+    const at = Math.max(deadline, this.#lastTickAt + timeStep)
+    if (at >= this.#tickAt) return
+    this.#tickAt = at
+    this.#network.agenda.planAt(at, () => {
+      if (this.#tickAt !== at) return
+      this.#tickAt = Number.POSITIVE_INFINITY
+      const due = this.engine.nextDeadline()
+      if (due === undefined || due > this.#network.now) return this.#armTick()
+      this.#lastTickAt = this.#network.now
+      this.handle({ type: 'tick' })
+    })
+  }
+
+  #noteInTrace(effect: EngineEffect): void {
+    const { trace } = this.#network
+    if (trace === undefined) return
+    trace.text(effect.type)
+    if ('order' in effect) trace.number(effect.order)
+    if ('peer' in effect) trace.bytes(effect.peer.id)
+    if ('info' in effect) trace.bytes(effect.info.peer.id)
+    if ('query' in effect) trace.number(effect.query)
+  }
+}
+
+export interface QueryRun {
+  readonly query: QueryId
+  readonly startedAt: SimTime
+  endedAt: SimTime | undefined
+  readonly items: QueryItem[]
+  result: QueryResult | undefined
+  failure: Failure | undefined
+  /** How often the engine said that it has ended: once, if all is well. */
+  endings: number
+}
+
+/** Table entries as a visit left them: what a client with that key would have in its buckets, those it can dial. */
+export function storedTable(network: Network, id: PeerIdBytes, key: Uint32Array): StoredTableEntry[] {
+  const { tables, population } = network.world
+  const owner = tables.owner(key)
+  const entries: StoredTableEntry[] = []
+  for (let bucket = 0; bucket <= owner.deepest; bucket++) {
+    for (const server of tables.bucket(owner, bucket, network.now)) {
+      if (!population.isDialable(server)) continue
+      const { id: serverId, addresses } = network.world.kadPeer(server)
+      entries.push({ id: serverId, addresses, lastUsefulAt: 1_000_000 + (hashOf(id[33] ?? 0, server) % 1_000) })
+    }
+  }
+  return entries
+}
+
+const CLIENT_ID = 0x69645f63
+const CLIENT_SEED = 0x73645f63

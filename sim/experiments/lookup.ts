@@ -1,0 +1,143 @@
+import { estimate, mean, percentile } from '../core/statistics.ts'
+import { aminoWorld, stableWorld, type WorldSettings } from '../world/settings.ts'
+import { World } from '../world/world.ts'
+import type { Cell, Experiment, Options, Plot, Series } from './experiment.ts'
+import { compareLookups, type Measured, type RuleName, ruleNames } from './lookup-run.ts'
+
+/** Three rules side by side on the same worlds: what a lookup costs and finds. */
+export const lookup: Experiment = {
+  name: 'lookup',
+  title: 'one lookup by our rule, by Go’s and by js-libp2p’s: time, requests, dials, hops, recall',
+  defaults: { seed: 1, seeds: 2, peers: 2_000 },
+  reportOptions: { seed: 1, seeds: 5, peers: 25_000 },
+  run(options, progress) {
+    const measured = measureAll(options, progress)
+    return {
+      experiment: 'lookup',
+      settings: { ...options, clients: CLIENTS, lookupsPerClient: LOOKUPS, stableWorld, aminoWorld },
+      notes: NOTES,
+      tables: [
+        { title: 'Worlds', columns: COLUMNS, rows: rowsOf(measured.worlds) },
+        { title: 'Amino with fewer and fewer dialable servers', columns: COLUMNS, rows: rowsOf(measured.dialable) },
+        {
+          title: 'A stable world with more and more offline servers in the tables',
+          columns: COLUMNS,
+          rows: rowsOf(measured.dead),
+        },
+      ],
+      plots: plotsOf(measured),
+    }
+  },
+}
+
+const CLIENTS = 3
+const LOOKUPS = 8
+const DIALABLE = [0.05, 0.1, 0.25, 0.5, 1]
+const DEAD = [0, 0.1, 0.26, 0.4, 0.5]
+
+const NOTES = [
+  'Each lookup begins without any connection and with the k nearest peers of one and the same routing table, that of our engine.',
+  '*time*: from the command to the end of the lookup, follow-up included. *requests*, *dials*: sent, tried; those given up included.',
+  '*hops*: requests in a row that led to the nearest peer that answered; 1 is a peer of the own table.',
+  '*recall*: share of the k nearest servers that are online and dialable which answered in the lookup.',
+  '± is the 95 % confidence interval over seeds; percentiles are taken within a seed.',
+  'Ours dials at most 8 at a time, as Chromium wants it; the go-like rule is not limited, the js-like one to 50.',
+]
+
+type Scenario = { readonly label: string; readonly x: number; readonly perRule: Record<RuleName, Measured[][]> }
+
+interface AllMeasured {
+  readonly worlds: Scenario[]
+  readonly dialable: Scenario[]
+  readonly dead: Scenario[]
+}
+
+function measureAll(options: Options, progress: (line: string) => void): AllMeasured {
+  const at = (label: string, x: number, settings: Partial<WorldSettings> & typeof stableWorld): Scenario => {
+    progress(label)
+    const perRule: Record<RuleName, Measured[][]> = { ours: [], 'go-like': [], 'js-like': [] }
+    for (let index = 0; index < options.seeds; index++) {
+      const world = new World({ ...settings, seed: options.seed + index, peers: options.peers })
+      const measured = compareLookups(world, { clients: CLIENTS, lookups: LOOKUPS, rules: ruleNames })
+      for (const rule of ruleNames) perRule[rule].push(measured[rule])
+    }
+    return { label, x, perRule }
+  }
+  return {
+    worlds: [
+      at('stable', 0, stableWorld),
+      at('26 % offline, in tables as often as others', 1, { ...stableWorld, dead: 0.26 }),
+      at('Amino', 2, aminoWorld),
+    ],
+    dialable: DIALABLE.map((dialable) => at(`${100 * dialable} % dialable`, 100 * dialable, { ...aminoWorld, dialable })),
+    dead: DEAD.map((dead) => at(`${100 * dead} % offline`, 100 * dead, { ...stableWorld, dead })),
+  }
+}
+
+const COLUMNS = ['world', 'rule', 'time p50 s', 'p90 s', 'p95 s', 'requests', 'dials', 'hops p50', 'p90', 'recall']
+
+function rowsOf(scenarios: readonly Scenario[]): Cell[][] {
+  return scenarios.flatMap(({ label, perRule }) => {
+    return ruleNames.map((rule): Cell[] => {
+      const over = (value: (seed: Measured[]) => number) => estimate(perRule[rule].map(value))
+      const time = (share: number) =>
+        over((seed) =>
+          percentile(
+            seed.map(({ durationMs }) => durationMs / 1_000),
+            share,
+          ),
+        )
+      const hops = (share: number) =>
+        over((seed) =>
+          percentile(
+            seed.map((one) => one.hops),
+            share,
+          ),
+        )
+      return [
+        label,
+        rule,
+        time(0.5),
+        time(0.9),
+        time(0.95),
+        over((seed) => mean(seed.map(({ requests }) => requests))),
+        over((seed) => mean(seed.map(({ dials }) => dials))),
+        hops(0.5),
+        hops(0.9),
+        over((seed) => mean(seed.map(({ recall }) => recall))),
+      ]
+    })
+  })
+}
+
+function plotsOf({ dialable, dead }: AllMeasured): Plot[] {
+  const series = (scenarios: readonly Scenario[], value: (seed: Measured[]) => number): Series[] => {
+    return ruleNames.map((rule) => ({
+      label: rule,
+      points: scenarios.map(({ x, perRule }) => {
+        const { mean: y, half } = estimate(perRule[rule].map(value))
+        return { x, y, half }
+      }),
+    }))
+  }
+  const p95 = (seed: Measured[]) =>
+    percentile(
+      seed.map(({ durationMs }) => durationMs / 1_000),
+      0.95,
+    )
+  const recall = (seed: Measured[]) => 100 * mean(seed.map((one) => one.recall))
+  const requests = (seed: Measured[]) => mean(seed.map((one) => one.requests))
+  const offline = { label: 'offline servers, %' }
+  const share = { label: 'dialable servers, %', scale: 'log' } as const
+  return [
+    { name: 'time', title: 'Time of a lookup, p95', x: offline, y: { label: 'seconds' }, series: series(dead, p95) },
+    { name: 'recall', title: 'Recall of the 20 nearest', x: share, y: { label: '%' }, series: series(dialable, recall) },
+    {
+      name: 'requests',
+      title: 'Requests per lookup',
+      x: offline,
+      y: { label: 'requests', scale: 'log' },
+      series: series(dead, requests),
+    },
+  ]
+}
