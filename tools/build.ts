@@ -1,25 +1,38 @@
 import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { type BuildOptions, build, type Metafile, type OutputFile } from 'esbuild'
+import { type BuildOptions, build, type Metafile, type OutputFile, type Plugin } from 'esbuild'
 import { root, runTool, ToolError } from './shell.ts'
 
 /**
- * `npm run build`: what the package consists of, in `dist/`. Two bundles, one for each thread, the declarations that
+ * `npm run build`: what the package consists of, in `dist/`. The bundles of the page's doors and of the Worker, the declarations that
  * `exports.types` points to, and esbuild's own account of the bundles for `size.ts`.
  */
 
 interface Bundle {
-  readonly name: 'index' | 'worker'
+  readonly name: 'index' | 'helia' | 'libp2p' | 'worker'
   readonly entry: string
   readonly options: BuildOptions
 }
 
+/** The user's own copy of multiformats, else its CIDs would be of another class than ours. */
+const MULTIFORMATS = ['multiformats', 'multiformats/*']
+
+/** The other doors take the client from `index.js`: one `AminoError`, and one place that opens the Worker. */
+const CLIENT_STAYS_OUTSIDE: Plugin = {
+  name: 'client-stays-outside',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/index\.ts$/ }, () => ({ path: './index.js', external: true }))
+  },
+}
+
 const BUNDLES: readonly Bundle[] = [
+  { name: 'index', entry: 'src/index.ts', options: { external: MULTIFORMATS } },
+  { name: 'helia', entry: 'src/helia.ts', options: { external: MULTIFORMATS, plugins: [CLIENT_STAYS_OUTSIDE] } },
   {
-    name: 'index',
-    entry: 'src/index.ts',
-    // The user's own copy of multiformats, else its CIDs would be of another class than ours.
-    options: { external: ['multiformats', 'multiformats/*'] },
+    name: 'libp2p',
+    entry: 'src/libp2p.ts',
+    // A peer id carries keys and their cryptography; whoever runs a libp2p has all that already.
+    options: { external: [...MULTIFORMATS, '@libp2p/peer-id'], plugins: [CLIENT_STAYS_OUTSIDE] },
   },
   { name: 'worker', entry: 'worker/host/main.ts', options: {} },
 ]

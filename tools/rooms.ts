@@ -44,8 +44,8 @@ export const ROOMS: readonly Room[] = [
   {
     path: 'src',
     may: ['worker/contract'],
-    packages: [...VALUES, 'comlink'],
-    types: ['@helia/interface', '@libp2p/interface', '@multiformats/multiaddr'],
+    packages: [...VALUES, 'comlink', '@multiformats/multiaddr', '@libp2p/peer-id'],
+    types: ['helia', '@libp2p/interface'],
   },
   { path: 'sim', may: ['worker/engine', 'worker/wire'], packages: [...VALUES, '@noble/hashes'] },
   { path: 'sim/cli', may: ['sim'], packages: ['node:*'] },

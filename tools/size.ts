@@ -5,12 +5,12 @@ import type { Metafile } from 'esbuild'
 import { root, ToolError } from './shell.ts'
 
 /**
- * `npm run size`: how big the two bundles are, what they are made of, and whether they keep to their budgets. Reads what
+ * `npm run size`: how big the bundles are, what they are made of, and whether they keep to their budgets. Reads what
  * `build.ts` left in `dist/`.
  */
 
 interface Budget {
-  readonly name: 'index' | 'worker'
+  readonly name: 'index' | 'helia' | 'libp2p' | 'worker'
   readonly title: string
   readonly gzipMax: number
 }
@@ -18,6 +18,8 @@ interface Budget {
 const KILOBYTE = 1024
 const BUDGETS: readonly Budget[] = [
   { name: 'index', title: 'page, without multiformats', gzipMax: 10 * KILOBYTE },
+  { name: 'helia', title: 'page, for Helia, beside that', gzipMax: 10 * KILOBYTE },
+  { name: 'libp2p', title: 'page, for libp2p, beside that', gzipMax: 10 * KILOBYTE },
   { name: 'worker', title: 'Worker', gzipMax: 240 * KILOBYTE },
 ]
 /** Packages below this share of a bundle are summed up. */

@@ -11,8 +11,8 @@ import type { StageInfo } from './stage-info.ts'
 
 const javascript = 'text/javascript; charset=utf-8'
 
-const labPage = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8" /><title>Lab</title><link rel="icon" href="data:," /><script type="module" src="lab.js"></script></head><body></body></html>
+const labPage = (script: string): string => `<!doctype html>
+<html lang="en"><head><meta charset="utf-8" /><title>Lab</title><link rel="icon" href="data:," /><script type="module" src="${script}"></script></head><body></body></html>
 `
 
 /** A Worker in which the browser refuses IndexedDB: the refusal is evaluated before the Worker's own script. */
@@ -21,15 +21,20 @@ const refusingStorage = `Object.defineProperty(globalThis, 'indexedDB', {
 })
 `
 
-const lab = await bundleForPage('test-browser/support/lab.ts')
+/** A page for each script, by the name of its HTML file. */
+const labs = { lab: 'lab', helia: 'helia-names-lab', libp2p: 'libp2p-lab' }
 
 const extraAssets = new Map<string, Asset>([
-  ['/lab.html', { type: 'text/html; charset=utf-8', body: labPage }],
-  ['/lab.js', { type: javascript, body: lab.text }],
   ['/refusing-storage.js', { type: javascript, body: refusingStorage }],
   ['/worker-without-storage.js', { type: javascript, body: "import './refusing-storage.js'\nimport './worker.js'\n" }],
   ['/worker-with-syntax-error.js', { type: javascript, body: 'this is no script' }],
 ])
+
+for (const [name, script] of Object.entries(labs)) {
+  const { text } = await bundleForPage(`test-browser/support/${script}.ts`)
+  extraAssets.set(`/${name}.html`, { type: 'text/html; charset=utf-8', body: labPage(`${script}.js`) })
+  extraAssets.set(`/${script}.js`, { type: javascript, body: text })
+}
 
 const stage = await startStage({}, 0, extraAssets)
 const { bootstrap, relays, samples, peers } = stage.swarm

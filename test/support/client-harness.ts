@@ -42,7 +42,7 @@ export async function codeOf(promise: Promise<unknown>): Promise<ErrorCode | 're
   }
 }
 
-export async function collect<Item>(source: AsyncIterable<Item>): Promise<Item[]> {
+export async function collect<Item>(source: AsyncIterable<Item> | Iterable<Item>): Promise<Item[]> {
   const items: Item[] = []
   for await (const item of source) items.push(item)
   return items
