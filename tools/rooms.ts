@@ -22,17 +22,23 @@ interface Room {
 
 const LIBP2P = ['libp2p', '@libp2p/*', '@chainsafe/*', '@multiformats/*', 'multiformats', 'ipns']
 const VALUES = ['multiformats']
-const PARTS = ['worker/engine/kad', 'worker/engine/bitswap', 'worker/engine/provide']
+/** Parts of the engine, with what of each the others may not see: of connections all speak the contract. */
+const PARTS: Readonly<Record<string, string>> = {
+  'worker/engine/kad': 'worker/engine/kad',
+  'worker/engine/bitswap': 'worker/engine/bitswap',
+  'worker/engine/provide': 'worker/engine/provide',
+  'worker/engine/connections': 'worker/engine/connections/connections.ts',
+}
 const BUILT = 'amino-worker'
 
 /** A file belongs to the room with the longest path above it. */
 export const ROOMS: readonly Room[] = [
   { path: 'worker/contract', may: [], packages: [] },
   { path: 'worker/engine', may: [], packages: [...VALUES, '@noble/hashes'] },
-  ...PARTS.map((path) => ({
+  ...Object.keys(PARTS).map((path) => ({
     path,
     may: ['worker/engine'],
-    never: PARTS.filter((other) => other !== path),
+    never: Object.entries(PARTS).flatMap(([other, hidden]) => (other === path ? [] : [hidden])),
     packages: [...VALUES, '@noble/hashes'],
   })),
   { path: 'worker/wire', may: ['worker/engine'], packages: [...VALUES, 'protons-runtime', 'uint8arraylist'] },

@@ -25,6 +25,16 @@ const FORBIDDEN: readonly Case[] = [
     why: 'may not import worker/engine/kad/kad.ts',
   },
   {
+    file: 'worker/engine/kad/kad.ts',
+    source: "import { Connections } from '../connections/connections.ts'",
+    why: 'may not import worker/engine/connections/connections.ts',
+  },
+  {
+    file: 'worker/engine/connections/connections.ts',
+    source: "import type { Kad } from '../kad/kad.ts'",
+    why: 'may not import worker/engine/kad/kad.ts',
+  },
+  {
     file: 'worker/engine/kad/lookup.ts',
     source: "import { driver } from '../../host/driver.ts'",
     why: 'may not import worker/host/driver.ts',
@@ -72,6 +82,7 @@ for (const { file, source, why } of FORBIDDEN) {
 const ALLOWED: readonly Omit<Case, 'why'>[] = [
   { file: 'worker/engine/engine.ts', source: "import { Kad } from './kad/kad.ts'" },
   { file: 'worker/engine/kad/kad.ts', source: "import type { Peer } from '../peer.ts'" },
+  { file: 'worker/engine/kad/kad.ts', source: "import type { Priority } from '../connections/contract.ts'" },
   { file: 'worker/engine/peer.ts', source: "import { sha256 } from '@noble/hashes/sha2.js'" },
   { file: 'worker/host/main.ts', source: "import { Engine } from '../engine/engine.ts'\nimport { expose } from 'comlink'" },
   { file: 'src/index.ts', source: "import type { PeerId } from '@libp2p/interface'\nimport { wrap } from 'comlink'" },
