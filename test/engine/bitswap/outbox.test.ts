@@ -140,6 +140,17 @@ test('answers keep to the size of a message; a larger block goes alone', () => {
   ])
 })
 
+test('blocks go in portions that a slow peer takes in time', () => {
+  const outbox = new Outbox(false)
+  for (let index = 1; index <= 5; index++) outbox.block({ cid: key(index), bytes: new Uint8Array(200_000) })
+  const portions: number[] = []
+  for (let flight = outbox.assemble(orders, 0); flight !== undefined; flight = outbox.assemble(orders, 0)) {
+    portions.push(flight.message.blocks.length)
+    outbox.sent()
+  }
+  assert.deepEqual(portions, [2, 2, 1])
+})
+
 test('an outbox that starts over says so until a message has left', () => {
   const outbox = new Outbox(true)
   outbox.want(key(1), entry(1, 'have'))

@@ -196,6 +196,8 @@ export class Outbox {
     for (const presence of draft.presences) this.#presences.delete(presence.cid)
     for (const block of this.#blocks.values()) {
       const isAlone = draft.bytes === envelopeBytes
+      const isFirst = draft.blocks.length === 0
+      if (!isFirst && draft.blockBytes + block.bytes.length > limits.answerBlocksBytesMax.value) break
       if (!isAlone && draft.bytes + block.bytes.length + block.cid.length + blockBytes > limits.bitswapMessageBytesMax.value)
         break
       draft.bytes += block.bytes.length + block.cid.length + blockBytes
