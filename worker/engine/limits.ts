@@ -107,7 +107,11 @@ export const limits = {
 
   // Bitswap: messages out, and answering others
   bitswapMessageBytesMax: limit(2_097_152, 'bytes', 'what boxo sends at most; a single block may be as large and goes alone'),
-  answerBlocksBytesMax: limit(524_288, 'bytes', 'blocks in one message, unless a single one is larger: a slow peer takes that in time'),
+  answerBlocksBytesMax: limit(
+    524_288,
+    'bytes',
+    'blocks in one message, unless a single one is larger: a slow peer takes that in time',
+  ),
   wantsPerPeerMax: limit(1_024, 'entries', 'what boxo keeps per peer: we neither send nor accept more'),
   messageAnswerTimeoutMs: limit(35_000, 'ms', 'after the host itself should have given the message up'),
   messageRetryFirstMs: limit(250, 'ms', 'before the next message after a failed one; doubles'),
