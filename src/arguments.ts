@@ -135,6 +135,15 @@ function exact(bytes: Uint8Array): Uint8Array {
 /** A value for a message, short enough to read. */
 function shown(value: unknown): string {
   if (value instanceof Uint8Array) return `A Uint8Array of ${value.length} bytes`
-  const text = typeof value === 'string' ? `'${value}'` : String(value)
+  const text = typeof value === 'string' ? `'${value}'` : textOf(value)
   return text.length > 80 ? `${text.slice(0, 79)}…` : text
+}
+
+/** Some objects have no text, or throw. */
+function textOf(value: unknown): string {
+  try {
+    return String(value)
+  } catch {
+    return 'This object'
+  }
 }

@@ -80,6 +80,7 @@ test('a wrong argument rejects with its code before anything is sent', async (t)
     ['invalid-cid', client.getBlock(`/ipfs/${cidText}`)],
     ['invalid-cid', client.putBlock(wrong, Uint8Array.of(1))],
     ['invalid-cid', client.hasBlock('')],
+    ['invalid-cid', client.hasBlock(Object.create(null) as never)],
     ['invalid-cid', client.deleteBlock(`${cidText}a`)],
     ['invalid-cid', client.provide('k51')],
     ['invalid-argument', client.provide(cid, { mode: 'fast' as 'classic' })],
