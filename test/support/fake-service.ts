@@ -18,7 +18,16 @@ export const statusData: StatusData = {
   start: 'warm',
   connections: 3,
   storage: { mode: 'indexeddb', blocks: 2, blockBytes: 10, problem: undefined },
-  kad: { tableSize: 30, buckets: [20, 10], activeQueries: 1, networkSize: 400, counters: { requestsSent: 4 } },
+  kad: {
+    tableSize: 30,
+    buckets: [20, 10],
+    activeQueries: 1,
+    queuedQueries: 0,
+    runningQueries: 1,
+    requestsInFlight: 3,
+    networkSize: 400,
+    counters: { requestsSent: 4 },
+  },
   bitswap: { peers: 2, wants: 1, sessions: 0, counters: { blocksReceived: 1 } },
   dropped: { malformed: 1 },
 }

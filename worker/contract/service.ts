@@ -114,6 +114,10 @@ export interface KadStatusData {
   /** Entries per bucket, index = common prefix length with our own id; trailing empty buckets left out. */
   readonly buckets: readonly number[]
   readonly activeQueries: number
+  /** Queries that wait for their turn; of our own (bootstrap, refresh, corrections) too. */
+  readonly queuedQueries: number
+  readonly runningQueries: number
+  readonly requestsInFlight: number
   /** Servers in the network, estimated from finished lookups; undefined while too little is known. */
   readonly networkSize: number | undefined
   readonly counters: Readonly<Record<string, number>>

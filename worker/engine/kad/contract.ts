@@ -119,6 +119,10 @@ export interface KadStatus {
   /** Entries per bucket, index = common prefix length; trailing empty buckets left out. */
   readonly buckets: readonly number[]
   readonly activeQueries: number
+  /** Queries of all kinds that wait for their turn. */
+  readonly queuedQueries: number
+  readonly runningQueries: number
+  readonly requestsInFlight: number
   /** Peers in the network, estimated; undefined while too little is known. */
   readonly networkSize: number | undefined
   readonly counters: Readonly<KadCounters>

@@ -65,8 +65,9 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   handle(event: KadEvent, now: Millis): void {
     this.#now = now
     this.#route(event, now)
-    this.#drainParts(now)
-    if (this.#started !== undefined) this.#runs.releaseHeld(now)
+    do this.#runs.startQueued(now)
+    while (this.#drainParts(now) || (this.#started !== undefined && this.#runs.releaseHeld(now)))
+    this.#desk.release(now)
   }
 
   poll(): KadEffect | undefined {
@@ -84,6 +85,9 @@ export class Kad implements Machine<KadEvent, KadEffect> {
       tableSize: table?.size ?? 0,
       buckets: table?.bucketSizes() ?? [],
       activeQueries: this.#runs.commands,
+      queuedQueries: this.#runs.queued,
+      runningQueries: this.#runs.running,
+      requestsInFlight: this.#desk.inFlight,
       networkSize: this.#world.networkSize.estimate(this.#now),
       counters: { ...this.#world.counters, keysHashed: this.#peers.hashed },
     }
@@ -247,15 +251,18 @@ export class Kad implements Machine<KadEvent, KadEffect> {
     this.#outbox.push({ type: 'persist-network-size', size })
   }
 
-  #drainParts(now: Millis): void {
+  /** Returns whether there are new queries. */
+  #drainParts(now: Millis): boolean {
     for (let effect = this.#checks.poll(); effect !== undefined; effect = this.#checks.poll()) {
       if (effect.type === 'send-request') this.#desk.send(effect, 'server-check', now)
       else this.#desk.cancel(effect.order)
     }
-    if (this.#started === undefined) return
+    if (this.#started === undefined) return false
     const { table, maintenance } = this.#started
     maintenance.handle({ type: 'table-size', size: table.size }, now)
-    for (let effect = maintenance.poll(); effect !== undefined; effect = maintenance.poll()) this.#lookUp(effect, now)
+    const due = maintenance.poll()
+    if (due !== undefined) this.#lookUp(due, now)
+    return due !== undefined
   }
 
   #lookUp({ key, target, isRepair }: MaintenanceEffect, now: Millis): void {

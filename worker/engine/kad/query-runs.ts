@@ -1,6 +1,7 @@
 import { assert } from '../assert.ts'
 import { limits } from '../limits.ts'
 import { earlier, type Millis, type OrderId } from '../machine.ts'
+import type { Priority } from '../connections/contract.ts'
 import type { Peer } from '../peer.ts'
 import type { QueryId } from '../query.ts'
 import { ConnectionNeeds } from './connection-needs.ts'
@@ -9,7 +10,7 @@ import type { Outbox } from './outbox.ts'
 import type { Query, QueryContext, QueryEvent, QueryOutput } from './queries/contract.ts'
 import { Correction } from './queries/correction.ts'
 import type { RequestDesk } from './request-desk.ts'
-import { newRun, priorityOf, type Run, type RunPurpose, runDeadline, timeEvent } from './run.ts'
+import { isMaintenance, newRun, priorityOf, type Run, type RunPurpose, runDeadline, timeEvent } from './run.ts'
 
 /** What the queries need of the machine around them. */
 export interface QuerySurroundings {
@@ -21,9 +22,11 @@ export interface QuerySurroundings {
 /**
  * The queries under way.
  *
+ *   queued ──place free, nobody more urgent waits──▶ begun
  *   begun ──peers to begin with──▶ running ──ended, failed, expired, cancelled──▶ (gone)
  *     └──▶ held ──first peers, or nobody left to hope for──▶ running
  *
+ * So many run at once; what a person waits for goes first, and maintenance gets only some of the places.
  * It performs what they decide: shares one connection need among them, remembers whose orders there are, and when a
  * query ends undoes whatever it left open. It does not know the routing table, nor why a query was begun.
  */
@@ -33,6 +36,7 @@ export class QueryRuns {
   readonly #desk: RequestDesk
   readonly #surroundings: QuerySurroundings
   readonly #runs = new Set<Run>()
+  readonly #queued = new Set<Run>()
   readonly #commands = new Map<QueryId, Run>()
   readonly #held = new Set<Run>()
   readonly #needs = new ConnectionNeeds<Run>()
@@ -55,6 +59,14 @@ export class QueryRuns {
     return this.#commands.size
   }
 
+  get queued(): number {
+    return this.#queued.size
+  }
+
+  get running(): number {
+    return this.#runs.size - this.#queued.size
+  }
+
   /** For tests of the bounds. */
   counts(): { runs: number; held: number; needs: number; judgements: number } {
     return { runs: this.#runs.size, held: this.#held.size, needs: this.#needs.size, judgements: this.#judgements.size }
@@ -74,7 +86,34 @@ export class QueryRuns {
       assert(!this.#commands.has(query), 'ids of queries under way are unique')
       this.#commands.set(query, run)
     }
+    this.#queued.add(run)
+    // An answer that was at hand takes no place.
+    if (run.machine.stage === 'ended') this.#start(run, now)
+  }
+
+  /** Starts what there are places for; due after anything that may have freed one. */
+  startQueued(now: Millis): void {
+    for (let next = this.#nextInLine(); next !== undefined; next = this.#nextInLine()) this.#start(next, now)
+  }
+
+  #start(run: Run, now: Millis): void {
+    this.#queued.delete(run)
+    run.isQueued = false
     this.#drain(run, now)
+  }
+
+  /** The most urgent, and of those the first that came. */
+  #nextInLine(): Run | undefined {
+    if (this.#queued.size === 0 || this.running >= limits.kadRunningQueriesMax.value) return undefined
+    const inOrder = [...this.#queued]
+    const ofPriority = (priority: Priority) => inOrder.find(({ purpose }) => priorityOf(purpose) === priority)
+    return ofPriority('urgent') ?? ofPriority('normal') ?? (this.#hasMaintenancePlace() ? ofPriority('maintenance') : undefined)
+  }
+
+  #hasMaintenancePlace(): boolean {
+    let running = 0
+    for (const { isQueued, purpose } of this.#runs) if (!isQueued && isMaintenance(purpose)) running++
+    return running < limits.kadMaintenanceQueriesMax.value
   }
 
   cancel(query: QueryId, now: Millis): void {
@@ -98,7 +137,7 @@ export class QueryRuns {
   feed(run: Run, event: QueryEvent, now: Millis): void {
     if (run.hasEnded) return
     run.machine.handle(event, now)
-    this.#drain(run, now)
+    if (!run.isQueued || run.machine.stage === 'ended') this.#start(run, now)
   }
 
   dialMoved(event: Extract<QueryEvent, { type: 'dial-queued' | 'dial-begun' }>, now: Millis): void {
@@ -126,12 +165,14 @@ export class QueryRuns {
     return true
   }
 
-  /** Gives those that are held what has turned up for them in the meantime. */
-  releaseHeld(now: Millis): void {
+  /** Gives those that are held what has turned up for them in the meantime. Returns whether some are no longer held. */
+  releaseHeld(now: Millis): boolean {
+    const before = this.#held.size
     for (const run of [...this.#held]) {
       this.#supplySeeds(run, now)
       this.#drain(run, now)
     }
+    return this.#held.size < before
   }
 
   #drain(run: Run, now: Millis): void {
@@ -222,6 +263,7 @@ export class QueryRuns {
     run.hasEnded = true
     this.#runs.delete(run)
     this.#held.delete(run)
+    this.#queued.delete(run)
     if (run.purpose.type === 'command') this.#commands.delete(run.purpose.query)
     for (const order of [...run.orders]) this.#cancelRequest(order, now)
     for (const order of run.judgements) this.#judgements.delete(order)

@@ -22,6 +22,8 @@ export interface Run {
   /** Every peer it needed, with the addresses heard of it. */
   readonly infos: BytesMap<PeerInfo>
   readonly seedsTaken: SeedsTaken
+  /** Waits for its turn: its machine exists, and nothing of what it decides is done yet. */
+  isQueued: boolean
   hasEnded: boolean
 }
 
@@ -43,6 +45,7 @@ export function newRun(machine: Query, purpose: RunPurpose, now: Millis): Run {
     waitingFor: new BytesMap(),
     infos: new BytesMap(),
     seedsTaken: { isRepair: purpose.type === 'table-lookup' && purpose.isRepair, seenAdditions: -1, hasBootstrapSeeds: false },
+    isQueued: true,
     hasEnded: false,
   }
 }
@@ -60,12 +63,17 @@ export function priorityOf(purpose: RunPurpose): Priority {
   }
 }
 
+/** Shares the few places of maintenance. A remainder has its place already: it only stores. */
+export function isMaintenance(purpose: RunPurpose): boolean {
+  return purpose.type === 'correction' || (purpose.type === 'table-lookup' && !purpose.isRepair)
+}
+
 export function runDeadline(run: Run): Millis {
-  return earlier(run.deadline, run.expiresAt) ?? run.expiresAt
+  return run.isQueued ? run.expiresAt : (earlier(run.deadline, run.expiresAt) ?? run.expiresAt)
 }
 
 /** The event that time has for a run, if any. */
 export function timeEvent(run: Run, now: Millis): QueryEvent | undefined {
   if (now >= run.expiresAt) return { type: 'expired' }
-  return run.deadline !== undefined && now >= run.deadline ? { type: 'tick' } : undefined
+  return !run.isQueued && run.deadline !== undefined && now >= run.deadline ? { type: 'tick' } : undefined
 }
