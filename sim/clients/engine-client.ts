@@ -32,6 +32,7 @@ export class EngineClient {
   #tickAt = Number.POSITIVE_INFINITY
   #lastTickAt = Number.NEGATIVE_INFINITY
   #nextQuery = 1
+  #lastBusyAt: SimTime = 0
 
   constructor(init: { network: Network; number: number; kad?: KadOptions; denied?: BytesMap<true> }) {
     const { network, number, kad, denied } = init
@@ -54,6 +55,11 @@ export class EngineClient {
   /** Orders of the engine that the network still works on. */
   get pendingOrders(): number {
     return this.#pending.size
+  }
+
+  /** When there last was such an order. */
+  get lastBusyAt(): SimTime {
+    return this.#pending.size > 0 ? this.#network.now : this.#lastBusyAt
   }
 
   /** Starts from a table kept from an earlier visit (see `storedTable`), from bootstrap peers, or both. */
@@ -100,6 +106,7 @@ export class EngineClient {
 
   handle(event: EngineEvent): void {
     const { trace } = this.#network
+    this.#lastBusyAt = this.lastBusyAt
     if (trace !== undefined) {
       trace.number(this.#network.now)
       trace.text(event.type)
@@ -152,6 +159,7 @@ export class EngineClient {
     this.#pendingDialsMax = Math.max(this.#pendingDialsMax, ++this.#pendingDials)
     const server = this.#network.world.serverOf(peer.id)
     const cancel = this.#network.dial(this.place, server, (outcome) => {
+      this.#lastBusyAt = this.#network.now
       this.#pending.delete(order)
       this.#pendingDials--
       if (outcome === 'connected') {
@@ -174,6 +182,7 @@ export class EngineClient {
       return
     }
     const cancel = this.#network.request(this.place, server, request, (outcome) => {
+      this.#lastBusyAt = this.#network.now
       const isAwaited = this.#pending.delete(order)
       if (outcome.type === 'answered') {
         if (isAwaited) this.log?.answeredBy(server, outcome.response, this.#network.now)
@@ -188,6 +197,7 @@ export class EngineClient {
   }
 
   #cancel(order: OrderId): void {
+    this.#lastBusyAt = this.#network.now
     this.#pending.get(order)?.()
     this.#pending.delete(order)
   }

@@ -63,7 +63,7 @@ export function formatCell(cell: Cell): string {
 
 function formatNumber(value: number, digits = 4): string {
   if (Number.isNaN(value)) return '–'
-  if (value === 0) return '0'
+  if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value)
   const size = Math.floor(Math.log10(Math.abs(value)))
   return value.toFixed(Math.min(4, Math.max(0, digits - 1 - size)))
 }

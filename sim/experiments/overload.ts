@@ -1,0 +1,141 @@
+import { limits } from '../../worker/engine/limits.ts'
+import { keyOf } from '../../worker/engine/peer.ts'
+import { Rng } from '../../worker/engine/rng.ts'
+import { EngineClient, type QueryRun, storedTable } from '../clients/engine-client.ts'
+import { estimate, percentile } from '../core/statistics.ts'
+import { Network } from '../world/network.ts'
+import { aminoWorld } from '../world/settings.ts'
+import { World } from '../world/world.ts'
+import type { Cell, Experiment, Options } from './experiment.ts'
+
+/** A3: ten times as many queries as an engine takes, while it refreshes its table. */
+export const overload: Experiment = {
+  name: 'overload',
+  title: 'ten times the queries an engine takes: no bound exceeded, what is accepted ends, urgent work goes first',
+  defaults: { seed: 1, seeds: 2, peers: 2_000 },
+  reportOptions: { seed: 1, seeds: 5, peers: 10_000 },
+  run(options, progress) {
+    const runs = Array.from({ length: options.seeds }, (_, index) => {
+      progress(`seed ${options.seed + index}`)
+      return overloadOne({ ...options, seed: options.seed + index })
+    })
+    const over = (value: (run: Overloaded) => number) => estimate(runs.map(value))
+    const most = (value: (run: Overloaded) => number) => Math.max(...runs.map(value))
+    const seconds = (phase: keyof Overloaded['times'], share: number) => {
+      return over(({ times }) => percentile(times[phase], share) / 1_000)
+    }
+    const phases: [keyof Overloaded['times'], string][] = [
+      ['idle', 'one at a time, nothing else to do'],
+      ['refreshing', 'one at a time, during the refresh at the start'],
+      ['overloaded', 'at ten times the load, those that were accepted'],
+    ]
+    const rows = phases.map(([phase, label]): Cell[] => {
+      return [label, over(({ times }) => times[phase].length), seconds(phase, 0.5), seconds(phase, 0.9), seconds(phase, 0.99)]
+    })
+    return {
+      experiment: 'overload',
+      settings: { ...options, queries: QUERIES, withinMs: WITHIN_MS, aminoWorld },
+      notes: [
+        `${QUERIES} queries within ${WITHIN_MS / 1_000} s given to one engine, that takes ${limits.kadQueriesMax.value}: a mixture of closest peers, providers and values.`,
+        'The bounds were looked at after every hundredth of a second.',
+      ],
+      tables: [
+        { title: 'Time of queries', columns: ['when', 'queries', 'p50 s', 'p90 s', 'p99 s'], rows },
+        {
+          title: 'Bounds',
+          columns: ['what', 'bound', 'most seen'],
+          rows: [
+            ['queries under way', limits.kadQueriesMax.value, most(({ active }) => active)],
+            ['dials under way', limits.pendingDialsMax.value, most(({ dials }) => dials)],
+            ['entries of a bucket', 20, most(({ bucket }) => bucket)],
+            ['longest query, ms', limits.kadQueryTimeoutMs.value, most(({ longestMs }) => longestMs)],
+          ],
+        },
+        {
+          title: 'What became of the overload',
+          columns: ['outcome', 'queries'],
+          rows: [
+            ['accepted and ended', over(({ ended }) => ended)],
+            ['refused at once, with `too-many-queries`', over(({ refused }) => refused)],
+            ['accepted and ended with a failure', over(({ failed }) => failed)],
+            ['never ended', over(({ open }) => open)],
+          ],
+        },
+      ],
+      plots: [],
+    }
+  },
+}
+
+const QUERIES = 10 * limits.kadQueriesMax.value
+const WITHIN_MS = 10_000
+
+interface Overloaded {
+  readonly times: Readonly<Record<'idle' | 'refreshing' | 'overloaded', readonly number[]>>
+  readonly active: number
+  readonly dials: number
+  readonly bucket: number
+  readonly longestMs: number
+  readonly ended: number
+  readonly refused: number
+  readonly failed: number
+  readonly open: number
+}
+
+function overloadOne(options: Options): Overloaded {
+  const world = new World({ ...aminoWorld, seed: options.seed, peers: options.peers })
+  const network = new Network({ world })
+  const client = new EngineClient({ network, number: 1 })
+  const rng = new Rng(options.seed)
+  client.start({ tableEntries: storedTable(network, client.id, keyOf(client.id)) })
+  const refreshing = oneAtATime(network, client, rng, 12)
+  network.agenda.run(network.now + 300_000)
+  const idle = oneAtATime(network, client, rng, 12)
+  const seen = { active: 0, dials: 0, bucket: 0 }
+  const runs: QueryRun[] = []
+  const until = network.now + WITHIN_MS + limits.kadQueryTimeoutMs.value + 1_000
+  const beganAt = network.now
+  while (network.now < until) {
+    const due = Math.min(QUERIES, Math.ceil(((network.now - beganAt) / WITHIN_MS) * QUERIES))
+    while (runs.length < due) runs.push(ask(client, rng, runs.length))
+    network.agenda.run(network.now + 10)
+    const { kad } = client.engine.status()
+    seen.active = Math.max(seen.active, kad.activeQueries)
+    seen.bucket = Math.max(seen.bucket, ...kad.buckets)
+    seen.dials = client.pendingDialsMax
+  }
+  const refused = runs.filter(({ failure }) => failure?.code === 'too-many-queries')
+  const accepted = runs.filter(({ failure }) => failure?.code !== 'too-many-queries')
+  const done = accepted.filter(({ endedAt }) => endedAt !== undefined)
+  const overloaded = done.map(durationOf)
+  return {
+    times: { idle, refreshing, overloaded },
+    ...seen,
+    longestMs: Math.max(...overloaded),
+    ended: done.filter(({ result }) => result !== undefined).length,
+    refused: refused.length,
+    failed: done.filter(({ failure }) => failure !== undefined).length,
+    open: accepted.length - done.length,
+  }
+}
+
+function oneAtATime(network: Network, client: EngineClient, rng: Rng, count: number): number[] {
+  return Array.from({ length: count }, () => {
+    const run = client.query((query) => ({ type: 'closest-peers', query, key: rng.bytes(34) }))
+    network.agenda.run(network.now + limits.kadQueryTimeoutMs.value + 1, () => run.endedAt !== undefined)
+    return durationOf(run)
+  })
+}
+
+function ask(client: EngineClient, rng: Rng, index: number): QueryRun {
+  const key = Uint8Array.of(0x12, 32, ...rng.bytes(32))
+  return client.query((query) => {
+    if (index % 3 === 0) return { type: 'closest-peers', query, key }
+    if (index % 3 === 1) return { type: 'find-providers', query, multihash: key, limit: 1 }
+    return { type: 'get-value', query, key, quorum: 1 }
+  })
+}
+
+function durationOf({ startedAt, endedAt }: QueryRun): number {
+  return (endedAt ?? Number.NaN) - startedAt
+}
