@@ -4,6 +4,7 @@ import type { KadCounters } from './contract.ts'
 import { DeniedPeers } from './denied-peers.ts'
 import { NetworkSize } from './network-size.ts'
 import { Patience } from './patience.ts'
+import { ProviderCache } from './provider-cache.ts'
 import type { RoutingTable } from './routing-table.ts'
 import { Usefulness } from './usefulness.ts'
 
@@ -16,6 +17,7 @@ export interface KadWorld {
   readonly denied: DeniedPeers
   readonly patience: Patience
   readonly networkSize: NetworkSize
+  readonly providers: ProviderCache
   readonly usefulness: Usefulness
   readonly counters: KadCounters
 }
@@ -41,6 +43,7 @@ export function newWorld(k: number, denied?: BytesMap<true>): KadWorld {
     denied: new DeniedPeers(denied),
     patience: new Patience(),
     networkSize: new NetworkSize(k),
+    providers: new ProviderCache(),
     usefulness: new Usefulness(),
     counters,
   }

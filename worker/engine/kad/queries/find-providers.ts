@@ -21,6 +21,8 @@ import {
  *
  *   walking ──limit reached, lookup ended, expired──▶ ended
  *
+ * What searches found lately is told at once, and the network is asked for more unless that reaches the limit.
+ *
  * A provider without addresses waits for an answer that has some, as provider or as closer peer: told at once it
  * would cost its user a lookup of its own. What still waits when the lookup ends is told without.
  */
@@ -29,6 +31,7 @@ export class FindProviders implements Query {
   readonly #query: QueryId
   readonly #limit: number
   readonly #context: QueryContext
+  readonly #multihash: Uint8Array
   readonly #walk: Walk
   readonly #outbox = new Outbox<QueryOutput>()
   readonly #told = new BytesMap<true>()
@@ -42,9 +45,11 @@ export class FindProviders implements Query {
     this.#query = init.query
     this.#limit = Math.min(init.limit, limits.findProvidersMax.value)
     this.#context = context
+    this.#multihash = multihash
     const request = { type: 'get-providers', key: multihash } as const
     this.#walk = new Walk({ context, outbox: this.#outbox, target: this.target, request, now })
-    this.#walk.proceed()
+    this.#useCache(now)
+    if (!this.#hasEnded) this.#walk.proceed()
   }
 
   get stage(): QueryStage {
@@ -54,7 +59,7 @@ export class FindProviders implements Query {
   handle(event: QueryEvent, now: Millis): void {
     if (this.#hasEnded) return
     const answer = this.#walk.handle(event, now)
-    if (answer !== undefined) this.#use(answer)
+    if (answer !== undefined) this.#use(answer, now)
     const isOver = this.#walk.hasEnded || event.type === 'expired' || this.#told.size >= this.#limit
     if (this.#walk.hasEnded) this.#walk.noteNetworkSize(now)
     if (isOver) this.#end(event.type === 'expired', now)
@@ -69,22 +74,37 @@ export class FindProviders implements Query {
     return this.#hasEnded ? undefined : this.#walk.nextDeadline()
   }
 
-  #use({ peer: from, response, closer }: Answer): void {
+  #useCache(now: Millis): void {
+    const { providers, denied } = this.#context.world
+    for (const { provider, from } of providers.find(this.#multihash, now)) {
+      if (!denied.has(provider.peer.id)) this.#tell(provider, from)
+    }
+    if (this.#told.size < this.#limit) return
+    providers.sufficed(this.#multihash, now)
+    this.#end(false, now)
+  }
+
+  #use({ peer: from, response, closer }: Answer, now: Millis): void {
     for (const { id, addresses } of response.providers) {
       const peer = this.#context.peers.intern(id)
-      if (this.#context.world.denied.has(id) || this.#told.has(id)) continue
-      if (addresses.length > 0) this.#tell({ peer, addresses: mergeAddresses([], addresses) }, from)
-      else if (this.#addressless.has(id)) continue
+      if (this.#context.world.denied.has(id)) continue
+      if (addresses.length > 0) this.#found({ peer, addresses: mergeAddresses([], addresses) }, from, now)
+      else if (this.#told.has(id) || this.#addressless.has(id)) continue
       else if (this.#addressless.size < limits.addresslessProvidersMax.value) this.#addressless.set(id, { peer, from })
     }
     for (const info of closer) {
       const waiting = this.#addressless.get(info.peer.id)
-      if (waiting !== undefined && info.addresses.length > 0) this.#tell(info, waiting.from)
+      if (waiting !== undefined && info.addresses.length > 0) this.#found(info, waiting.from, now)
     }
   }
 
+  #found(provider: PeerInfo, from: Peer, now: Millis): void {
+    this.#context.world.providers.add(this.#multihash, provider, from, now)
+    this.#tell(provider, from)
+  }
+
   #tell(provider: PeerInfo, from: Peer): void {
-    if (this.#told.size >= this.#limit) return
+    if (this.#told.size >= this.#limit || this.#told.has(provider.peer.id)) return
     this.#addressless.delete(provider.peer.id)
     this.#told.set(provider.peer.id, true)
     this.#outbox.push({ type: 'query-item', query: this.#query, item: { type: 'provider', provider, from } })
