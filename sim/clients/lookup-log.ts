@@ -55,6 +55,10 @@ export class LookupLog {
     if (response.providers.length > 0) this.#firstProvider ??= { ms: now - this.#startedAt, depth }
   }
 
+  get hasProvider(): boolean {
+    return this.#firstProvider !== undefined
+  }
+
   /** Requests in a row that led to this peer's answer, its own included: 1 for a peer of the own table. */
   depthOf(server: number): number {
     return (this.#depths.get(server) ?? 0) + 1

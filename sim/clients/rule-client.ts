@@ -20,17 +20,31 @@ export class RuleClient {
   readonly #waitingDials: (() => void)[] = []
   #dials = 0
 
-  constructor(init: { network: Network; number: number; patience: Patience; dialsMax: number; serialised: boolean }) {
+  constructor(init: {
+    network: Network
+    number: number
+    patience: Patience
+    dialsMax: number
+    serialised: boolean
+    connected?: readonly number[]
+  }) {
     this.#network = init.network
     this.place = new ClientPlace({ world: init.network.world, id: init.number })
     this.#patience = init.patience
     this.#dialsMax = init.dialsMax
     this.#serialised = init.serialised
+    for (const server of init.connected ?? []) this.#connected.add(server)
   }
 
-  /** Runs in the agenda of the network until `rule.hasEnded`. */
-  begin(init: { rule: LookupRule; seeds: readonly number[]; request: KadRequest; log: LookupLog }): void {
-    const { rule, seeds, request, log } = init
+  /** Runs in the agenda of the network until `rule.hasEnded`. `isBarred`: peers that the rule never hears of. */
+  begin(init: {
+    rule: LookupRule
+    seeds: readonly number[]
+    request: KadRequest
+    log: LookupLog
+    isBarred?: (server: number) => boolean
+  }): void {
+    const { rule, seeds, request, log, isBarred = () => false } = init
     const asks = new Map<number, Ask>()
     const drain = () => {
       for (let effect = rule.poll(); effect !== undefined; effect = rule.poll()) {
@@ -40,8 +54,8 @@ export class RuleClient {
       if (rule.hasEnded) for (const ask of asks.values()) ask.stop()
     }
     const settle = (server: number, closer: readonly number[] | undefined) => {
-      const event = closer === undefined ? ({ type: 'failed', server } as const) : ({ type: 'answered', server, closer } as const)
-      rule.handle(event, this.#network.now)
+      if (closer === undefined) rule.handle({ type: 'failed', server }, this.#network.now)
+      else rule.handle({ type: 'answered', server, closer: closer.filter((other) => !isBarred(other)) }, this.#network.now)
       drain()
     }
     rule.handle({ type: 'seeds', servers: seeds }, this.#network.now)

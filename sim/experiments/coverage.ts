@@ -1,3 +1,4 @@
+import { hashOf } from '../core/draws.ts'
 import { commonPrefixLength } from '../../worker/engine/kad/distance.ts'
 import { type Key, keyOf } from '../../worker/engine/peer.ts'
 import { Rng } from '../../worker/engine/rng.ts'
@@ -59,18 +60,15 @@ export const coverage: Experiment = {
 const REPORTED_HEADS = 2_015
 const HEAD_COUNTS = [250, 500, 1_000, 1_500, REPORTED_HEADS, 3_000]
 const NEIGHBOURS = 19
+const HEADS = 0x68656164
 
 function covered(seed: number, peers: number, count: number, headsOf: (rng: Rng, count: number) => Uint8Array[]): number {
-  const rng = new Rng(seed)
-  const heads = headsOf(rng, count)
-  const others = Array.from({ length: peers - count }, () => newId(rng))
-  const population = new Population({ ...stableWorld, seed, peers }, [...heads, ...others])
-  const isHead = new Uint8Array(peers)
-  for (const head of heads) isHead[population.find(keyOf(head))!] = 1
+  const heads = headsOf(new Rng(hashOf(seed, HEADS)), count)
+  const population = new Population({ ...stableWorld, seed, peers }, heads)
   let coveredPeers = 0
   for (let server = 0; server < peers; server++) {
     const nearest = population.nearest(population.keyOf(server), NEIGHBOURS + 1)
-    if (nearest.some((other) => other !== server && isHead[other] === 1)) coveredPeers++
+    if (nearest.some((other) => other !== server && population.isHead(other))) coveredPeers++
   }
   return coveredPeers / peers
 }

@@ -64,7 +64,7 @@ export class Network {
       return this.#after(from, server, rtt, () => done({ type: 'reset' }))
     }
     const isLate = this.#faults?.happens('late', nth, this.now) === true
-    const thinking = population.isSlow(server) ? this.#slowness(from, server) : 0
+    const thinking = this.world.delayOf(server) + (population.isSlow(server) ? this.#slowness(from, server) : 0)
     let response: KadResponse | undefined
     const answer = () => done({ type: 'answered', response: (response ??= this.#answer(server, request)) })
     if (this.#faults?.happens('twice', nth, this.now) === true) this.#after(from, server, rtt + thinking + 40, answer)

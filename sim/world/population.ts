@@ -20,23 +20,26 @@ export class Population {
   /** Milliseconds online of each cycle; 0: never, Infinity: always. */
   readonly #onlineMs: Float32Array
 
-  /** `ids`: instead of random ones, for roles whose ids are chosen. */
-  constructor(settings: WorldSettings, ids?: readonly Uint8Array[]) {
+  /** `heads`: ids of those servers that are heads of Hydras; the others have random ones. */
+  constructor(settings: WorldSettings, heads: readonly Uint8Array[] = []) {
+    assert(heads.length <= settings.peers, 'heads are among the servers')
     this.#settings = settings
     this.size = settings.peers
-    const chosen = ids ?? randomIds(settings)
-    assert(chosen.length === this.size, 'there is an id for each server')
     this.#ids = new Uint8Array(ID_BYTES * this.size)
     this.#keys = new Uint32Array(8 * this.size)
     this.#kinds = new Uint8Array(this.size)
     this.#zones = new Uint8Array(this.size)
     this.#lastMiles = new Float32Array(this.size)
     this.#onlineMs = new Float32Array(this.size)
-    const sorted = chosen.map((id) => ({ id, key: keyOf(id) })).sort((a, b) => compareWords(a.key, b.key))
-    for (const [rank, { id, key }] of sorted.entries()) {
+    const rng = new Rng(settings.seed)
+    const others = Array.from({ length: this.size - heads.length }, () => newId(rng))
+    const sorted = [...heads.map((id) => keyed(id, true)), ...others.map((id) => keyed(id, false))]
+    sorted.sort((a, b) => compareWords(a.key, b.key))
+    for (const [rank, { id, key, isHead }] of sorted.entries()) {
       this.#ids.set(id, ID_BYTES * rank)
       this.#keys.set(key, 8 * rank)
-      this.#draw(rank)
+      if (isHead) this.#makeHead(rank)
+      else this.#draw(rank)
     }
   }
 
@@ -70,6 +73,10 @@ export class Population {
 
   isRefusing(server: number): boolean {
     return (this.#kinds[server]! & REFUSING) !== 0
+  }
+
+  isHead(server: number): boolean {
+    return (this.#kinds[server]! & HEAD) !== 0
   }
 
   isOnline(server: number, time: SimTime): boolean {
@@ -163,6 +170,14 @@ export class Population {
     return Math.min(sessions.coreShare, 1 - this.#settings.dead)
   }
 
+  /** Hydras stood in one data centre on the east coast and did not go away (seed 001). */
+  #makeHead(server: number): void {
+    this.#kinds[server] = DIALABLE | HEAD
+    this.#zones[server] = 0
+    this.#lastMiles[server] = 1
+    this.#onlineMs[server] = Number.POSITIVE_INFINITY
+  }
+
   #draw(server: number): void {
     const { seed, dialable, mute, slow, refusing, dead, churn } = this.#settings
     const draw = (what: number) => unitOf(seed, what, server)
@@ -182,7 +197,7 @@ export class Population {
 }
 
 const ID_BYTES = 34
-const [DIALABLE, MUTE, SLOW, REFUSING] = [1, 2, 4, 8]
+const [DIALABLE, MUTE, SLOW, REFUSING, HEAD] = [1, 2, 4, 8, 16]
 const PHASE = 0x70686173
 
 /** `draw` in [0, 1) as an index into `zones`. */
@@ -195,12 +210,11 @@ export function zoneAt(draw: number): number {
   return zones.length - 1
 }
 
-/** Peer ids as sha-256 multihashes, which RSA keys have. */
-function randomIds({ seed, peers }: WorldSettings): Uint8Array[] {
-  const rng = new Rng(seed)
-  return Array.from({ length: peers }, () => newId(rng))
+function keyed(id: Uint8Array, isHead: boolean): { id: Uint8Array; key: Key; isHead: boolean } {
+  return { id, key: keyOf(id), isHead }
 }
 
+/** A peer id as a sha-256 multihash, which RSA keys have. */
 export function newId(rng: Rng): PeerIdBytes {
   const id = rng.bytes(ID_BYTES)
   id[0] = 0x12

@@ -12,13 +12,17 @@ export class World {
   readonly settings: WorldSettings
   readonly population: Population
   readonly tables: Tables
+  readonly hydra: HydraSettings | undefined
+  /** Provider records of all heads together. */
+  readonly #database = new BytesMap<KadPeer[]>()
   readonly #stores = new Map<number, Store>()
   readonly #peers: (KadPeer | undefined)[] = []
   readonly #servers = new BytesMap<number>()
 
-  constructor(settings: WorldSettings, ids?: readonly Uint8Array[]) {
+  constructor(settings: WorldSettings, hydra?: HydraSettings) {
     this.settings = settings
-    this.population = new Population(settings, ids)
+    this.hydra = hydra
+    this.population = new Population(settings, hydra?.heads)
     this.tables = new Tables(settings, this.population)
     for (let server = 0; server < this.population.size; server++) this.#servers.set(this.population.idOf(server), server)
   }
@@ -55,18 +59,26 @@ export class World {
       type: request.type,
       key: request.key,
       closer: this.closerPeers(server, keyOf(request.key), now).map((other) => this.kadPeer(other)),
-      providers: request.type === 'get-providers' ? (store?.providers.get(request.key) ?? []) : [],
+      providers: request.type === 'get-providers' ? (this.#providersAt(server)?.get(request.key) ?? []) : [],
       record: request.type === 'get-value' ? store?.records.get(request.key) : undefined,
     }
   }
 
   addProvider(server: number, key: Uint8Array, provider: KadPeer): void {
-    const { providers } = this.#storeOf(server)
-    providers.set(key, [...(providers.get(key) ?? []), provider])
+    this.#storeOf(server)
+    const providers = this.#providersAt(server)
+    providers?.set(key, [...(providers.get(key) ?? []), provider])
   }
 
-  hasProvider(server: number, key: Uint8Array): boolean {
-    return this.#stores.get(server)?.providers.has(key) ?? false
+  /** Of each answer of that server, in ms, on top of everything else. */
+  delayOf(server: number): number {
+    return this.hydra !== undefined && this.population.isHead(server) ? this.hydra.delayMs : 0
+  }
+
+  /** Heads share one store; without it they keep nothing. */
+  #providersAt(server: number): BytesMap<KadPeer[]> | undefined {
+    if (!this.population.isHead(server)) return this.#stores.get(server)?.providers
+    return this.hydra?.isDatabaseOn === true ? this.#database : undefined
   }
 
   #storeOf(server: number): Store {
@@ -76,6 +88,17 @@ export class World {
     this.#stores.set(server, store)
     return store
   }
+}
+
+/**
+ * Hydra boosters (seed 001): heads that are ordinary servers in everything but one. They share one record store, the database;
+ * when it is switched off they neither keep nor return provider records, and go on naming closer peers.
+ */
+export interface HydraSettings {
+  readonly heads: readonly Uint8Array[]
+  readonly isDatabaseOn: boolean
+  /** Of each answer of a head, in ms: for the database, or because its host has too much to do. */
+  readonly delayMs: number
 }
 
 interface Store {
