@@ -1,4 +1,5 @@
 import { coverage } from './coverage.ts'
+import { crowd } from './crowd.ts'
 import { determinism } from './determinism.ts'
 import type { Experiment } from './experiment.ts'
 import { faults } from './faults.ts'
@@ -9,4 +10,14 @@ import { overload } from './overload.ts'
 import { scaling } from './scaling.ts'
 
 /** In the order in which a report runs them. */
-export const experiments: readonly Experiment[] = [lookup, lookupCost, scaling, determinism, overload, faults, coverage, hydra]
+export const experiments: readonly Experiment[] = [
+  lookup,
+  lookupCost,
+  scaling,
+  determinism,
+  overload,
+  faults,
+  crowd,
+  coverage,
+  hydra,
+]
