@@ -121,9 +121,9 @@ export class EngineService implements AminoService {
   async putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {
     const runtime = this.#running()
     requireKnownHash(cid)
-    if (bytes.length > limits.blockBytesMax.value) {
-      const message = `The block has ${bytes.length} bytes; Bitswap carries ${limits.blockBytesMax.value} at most. Split it (UnixFS does).`
-      throw new ServiceError('too-large', message, { bytes: bytes.length, bytesMax: limits.blockBytesMax.value })
+    if (bytes.length > limits.bitswapMessageBytesMax.value) {
+      const message = `The block has ${bytes.length} bytes; Bitswap carries ${limits.bitswapMessageBytesMax.value} at most. Split it (UnixFS does).`
+      throw new ServiceError('too-large', message, { bytes: bytes.length, bytesMax: limits.bitswapMessageBytesMax.value })
     }
     if (!(await verifyBlock(cid, bytes))) {
       throw new ServiceError(
