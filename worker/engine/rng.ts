@@ -51,7 +51,10 @@ export class Rng {
 
   /** Fills a new array with `length` random bytes. */
   bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.uint32() & 0xff)
+    // A loop: `Uint8Array.from` with a function took a third of the time of a preimage search.
+    const bytes = new Uint8Array(length)
+    for (let index = 0; index < length; index++) bytes[index] = this.uint32() & 0xff
+    return bytes
   }
 
   /** Shuffles in place (Fisher–Yates) and returns the same array. */
