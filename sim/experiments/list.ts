@@ -1,3 +1,4 @@
+import { calibration } from './calibration.ts'
 import { coverage } from './coverage.ts'
 import { crowd } from './crowd.ts'
 import { determinism } from './determinism.ts'
@@ -11,6 +12,7 @@ import { scaling } from './scaling.ts'
 
 /** In the order in which a report runs them. */
 export const experiments: readonly Experiment[] = [
+  calibration,
   lookup,
   lookupCost,
   scaling,

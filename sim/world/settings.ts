@@ -94,8 +94,11 @@ export const retransmissionMs = 200
 /** How long a host that is not there keeps a dialer waiting, if the dialer has no timeout of its own (TCP: minutes). */
 export const silentDialMs = 75_000
 
-/** Between two looks at who is still there: a routing table shows the network as of its last refresh (Amino: 10 min). */
-export const tableRefreshMs = 600_000
+/**
+ * How old a routing table's picture of the network may be. Amino refreshes every 10 min, but peers announce themselves to
+ * their neighbours by a lookup when they come, and leave with their connections: fitted to what RFM 19 found (`calibration`).
+ */
+export const tableLagMs = 120_000
 
 /**
  * Sessions (RFM 2): half last ≤ 2 h, four fifths ≤ 8 h, hence a lognormal; but RFM 17 found record holders far more stable

@@ -2,7 +2,7 @@ import type { SimTime } from '../core/agenda.ts'
 import { hashOf, unitOf } from '../core/draws.ts'
 import { Rng } from '../../worker/engine/rng.ts'
 import type { Population } from './population.ts'
-import { measuredStaleness, missingShares, tableRefreshMs, type WorldSettings } from './settings.ts'
+import { measuredStaleness, missingShares, tableLagMs, type WorldSettings } from './settings.ts'
 
 /**
  * The routing tables of all servers, none of which is kept: what a bucket holds is a function of the seed, its owner, its
@@ -54,11 +54,11 @@ export class Tables {
 
   /** The entries of one bucket, in no order that means anything. */
   bucket(owner: Owner, bucket: number, now: SimTime): readonly number[] {
-    const round = this.#settings.churn ? Math.floor(now / tableRefreshMs + unitOf(owner.salt, ROUND)) : 0
+    const round = this.#settings.churn ? Math.floor(now / tableLagMs + unitOf(owner.salt, ROUND)) : 0
     const name = `${owner.salt}/${bucket}/${round}`
     let entries = this.#cache.get(name)
     if (entries === undefined) {
-      const refreshedAt = this.#settings.churn ? (round - unitOf(owner.salt, ROUND)) * tableRefreshMs : now
+      const refreshedAt = this.#settings.churn ? (round - unitOf(owner.salt, ROUND)) * tableLagMs : now
       entries = this.#draw(owner, bucket, refreshedAt, round)
       if (this.#cache.size >= CACHED_BUCKETS_MAX) this.#cache.clear()
       this.#cache.set(name, entries)
