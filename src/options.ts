@@ -40,6 +40,7 @@ export function startOptions(options: AminoClientOptions): StartOptions {
     },
     announce: multiaddrs('announce', options.announce ?? [], '/'),
     relay: options.relay !== false,
+    server: options.server === true,
     denyPeers: list('denyPeers', options.denyPeers ?? []).map((id) => peerIdBytes(id, 'invalid-argument')),
     limits: {
       operationsMax: checkedInteger('limits.operationsMax', limits.operationsMax, defaultLimits.operationsMax),

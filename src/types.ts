@@ -184,6 +184,11 @@ export interface AminoClientOptions {
   readonly announce?: readonly string[] | undefined
   /** Whether to ask a connected relay for an address of our own, which `provide` needs. Default: `true`. */
   readonly relay?: boolean | undefined
+  /**
+   * Whether to answer the DHT requests of others and keep their records, in memory, as servers do. For private networks of
+   * browsers with `protocols` of their own: on Amino a browser is a client. Default: `false`.
+   */
+  readonly server?: boolean | undefined
   readonly limits?: { readonly [Name in keyof ClientLimits]?: ClientLimits[Name] | undefined } | undefined
   /** Peers that are never dialed, asked or answered. */
   readonly denyPeers?: readonly PeerIdInput[] | undefined

@@ -19,6 +19,7 @@ const options: StartOptions = {
   protocols: { kad: '/ipfs/kad/1.0.0', bitswap: '/ipfs/bitswap/1.2.0' },
   announce: [],
   relay: false,
+  server: false,
   denyPeers: [],
   limits: { operationsMax: 16, connectionsMax: 16, blockStoreBytesMax: 1_000_000 },
 }

@@ -37,6 +37,7 @@ test('the options reach the Worker with their defaults', async (t) => {
       protocols: { kad: '/ipfs/kad/1.0.0', bitswap: '/ipfs/bitswap/1.2.0' },
       announce: [],
       relay: true,
+      server: false,
       denyPeers: [],
       limits: { operationsMax: 256, connectionsMax: 100, blockStoreBytesMax: 268_435_456 },
     },

@@ -18,6 +18,8 @@ export interface StartOptions {
   readonly announce: readonly string[]
   /** Whether to ask a connected relay for an address of our own. */
   readonly relay: boolean
+  /** Whether the DHT requests of others are answered, and records kept for them. */
+  readonly server: boolean
   /** Peer ids as multihash bytes that are never dialed, asked or answered. */
   readonly denyPeers: readonly Uint8Array[]
   readonly limits: ServiceLimits

@@ -25,6 +25,7 @@ export type EngineEvent =
           | 'request-failed'
           | 'notice-sent'
           | 'record-judged'
+          | 'request-received'
       }
     >
   | Exclude<

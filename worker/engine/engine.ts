@@ -37,7 +37,8 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
     this.peers = new PeerCache()
     const options = init.kad ?? defaultKadOptions
     const denied = init.denied === undefined ? {} : { denied: init.denied }
-    this.#kad = new Kad({ options, rng: rng.child(), peers: this.peers, orders, ...denied })
+    const server = init.server === true
+    this.#kad = new Kad({ options, rng: rng.child(), peers: this.peers, orders, server, ...denied })
     this.#bitswap = new Bitswap({ rng: rng.child(), peers: this.peers, orders })
     this.#connections = new Connections({ orders, ...denied })
   }
@@ -191,6 +192,8 @@ export interface EngineInit {
   readonly kad?: KadOptions
   /** Peers that are never dialed, asked or told of, keyed by id. */
   readonly denied?: BytesMap<true>
+  /** Whether the DHT requests of others are answered. */
+  readonly server?: boolean
 }
 
 /** Amino's constants (go-libp2p-kad-dht). */

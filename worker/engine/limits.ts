@@ -198,6 +198,17 @@ export const limits = {
   serverChecksMax: limit(4, 'requests', 'lookup checks at once'),
   serverChecksQueuedMax: limit(64, 'peers', 'connected servers that wait for their lookup check'),
 
+  // Kademlia: what a server holds for others
+  serverRecordAgeMs: limit(172_800_000, 'ms', 'provider records and values, as on Amino'),
+  serverProviderAddressAgeMs: limit(86_400_000, 'ms', 'the addresses of a provider, as on Amino'),
+  serverProvidersMax: limit(32_768, 'entries', 'provider records; about 20 MB when full'),
+  serverProvidersPerKeyMax: limit(512, 'entries', 'of one content: more than anybody asks for'),
+  serverProvidersTold: limit(128, 'peers', 'providers in one answer, chosen at random'),
+  serverValuesMax: limit(1_024, 'entries', 'values of up to 16 KiB'),
+  serverJudgementsMax: limit(64, 'count', 'values being validated at once; more are refused'),
+  serverSweepMs: limit(3_600_000, 'ms', 'between two searches for what has expired'),
+  kadInboundStreamsMax: limit(32, 'count', 'kad streams one peer may open to us, as js-libp2p allows'),
+
   // Kademlia: maintenance
   tableRefreshIntervalMs: limit(600_000, 'ms', 'as on Amino'),
   tableRepairFirstMs: limit(10_000, 'ms', 'before bootstrapping again; doubles each time it did not help'),

@@ -85,6 +85,7 @@ class EngineRuntime implements Runtime {
     this.driver = new Driver({
       seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
       denied,
+      server: init.options.server,
       clock: platformClock,
       perform: (effect) => this.#perform(effect),
     })
@@ -112,6 +113,7 @@ class EngineRuntime implements Runtime {
       node,
       peers: this.driver.peers,
       protocols: options.protocols,
+      server: options.server,
       addressPolicy,
       dispatch: (event) => this.driver.dispatch(event),
       now: () => this.driver.now(),
@@ -192,6 +194,8 @@ class EngineRuntime implements Runtime {
       case 'cancel-dial':
       case 'send-request':
       case 'cancel-request':
+      case 'send-response':
+      case 'refuse-request':
       case 'send-message':
         this.#network?.perform(effect)
         break

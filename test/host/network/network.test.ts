@@ -85,6 +85,7 @@ before(async () => {
     peers: cache,
     protocols: { kad, bitswap },
     addressPolicy: policy,
+    server: false,
     dispatch: dispatched,
     now: () => performance.now(),
     openWants: () => 1,

@@ -68,7 +68,12 @@ export type KadEvent =
   | { readonly type: 'request-failed'; readonly order: OrderId; readonly reason: RequestFailure }
   /** An `add-provider` left our side. */
   | { readonly type: 'notice-sent'; readonly order: OrderId }
+  /** A peer asks us something. Answered by `send-response` or `refuse-request`; `add-provider` by nothing. */
+  | { readonly type: 'request-received'; readonly exchange: ExchangeId; readonly from: Peer; readonly request: KadRequest }
   | { readonly type: 'record-judged'; readonly order: OrderId; readonly verdict: RecordVerdict }
+
+/** Numbered by the host: which request an answer belongs to. */
+export type ExchangeId = number & { readonly ExchangeId: unique symbol }
 
 export type RequestFailure = 'disconnected' | 'reset' | 'malformed' | 'oversized' | 'unsupported' | 'timeout'
 
@@ -91,6 +96,9 @@ export type KadEffect =
   /** We no longer wait. An answer that still comes is counted as late. */
   | { readonly type: 'cancel-request'; readonly order: OrderId }
   | { readonly type: 'judge-record'; readonly order: OrderId; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly type: 'send-response'; readonly exchange: ExchangeId; readonly response: KadResponse }
+  /** We do not serve, or not that. On Amino the stream is reset then. */
+  | { readonly type: 'refuse-request'; readonly exchange: ExchangeId }
   /** Write-behind; `agoMs`: how long ago the peer last answered. */
   | { readonly type: 'persist-table-entry'; readonly info: PeerInfo; readonly agoMs: number }
   | { readonly type: 'forget-table-entry'; readonly peer: Peer }
@@ -106,6 +114,9 @@ export interface KadCounters {
   requestsSent: number
   responsesReceived: number
   requestsFailed: number
+  /** As a server. */
+  requestsServed: number
+  requestsRefused: number
   /** sha-256 taken of ids, multihashes and record keys. */
   keysHashed: number
   /** Of candidates of lookups, from their targets. */

@@ -13,6 +13,7 @@ import { commandFault, createQuery, type QueryCommand } from './queries/create.t
 import { TableLookup } from './queries/table-lookup.ts'
 import { QueryRuns } from './query-runs.ts'
 import { type Request, RequestDesk } from './request-desk.ts'
+import { Responder } from './responder.ts'
 import { RoutingTable } from './routing-table.ts'
 import type { Run } from './run.ts'
 import { ServerChecks } from './server-checks.ts'
@@ -40,18 +41,31 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   readonly #desk: RequestDesk
   readonly #runs: QueryRuns
   readonly #checks: ServerChecks
+  readonly #orders: OrderIds
+  readonly #isServer: boolean
+  /** Of a server, once it has been started. */
+  #responder: Responder | undefined
   #persistedSize = 0
   #now: Millis = 0
   #started: { readonly table: RoutingTable; readonly book: PeerBook; readonly maintenance: Maintenance } | undefined
 
-  /** `denied`: peers that are never dialed, asked or passed on, keyed by id. */
-  constructor(init: { options: KadOptions; rng: Rng; peers: PeerCache; orders: OrderIds; denied?: BytesMap<true> }) {
+  /** `denied`: peers that are never dialed, asked or passed on, keyed by id. `server`: answers what others ask, too. */
+  constructor(init: {
+    options: KadOptions
+    rng: Rng
+    peers: PeerCache
+    orders: OrderIds
+    denied?: BytesMap<true>
+    server?: boolean
+  }) {
     const { k, alpha, beta } = init.options
     assert(k >= 1 && alpha >= 1 && beta >= 1 && beta <= k, 'k, alpha and beta are positive, beta at most k')
     this.#rng = init.rng
     this.#world = newWorld(k, init.denied)
     this.#options = init.options
     this.#peers = init.peers
+    this.#orders = init.orders
+    this.#isServer = init.server === true
     this.#desk = new RequestDesk({ outbox: this.#outbox, counters: this.#world.counters })
     this.#runs = new QueryRuns({
       shared: { options: init.options, orders: init.orders, peers: init.peers, world: this.#world },
@@ -68,6 +82,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
     do this.#runs.startQueued(now)
     while (this.#drainParts(now) || (this.#started !== undefined && this.#runs.releaseHeld(now)))
     this.#desk.release(now)
+    this.#drainResponder()
   }
 
   poll(): KadEffect | undefined {
@@ -76,7 +91,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
 
   nextDeadline(): Millis | undefined {
     const ownDeadline = earlier(this.#desk.nextDeadline(), this.#started?.maintenance.nextDeadline())
-    return earlier(ownDeadline, this.#runs.nextDeadline())
+    return earlier(earlier(ownDeadline, this.#responder?.nextDeadline()), this.#runs.nextDeadline())
   }
 
   status(): KadStatus {
@@ -135,7 +150,10 @@ export class Kad implements Machine<KadEvent, KadEffect> {
         if (request === undefined || request.user === 'server-check') return
         return this.#runs.feed(request.user, { type: 'notice-sent', order: event.order, peer: request.peer }, now)
       }
+      case 'request-received':
+        return this.#requestReceived(event, now)
       case 'record-judged':
+        if (this.#responder?.isJudging(event.order) === true) return this.#responder.handle(event, now)
         if (!this.#runs.judged(event.order, event.verdict, now)) this.#world.counters.unknownOrders++
         return
     }
@@ -161,6 +179,14 @@ export class Kad implements Machine<KadEvent, KadEffect> {
     const maintenance = new Maintenance({ self, rng, peers: this.#peers, tableSize: table.size, now })
     const book = new PeerBook({ table, checks: this.#checks, denied: this.#world.denied, bootstrapPeers })
     this.#world.table = table
+    if (this.#isServer) {
+      const known = (peer: Peer) => book.known(peer)
+      const own = () => ({ peer: self, addresses: this.#world.ownAddresses })
+      const nearest: RoutingTable['nearest'] = (target, count) => table.nearest(target, count)
+      const surroundings = { k: this.#options.k, rng: this.#rng.child(), peers: this.#peers, orders: this.#orders }
+      this.#responder = new Responder({ ...surroundings, self: own, nearest, known }, now)
+      this.#world.records = this.#responder.records
+    }
     this.#started = { table, book, maintenance }
   }
 
@@ -214,6 +240,21 @@ export class Kad implements Machine<KadEvent, KadEffect> {
     else this.#world.usefulness.useless(peer, now)
   }
 
+  #requestReceived(event: Extract<KadEvent, { type: 'request-received' }>, now: Millis): void {
+    if (this.#responder !== undefined && !this.#world.denied.has(event.from.id)) return this.#responder.handle(event, now)
+    this.#world.counters.requestsRefused++
+    this.#outbox.push({ type: 'refuse-request', exchange: event.exchange })
+  }
+
+  #drainResponder(): void {
+    const { counters } = this.#world
+    for (let effect = this.#responder?.poll(); effect !== undefined; effect = this.#responder?.poll()) {
+      if (effect.type === 'send-response') counters.requestsServed++
+      else if (effect.type === 'refuse-request') counters.requestsRefused++
+      this.#outbox.push(effect)
+    }
+  }
+
   #requestFailed(order: OrderId, reason: RequestFailure, now: Millis): void {
     const request = this.#desk.close(order)
     if (request !== undefined) this.#noteRequestFailure(request, reason, now)
@@ -232,6 +273,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
       this.#noteRequestFailure(late, 'timeout', now)
     }
     this.#runs.tick(now)
+    this.#responder?.handle({ type: 'tick' }, now)
     this.#started?.maintenance.handle({ type: 'tick' }, now)
   }
 

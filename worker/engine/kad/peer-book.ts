@@ -1,3 +1,4 @@
+import { equalBytes } from '../bytes-map.ts'
 import type { ConnectionFailure } from '../connections/contract.ts'
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
@@ -54,6 +55,11 @@ export class PeerBook {
     if (this.#denied.has(info.peer.id)) return
     if (this.table.get(info.peer) !== undefined) return this.table.learnAddresses(info)
     if (hasDialable(info.addresses) && this.table.wouldAdmit(info, now)) this.#checks.offer(info)
+  }
+
+  /** An entry, or a bootstrap peer. */
+  known(peer: Peer): PeerInfo | undefined {
+    return this.table.get(peer) ?? this.#bootstrapPeers.find((other) => equalBytes(other.peer.id, peer.id))
   }
 
   serverGone(peer: Peer): void {

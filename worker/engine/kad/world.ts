@@ -5,6 +5,7 @@ import { DeniedPeers } from './denied-peers.ts'
 import { NetworkSize } from './network-size.ts'
 import { Patience } from './patience.ts'
 import { ProviderCache } from './provider-cache.ts'
+import type { RecordStore } from './record-store.ts'
 import type { RoutingTable } from './routing-table.ts'
 import { Usefulness } from './usefulness.ts'
 
@@ -15,6 +16,8 @@ export interface KadWorld {
   table: RoutingTable | undefined
   ownAddresses: readonly Address[]
   readonly denied: DeniedPeers
+  /** What we hold for others, as a server. */
+  records: RecordStore | undefined
   readonly patience: Patience
   readonly networkSize: NetworkSize
   readonly providers: ProviderCache
@@ -32,6 +35,8 @@ export function newWorld(k: number, denied?: BytesMap<true>): KadWorld {
     requestsSent: 0,
     responsesReceived: 0,
     requestsFailed: 0,
+    requestsServed: 0,
+    requestsRefused: 0,
     keysHashed: 0,
     distancesComputed: 0,
     distancesCompared: 0,
@@ -41,6 +46,7 @@ export function newWorld(k: number, denied?: BytesMap<true>): KadWorld {
     table: undefined,
     ownAddresses: [],
     denied: new DeniedPeers(denied),
+    records: undefined,
     patience: new Patience(),
     networkSize: new NetworkSize(k),
     providers: new ProviderCache(),

@@ -15,13 +15,14 @@ import type { AddressPolicy } from '../addresses.ts'
 import { hashBlocks } from '../block-hash.ts'
 import { BitswapChannels } from './bitswap-channels.ts'
 import { KadChannels } from './kad-channels.ts'
+import { KadServer } from './kad-server.ts'
 import type { Node } from './node.ts'
 import { readFrames } from './stream-frames.ts'
 
 /** Effects of the engine that the network performs. */
 export type NetworkEffect = Extract<
   EngineEffect,
-  { type: 'dial' | 'cancel-dial' | 'send-request' | 'cancel-request' | 'send-message' }
+  { type: 'dial' | 'cancel-dial' | 'send-request' | 'cancel-request' | 'send-response' | 'refuse-request' | 'send-message' }
 >
 
 export interface NetworkInit {
@@ -29,6 +30,8 @@ export interface NetworkInit {
   readonly peers: PeerCache
   readonly protocols: { readonly kad: string; readonly bitswap: string }
   readonly addressPolicy: AddressPolicy
+  /** Whether the kad protocol is offered to others. */
+  readonly server: boolean
   readonly dispatch: (event: EngineEvent) => void
   readonly now: () => number
   /** How many wants of the page are open: without any, incoming blocks are not even hashed. */
@@ -45,6 +48,7 @@ export class Network {
   readonly #init: NetworkInit
   readonly #dials = new Map<OrderId, AbortController>()
   readonly #kad: KadChannels
+  readonly #server: KadServer
   readonly #bitswap: BitswapChannels
   readonly #dropped: Record<string, number> = {}
   #addresses: readonly Uint8Array[] = []
@@ -56,7 +60,8 @@ export class Network {
       (peer: Peer, signal: AbortSignal): Promise<Stream> =>
         openStream(init.node, peer, protocol, runOnLimitedConnection, signal)
     this.#kad = new KadChannels({
-      open: open(init.protocols.kad, false),
+      // Servers among browsers reach each other through relays, if at all.
+      open: open(init.protocols.kad, init.server),
       now: init.now,
       listener: {
         answered: (order, frame) => this.#kadAnswered(order, frame),
@@ -66,6 +71,11 @@ export class Network {
         badFrame: (reason) => this.#drop(`kad-${reason}`),
         unexpectedFrame: () => this.#drop('kad-unexpected'),
       },
+    })
+    this.#server = new KadServer({
+      readAddress: init.addressPolicy,
+      dispatch: init.dispatch,
+      drop: (reason) => this.#drop(reason),
     })
     this.#bitswap = new BitswapChannels({
       open: open(init.protocols.bitswap, true),
@@ -77,7 +87,13 @@ export class Network {
   }
 
   async start(): Promise<void> {
-    const { node, protocols } = this.#init
+    const { node, protocols, server } = this.#init
+    if (server) {
+      await node.handle(protocols.kad, (stream, { remotePeer }) => this.#server.serve(stream, this.#peer(remotePeer)), {
+        maxInboundStreams: limits.kadInboundStreamsMax.value,
+        runOnLimitedConnection: true,
+      })
+    }
     await node.handle(protocols.bitswap, (stream, connection) => this.#readBitswap(stream, connection.remotePeer), {
       maxInboundStreams: limits.bitswapInboundStreamsMax.value,
       runOnLimitedConnection: true,
@@ -111,6 +127,12 @@ export class Network {
         break
       case 'cancel-request':
         this.#kad.cancel(effect.order)
+        break
+      case 'send-response':
+        this.#server.respond(effect.exchange, effect.response)
+        break
+      case 'refuse-request':
+        this.#server.refuse(effect.exchange)
         break
       case 'send-message':
         this.#sendMessage(effect.order, effect.peer, effect.message)

@@ -1,4 +1,4 @@
-import { BytesMap } from '../../bytes-map.ts'
+import { BytesMap, equalBytes } from '../../bytes-map.ts'
 import { limits } from '../../limits.ts'
 import type { Millis } from '../../machine.ts'
 import type { Key, Peer, PeerInfo } from '../../peer.ts'
@@ -21,7 +21,7 @@ import {
  *
  *   walking ──limit reached, lookup ended, expired──▶ ended
  *
- * What searches found lately is told at once, and the network is asked for more unless that reaches the limit.
+ * What searches found lately is told at once (and, on a server, what others have stored with us), and the network is asked for more unless that reaches the limit.
  *
  * A provider without addresses waits for an answer that has some, as provider or as closer peer: told at once it
  * would cost its user a lookup of its own. What still waits when the lookup ends is told without.
@@ -75,7 +75,11 @@ export class FindProviders implements Query {
   }
 
   #useCache(now: Millis): void {
-    const { providers, denied } = this.#context.world
+    const { providers, denied, records, self } = this.#context.world
+    for (const provider of records?.providersOf(this.#multihash, now) ?? []) {
+      const isOther = self !== undefined && !equalBytes(provider.peer.id, self.id)
+      if (isOther && provider.addresses.length > 0) this.#tell(provider, self)
+    }
     for (const { provider, from } of providers.find(this.#multihash, now)) {
       if (!denied.has(provider.peer.id)) this.#tell(provider, from)
     }

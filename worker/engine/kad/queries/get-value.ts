@@ -6,6 +6,7 @@ import type { Failure, QueryId } from '../../query.ts'
 import type { RecordVerdict } from '../contract.ts'
 import { compareBytes } from '../distance.ts'
 import { Outbox } from '../outbox.ts'
+import { compareRanks } from '../ranks.ts'
 import { type Answer, Walk } from '../walk.ts'
 import {
   noPeers,
@@ -50,6 +51,8 @@ export class GetValue implements Query {
     this.#quorum = init.quorum
     this.#context = context
     this.#walk = new Walk({ context, outbox: this.#outbox, target: this.target, request: { type: 'get-value', key }, now })
+    const held = context.world.records?.value(key, now)
+    if (held !== undefined) this.#note(held.value, [])
     this.#walk.proceed()
   }
 
@@ -97,17 +100,19 @@ export class GetValue implements Query {
       return
     }
     const known = this.#values.find(({ value }) => equalBytes(value, record.value))
-    if (known !== undefined) {
-      known.holders.push(info)
-      if (known.verdict?.valid === false) counters.invalidRecords++
-      return
-    }
+    if (known === undefined) return this.#note(record.value, [info])
+    known.holders.push(info)
+    if (known.verdict?.valid === false) counters.invalidRecords++
+  }
+
+  /** A value that nobody has told of yet. */
+  #note(value: Uint8Array, holders: PeerInfo[]): void {
     if (this.#values.length >= limits.valuesPerQueryMax.value) return
-    const found: FoundValue = { value: record.value, holders: [info], verdict: undefined }
+    const found: FoundValue = { value, holders, verdict: undefined }
     const order = this.#context.orders.next()
     this.#values.push(found)
     this.#unjudged.set(order, found)
-    this.#outbox.push({ type: 'judge-record', order, key: this.#key, value: record.value })
+    this.#outbox.push({ type: 'judge-record', order, key: this.#key, value })
   }
 
   #judged(order: OrderId, verdict: RecordVerdict): void {
@@ -170,12 +175,7 @@ interface FoundValue {
 
 /** By rank, word by word; equal ranks by the bytes, so that the order is total. */
 function compareValues(a: FoundValue, b: FoundValue): number {
-  const [rankA, rankB] = [rankOf(a), rankOf(b)]
-  for (let index = 0; index < Math.max(rankA.length, rankB.length); index++) {
-    const [wordA, wordB] = [rankA[index] ?? 0n, rankB[index] ?? 0n]
-    if (wordA !== wordB) return wordA < wordB ? -1 : 1
-  }
-  return compareBytes(a.value, b.value)
+  return compareRanks(rankOf(a), rankOf(b)) || compareBytes(a.value, b.value)
 }
 
 function rankOf({ verdict }: FoundValue): readonly bigint[] {

@@ -104,7 +104,7 @@ export class Provide implements Query {
     state.early?.handle(event)
     if (walk.hasEnded) walk.noteNetworkSize(now)
     if (answer !== undefined && thresholds !== undefined) {
-      this.#storeEarly(state, thresholds, answer)
+      this.#storeEarly(state, thresholds, answer, now)
       if (this.#isNearEnough(walk, thresholds) || (state.early?.targets ?? 0) >= this.#context.options.k) walk.stop(now)
     }
     walk.proceed()
@@ -119,9 +119,9 @@ export class Provide implements Query {
   }
 
   /** Only with peers that have answered: whoever was merely heard of may be invented. */
-  #storeEarly(state: Walking, { near }: Thresholds, { info }: Answer): void {
+  #storeEarly(state: Walking, { near }: Thresholds, { info }: Answer, now: Millis): void {
     if (normedDistance(this.target, info.peer.key) > near) return
-    state.early ??= this.#newRound()
+    state.early ??= this.#newRound(now)
     state.early?.add([{ info, outcome: 'responded' }])
   }
 
@@ -134,7 +134,7 @@ export class Provide implements Query {
 
   #store({ walk, thresholds, early }: Walking, now: Millis): void {
     if (walk.stats(now).responses === 0) return this.#fail(walk, false, now)
-    const round = early ?? this.#newRound()
+    const round = early ?? this.#newRound(now)
     if (round === undefined) return this.#failWithoutAddress()
     round.add(walk.nearest(this.#context.options.k))
     const state: Storing = { type: 'storing', walk, round, isOptimistic: thresholds !== undefined }
@@ -143,10 +143,11 @@ export class Provide implements Query {
   }
 
   /** Undefined when we have lost our addresses. */
-  #newRound(): StoreRound | undefined {
-    const { self, ownAddresses } = this.#context.world
+  #newRound(now: Millis): StoreRound | undefined {
+    const { self, ownAddresses, records } = this.#context.world
     assert(self !== undefined, 'nobody answers before the start')
     if (ownAddresses.length === 0) return undefined
+    records?.addProvider(this.#multihash, self, ownAddresses, now)
     const provider = { id: self.id, addresses: ownAddresses }
     const request = { type: 'add-provider', key: this.#multihash, provider } as const
     return new StoreRound({ context: this.#context, outbox: this.#outbox, request, peers: [] })
