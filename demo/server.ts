@@ -6,6 +6,8 @@ import type { AddressInfo } from 'node:net'
 export interface Asset {
   readonly type: string
   readonly body: string | Uint8Array
+  /** Instead of, or beside, those that every answer has. */
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface PageServer {
@@ -44,7 +46,8 @@ function answer(response: ServerResponse, asset: Asset | undefined): void {
     response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('There is no such file.\n')
     return
   }
-  response.writeHead(200, { 'content-type': asset.type, 'cache-control': 'no-store', 'content-security-policy': policy })
+  const always = { 'content-type': asset.type, 'cache-control': 'no-store', 'content-security-policy': policy }
+  response.writeHead(200, { ...always, ...asset.headers })
   response.end(asset.body)
 }
 

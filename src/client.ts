@@ -2,7 +2,7 @@ import { CID } from 'multiformats/cid'
 import type { CallMethod, CallRequest, Calls } from '../worker/contract/rpc.ts'
 import type { BlockData, ClosestPeerItem, PeerData, ProviderItem, ServiceEvent, StartReport } from '../worker/contract/service.ts'
 import { checkedInteger, cidBytes, copiedBytes, keyBytes, peerIdBytes, provideMode, recordKeyBytes } from './arguments.ts'
-import { abortedError, AminoError } from './errors.ts'
+import { abortedError } from './errors.ts'
 import { startOptions } from './options.ts'
 import { peerIdText, toClosestPeer, toPeerInfo, toProgress, toProvider, toStatus } from './results.ts'
 import { ClientSession, type SessionOwner } from './session.ts'
@@ -29,6 +29,7 @@ import type {
   ValueResult,
 } from './types.ts'
 import { type LinkCallOptions, WorkerLink } from './worker-link.ts'
+import { openWorker } from './worker-source.ts'
 
 const defaultProvidersLimit = 20
 const defaultQuorum = 16
@@ -194,22 +195,4 @@ function linkOptions(options: QueryOptions): Omit<LinkCallOptions, 'transfer'> {
 
 function toBlock(data: BlockData): Block {
   return { cid: CID.decode(data.cid), bytes: data.bytes, from: data.from === undefined ? undefined : peerIdText(data.from) }
-}
-
-function openWorker(given: AminoClientOptions['worker']): { readonly worker: Worker; readonly url: string } {
-  let url = 'the URL its maker chose'
-  try {
-    if (typeof given === 'function') return { worker: given(), url }
-    if (typeof given === 'object' && !(given instanceof URL)) return { worker: given, url }
-    if (given === undefined) {
-      // In one expression: bundlers look for just this.
-      url = new URL('./worker.js', import.meta.url).href
-      return { worker: new Worker(new URL('./worker.js', import.meta.url), { type: 'module' }), url }
-    }
-    url = String(given)
-    return { worker: new Worker(given, { type: 'module' }), url }
-  } catch (cause) {
-    const message = `The browser refused to create the Worker from ${url} (${String(cause)}). Serve the script from this page's origin, and allow it in the Content-Security-Policy.`
-    throw new AminoError('worker-load-failed', message, { url }, { cause })
-  }
 }

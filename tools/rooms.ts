@@ -73,7 +73,7 @@ export const ROOMS: readonly Room[] = [
     packages: ['*', 'node:*'],
   },
   { path: 'bench', may: ['worker/engine', 'worker/wire', 'worker/contract', 'sim', 'demo'], packages: ['*', 'node:*'] },
-  { path: 'tools', may: [], packages: ['esbuild', 'oxc-parser', 'playwright', 'node:*'] },
+  { path: 'tools', may: [], packages: ['@microsoft/api-extractor', 'esbuild', 'oxc-parser', 'playwright', 'node:*'] },
 ]
 
 /** What the root's own configuration files may import. */

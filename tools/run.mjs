@@ -25,6 +25,7 @@ const COMMANDS = {
   build: { steps: [['tools/build.ts']] },
   format: { steps: [['tools/format.ts']] },
   lint: { steps: [['tools/test.ts', 'lint', 'rooms']] },
+  api: { steps: [['tools/build.ts', '--quiet'], ['tools/api.ts']] },
   types: { steps: [['tools/test.ts', 'types']] },
   size: { steps: [['tools/build.ts', '--quiet'], ['tools/size.ts']] },
   swarm: { steps: [['demo/swarm/main.ts']] },

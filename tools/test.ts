@@ -41,6 +41,7 @@ const STAGES: readonly Stage[] = [
   { name: 'knip', run: () => quiet(runTool('knip', 'knip', ['--no-progress'])) },
   { name: 'unit', run: unitTests },
   { name: 'size', run: () => shown(runOwn('tools/size.ts')), after: 'build' },
+  { name: 'package', run: () => quiet(runOwn('tools/package.ts')), after: 'build' },
   { name: 'browser', run: browserTests, after: 'build' },
 ]
 
