@@ -29,6 +29,12 @@ export function peerIdBytes(id: PeerIdInput, code: ErrorCode = 'invalid-key'): U
   return bytes
 }
 
+/** The name of a context, if there is one. */
+export function contextName(name: string | undefined): string | undefined {
+  if (name === undefined || (typeof name === 'string' && name !== '' && name.length <= 64)) return name
+  throw new AminoError('invalid-argument', 'context must be a text of 1 to 64 characters, such as nft.')
+}
+
 /** The binary key of a value record: prefix and multihash. */
 export function recordKeyBytes(key: RecordKeyInput): Uint8Array {
   const found = key instanceof Uint8Array ? binaryRecordKey(key) : textualRecordKey(key)

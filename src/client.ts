@@ -1,7 +1,16 @@
 import { CID } from 'multiformats/cid'
 import type { CallMethod, CallRequest, Calls } from '../worker/contract/rpc.ts'
 import type { BlockData, ClosestPeerItem, PeerData, ProviderItem, ServiceEvent, StartReport } from '../worker/contract/service.ts'
-import { checkedInteger, cidBytes, copiedBytes, keyBytes, peerIdBytes, provideMode, recordKeyBytes } from './arguments.ts'
+import {
+  checkedInteger,
+  cidBytes,
+  contextName,
+  copiedBytes,
+  keyBytes,
+  peerIdBytes,
+  provideMode,
+  recordKeyBytes,
+} from './arguments.ts'
 import { abortedError } from './errors.ts'
 import { startOptions } from './options.ts'
 import { peerIdText, toClosestPeer, toPeerInfo, toProgress, toProvider, toStatus } from './results.ts'
@@ -107,7 +116,12 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
     const providers = (options.providers ?? []).map(
       ({ id, multiaddrs = [] }): PeerData => ({ id: peerIdBytes(id), addresses: multiaddrs.map(String) }),
     )
-    return toBlock(await this.#call({ method: 'getBlock', args: { cid: cidBytes(cid), session, providers } }, options))
+    return toBlock(
+      await this.#call(
+        { method: 'getBlock', args: { cid: cidBytes(cid), session, context: contextName(options.context), providers } },
+        options,
+      ),
+    )
   }
 
   async createSession(options: CallOptions = {}): Promise<Session> {

@@ -13,6 +13,7 @@ export type {
   CallOptions,
   CidInput,
   ClientLimits,
+  DiscoveryOptions,
   ClosestPeer,
   FindProvidersOptions,
   GetBlockOptions,

@@ -1,4 +1,4 @@
-import type { StartOptions } from '../worker/contract/service.ts'
+import type { DiscoverySettings, StartOptions } from '../worker/contract/service.ts'
 import { checkedInteger, peerIdBytes } from './arguments.ts'
 import { AminoError } from './errors.ts'
 import type { AminoClientOptions, ClientLimits } from './types.ts'
@@ -42,6 +42,7 @@ export function startOptions(options: AminoClientOptions): StartOptions {
     relay: options.relay !== false,
     server: options.server === true,
     denyPeers: list('denyPeers', options.denyPeers ?? []).map((id) => peerIdBytes(id, 'invalid-argument')),
+    discovery: discoverySettings(options),
     limits: {
       operationsMax: checkedInteger('limits.operationsMax', limits.operationsMax, defaultLimits.operationsMax),
       connectionsMax: checkedInteger('limits.connectionsMax', limits.connectionsMax, defaultLimits.connectionsMax),
@@ -51,6 +52,39 @@ export function startOptions(options: AminoClientOptions): StartOptions {
         defaultLimits.blockStoreBytesMax,
       ),
     },
+  }
+}
+
+function discoverySettings({ discovery = {}, listenToWants = true }: AminoClientOptions): DiscoverySettings {
+  const { broadcast = 'steps', coldStart = 'steps', leaders = { type: 'coverage', share: 0.3 } } = discovery
+  const { searchDelay = 0, guesses = 'dynamic' } = discovery
+  require(['steps', 'ranked', 'flood'].includes(broadcast), "discovery.broadcast must be 'steps', 'ranked' or 'flood'.")
+  require(coldStart === 'steps' || coldStart === 'dht', "discovery.coldStart must be 'steps' or 'dht'.")
+  require(isDelay(searchDelay), "discovery.searchDelay must be milliseconds from 0 to 5000, or 'p50', 'p75' or 'p90'.")
+  require(guesses === 'dynamic' ||
+    (Number.isInteger(guesses) &&
+      guesses >= 0 &&
+      guesses <= 4), "discovery.guesses must be an integer from 0 to 4, or 'dynamic'.")
+  require(isLeaders(
+    leaders,
+  ), 'discovery.leaders must be { type: top, peers }, { type: threshold, blocks } or { type: coverage, share }.')
+  return { broadcast, coldStart, leaders: { ...leaders }, searchDelay, guesses, listenToWants: listenToWants !== false }
+}
+
+function isDelay(value: DiscoverySettings['searchDelay']): boolean {
+  return typeof value === 'number' ? value >= 0 && value <= 5_000 : ['p50', 'p75', 'p90'].includes(value)
+}
+
+function isLeaders(value: DiscoverySettings['leaders']): boolean {
+  switch (value?.type) {
+    case 'top':
+      return Number.isInteger(value.peers) && value.peers >= 1
+    case 'threshold':
+      return Number.isInteger(value.blocks) && value.blocks >= 1
+    case 'coverage':
+      return value.share > 0 && value.share <= 1
+    default:
+      return false
   }
 }
 

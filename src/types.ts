@@ -1,5 +1,11 @@
 import type { CID } from 'multiformats/cid'
-import type { BitswapStatusData, KadStatusData, StatsData, StorageStatusData } from '../worker/contract/service.ts'
+import type {
+  BitswapStatusData,
+  DiscoverySettings,
+  KadStatusData,
+  StatsData,
+  StorageStatusData,
+} from '../worker/contract/service.ts'
 import type { AminoError } from './errors.ts'
 
 /**
@@ -117,6 +123,8 @@ export interface GetBlockOptions extends QueryOptions {
   readonly providers?:
     | readonly { readonly id: PeerIdInput; readonly multiaddrs?: readonly { toString(): string }[] }[]
     | undefined
+  /** What the block belongs to (`'nft'`), at most 64 characters: peers that served this context before are asked first. */
+  readonly context?: string | undefined
   /** Blocks of one DAG are found faster together: see {@link AminoClient.createSession}. */
   readonly session?: Session | undefined
 }
@@ -169,6 +177,30 @@ export interface ClientLimits {
   readonly blockStoreBytesMax: number
 }
 
+/** Whom Bitswap asks for a block that is not here. */
+export interface DiscoveryOptions {
+  /**
+   * `'steps'`: peers that wanted the same, then those that served us lately, then connected peers in steps of 10, 40, 160.
+   * `'ranked'`: only those that served us lately (but for a cold start), and what the DHT finds. `'flood'`: all connected
+   * peers at once, which costs two messages a peer and block. Default: `'steps'`.
+   */
+  readonly broadcast: DiscoverySettings['broadcast']
+  /** While nobody has served us yet: ask connected peers in steps, or only what the DHT finds first. Default: `'steps'`. */
+  readonly coldStart: DiscoverySettings['coldStart']
+  /**
+   * Who of the ranking goes first: the best `peers`, all that served at least `blocks` in two hours, or the fewest that
+   * served the `share` (0 to 1) of all blocks. Default: `{ type: 'coverage', share: 0.3 }`.
+   */
+  readonly leaders: DiscoverySettings['leaders']
+  /**
+   * Until the DHT is searched beside the connected peers: milliseconds (up to 5000), or a percentile of the time that
+   * connected peers took in the last two hours (500 ms until that is known). Default: 0.
+   */
+  readonly searchDelay: DiscoverySettings['searchDelay']
+  /** Want-blocks sent at once to peers that wanted the same: 0 to 4, or by their hit rate. Default: `'dynamic'`. */
+  readonly guesses: DiscoverySettings['guesses']
+}
+
 export interface AminoClientOptions {
   /** Multiaddrs with `/p2p/…` at which the network is entered; `[]` for none. Default: {@link aminoBootstrappers}. */
   readonly bootstrap?: readonly string[] | undefined
@@ -190,6 +222,12 @@ export interface AminoClientOptions {
    */
   readonly server?: boolean | undefined
   readonly limits?: { readonly [Name in keyof ClientLimits]?: ClientLimits[Name] | undefined } | undefined
+  readonly discovery?: { readonly [Name in keyof DiscoveryOptions]?: DiscoveryOptions[Name] | undefined } | undefined
+  /**
+   * Whether to remember which peers want which CIDs, in order to ask them for the same blocks. It stays on this machine;
+   * what is remembered says something about the interests of others. Default: `true`.
+   */
+  readonly listenToWants?: boolean | undefined
   /** Peers that are never dialed, asked or answered. */
   readonly denyPeers?: readonly PeerIdInput[] | undefined
   /**

@@ -39,6 +39,14 @@ test('the options reach the Worker with their defaults', async (t) => {
       relay: true,
       server: false,
       denyPeers: [],
+      discovery: {
+        broadcast: 'steps',
+        coldStart: 'steps',
+        leaders: { type: 'coverage', share: 0.3 },
+        searchDelay: 0,
+        guesses: 'dynamic',
+        listenToWants: true,
+      },
       limits: { operationsMax: 256, connectionsMax: 100, blockStoreBytesMax: 268_435_456 },
     },
   )
@@ -47,6 +55,13 @@ test('the options reach the Worker with their defaults', async (t) => {
 test('a wrong option is refused before a Worker is made', async () => {
   const wrong: readonly AminoClientOptions[] = [
     { storage: '' },
+    { discovery: { broadcast: 'everybody' as never } },
+    { discovery: { coldStart: 'flood' as never } },
+    { discovery: { searchDelay: 6_000 } },
+    { discovery: { searchDelay: 'p99' as never } },
+    { discovery: { guesses: 5 } },
+    { discovery: { leaders: { type: 'coverage', share: 0 } } },
+    { discovery: { leaders: { type: 'top', peers: 0 } } },
     { storage: true as never },
     { identity: 'new' as never },
     { identity: 'kept', storage: false },

@@ -1,5 +1,13 @@
-import { Bitswap } from '../../worker/engine/bitswap/bitswap.ts'
-import type { BitswapEffect, BitswapEvent, SessionId, WantId, WantProgress } from '../../worker/engine/bitswap/contract.ts'
+import { Bitswap, defaultDiscoveryOptions } from '../../worker/engine/bitswap/bitswap.ts'
+import type {
+  BitswapEffect,
+  BitswapEvent,
+  DiscoveryMemory,
+  DiscoveryOptions,
+  SessionId,
+  WantId,
+  WantProgress,
+} from '../../worker/engine/bitswap/contract.ts'
 import type { BitswapMessage } from '../../worker/engine/bitswap/message.ts'
 import { BytesMap } from '../../worker/engine/bytes-map.ts'
 import { OrderIds, type Millis, type OrderId } from '../../worker/engine/machine.ts'
@@ -28,8 +36,8 @@ export class BitswapNetwork {
     this.rng = new Rng(this.options.seed)
   }
 
-  node(blocks: readonly TestBlock[] = []): BitswapNode {
-    const node = new BitswapNode(this, this.#newPeer())
+  node(blocks: readonly TestBlock[] = [], discovery: Partial<DiscoveryOptions> = {}): BitswapNode {
+    const node = new BitswapNode(this, this.#newPeer(), { ...defaultDiscoveryOptions, ...discovery })
     for (const { cid, bytes } of blocks) node.store.set(cid, bytes)
     this.nodes.push(node)
     this.#parties.set(node.peer.id, node)
@@ -50,8 +58,8 @@ export class BitswapNetwork {
   connect(a: Party, b: Party): void {
     if (this.isConnected(a.peer, b.peer)) return
     this.#links.add(linkName(a.peer, b.peer))
-    a.hears({ type: 'bitswap-peer-connected', peer: b.peer })
-    b.hears({ type: 'bitswap-peer-connected', peer: a.peer })
+    a.hears({ type: 'bitswap-peer-connected', ...infoOf(b.peer) })
+    b.hears({ type: 'bitswap-peer-connected', ...infoOf(a.peer) })
   }
 
   disconnect(a: Party, b: Party): void {
@@ -152,6 +160,8 @@ export class BitswapNode implements Party {
   readonly ended = new Map<WantId, { bytes: Uint8Array; from: Peer | undefined; at: Millis }>()
   readonly failed = new Map<WantId, Failure & { at: Millis }>()
   readonly progress: WantProgress[] = []
+  /** What it would find at its next visit. */
+  readonly remembered = new Map<DiscoveryMemory['part'], { memory: DiscoveryMemory; at: Millis }>()
   /** Sees every event before and every effect after it, and is told when all of them were seen. */
   watcher: BitswapWatcher | undefined
   readonly #network: BitswapNetwork
@@ -160,16 +170,23 @@ export class BitswapNode implements Party {
   readonly #arrivals = new BytesMap<Millis>()
   #nextWant = 1
 
-  constructor(network: BitswapNetwork, peer: Peer) {
+  constructor(network: BitswapNetwork, peer: Peer, discovery: DiscoveryOptions) {
     this.#network = network
     this.peer = peer
-    this.machine = new Bitswap({ rng: network.rng.child(), peers: network.peers, orders: new OrderIds() })
+    this.machine = new Bitswap({ rng: network.rng.child(), peers: network.peers, orders: new OrderIds(), discovery })
   }
 
-  want(cid: Uint8Array, options: { session?: number; providers?: readonly Party[] } = {}): WantId {
+  want(cid: Uint8Array, options: { session?: number; providers?: readonly Party[]; context?: string } = {}): WantId {
     const want = this.#nextWant++ as WantId
     const session = options.session as SessionId | undefined
-    this.hears({ type: 'want-block', want, cid, session, providers: (options.providers ?? []).map(({ peer }) => infoOf(peer)) })
+    this.hears({
+      type: 'want-block',
+      want,
+      cid,
+      session,
+      providers: (options.providers ?? []).map(({ peer }) => infoOf(peer)),
+      context: options.context,
+    })
     return want
   }
 
@@ -229,6 +246,9 @@ export class BitswapNode implements Party {
         break
       case 'drop-connection-need':
         this.#needs.delete(effect.peer.id)
+        break
+      case 'persist-discovery':
+        this.remembered.set(effect.memory.part, { memory: effect.memory, at: network.now })
         break
     }
   }

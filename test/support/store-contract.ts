@@ -46,6 +46,19 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
+    title: 'what was learned is found by its name, as it was put last',
+    async run(open) {
+      const store = await open(1_000)
+      equal(await store.learned('ranking'), undefined)
+      store.putLearned('ranking', { savedAt: 1, rows: [[1, 2]] })
+      store.putLearned('latencies', [3])
+      store.putLearned('ranking', { savedAt: 2, rows: [] })
+      equal(await store.learned('ranking'), { savedAt: 2, rows: [] })
+      equal(await store.learned('latencies'), [3])
+      await store.close()
+    },
+  },
+  {
     title: 'a block that is put twice is counted once',
     async run(open) {
       const store = await open(1_000)

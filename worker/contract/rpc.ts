@@ -37,7 +37,12 @@ export interface Calls {
   putValue: { args: { readonly key: Uint8Array; readonly value: Uint8Array }; result: StoreData }
   provide: { args: { readonly cid: Uint8Array; readonly mode: ProvideMode }; result: StoreData }
   getBlock: {
-    args: { readonly cid: Uint8Array; readonly session: number | undefined; readonly providers: readonly PeerData[] }
+    args: {
+      readonly cid: Uint8Array
+      readonly session: number | undefined
+      readonly context: string | undefined
+      readonly providers: readonly PeerData[]
+    }
     result: BlockData
   }
   putBlock: { args: { readonly cid: Uint8Array; readonly bytes: Uint8Array }; result: void }

@@ -22,7 +22,22 @@ export interface StartOptions {
   readonly server: boolean
   /** Peer ids as multihash bytes that are never dialed, asked or answered. */
   readonly denyPeers: readonly Uint8Array[]
+  readonly discovery: DiscoverySettings
   readonly limits: ServiceLimits
+}
+
+/** Whom Bitswap asks for blocks. The words are explained at the public options. */
+export interface DiscoverySettings {
+  readonly broadcast: 'steps' | 'ranked' | 'flood'
+  readonly coldStart: 'steps' | 'dht'
+  readonly leaders:
+    | { readonly type: 'top'; readonly peers: number }
+    | { readonly type: 'threshold'; readonly blocks: number }
+    | { readonly type: 'coverage'; readonly share: number }
+  /** Milliseconds, or the percentile of latencies in the last two hours. */
+  readonly searchDelay: number | 'p50' | 'p75' | 'p90'
+  readonly guesses: number | 'dynamic'
+  readonly listenToWants: boolean
 }
 
 export interface ServiceLimits {
@@ -130,6 +145,12 @@ export interface BitswapStatusData {
   readonly peers: number
   readonly wants: number
   readonly sessions: number
+  /** Peers that served in the last two hours. */
+  readonly rankedPeers: number
+  /** CIDs that others were heard to want. */
+  readonly registryCids: number
+  /** How long a want now waits for connected peers before the DHT is searched too. */
+  readonly searchDelayMs: number
   readonly counters: Readonly<Record<string, number>>
 }
 

@@ -42,6 +42,8 @@ export type EngineEvent =
             | 'block-store-failed'
             | 'block-added'
             | 'block-removed'
+            | 'discovery-restored'
+            | 'stopping'
         }
       >,
       BitswapCommand

@@ -1,6 +1,6 @@
 import { CID } from 'multiformats/cid'
 import { Bitswap } from './bitswap/bitswap.ts'
-import type { BitswapEffect, BitswapEvent } from './bitswap/contract.ts'
+import type { BitswapEffect, BitswapEvent, DiscoveryOptions } from './bitswap/contract.ts'
 import type { BytesMap } from './bytes-map.ts'
 import { Connections } from './connections/connections.ts'
 import type { ConnectionsEffect } from './connections/contract.ts'
@@ -39,7 +39,7 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
     const denied = init.denied === undefined ? {} : { denied: init.denied }
     const server = init.server === true
     this.#kad = new Kad({ options, rng: rng.child(), peers: this.peers, orders, server, ...denied })
-    this.#bitswap = new Bitswap({ rng: rng.child(), peers: this.peers, orders })
+    this.#bitswap = new Bitswap({ rng: rng.child(), peers: this.peers, orders, discovery: init.discovery })
     this.#connections = new Connections({ orders, ...denied })
   }
 
@@ -190,6 +190,7 @@ export interface EngineInit {
   /** The same seed and the same events give the same effects. */
   readonly seed: number
   readonly kad?: KadOptions
+  readonly discovery?: DiscoveryOptions | undefined
   /** Peers that are never dialed, asked or told of, keyed by id. */
   readonly denied?: BytesMap<true>
   /** Whether the DHT requests of others are answered. */
@@ -219,6 +220,8 @@ function isForBitswap(event: PartEvent): event is Extract<PartEvent, BitswapEven
     case 'block-store-failed':
     case 'block-added':
     case 'block-removed':
+    case 'discovery-restored':
+    case 'stopping':
       return true
     default:
       return false

@@ -19,6 +19,12 @@ export interface CallContext {
   readonly onProgress: ((progress: ProgressData) => void) | undefined
 }
 
+export interface BlockOptions {
+  readonly session: number | undefined
+  readonly context: string | undefined
+  readonly providers: readonly PeerData[]
+}
+
 /**
  * The Worker's side of the contract as an object. `host/service.ts` implements it on the engine; `host/rpc-server.ts`
  * puts it behind Comlink and stream ports. Rejections are `PlainError`s (thrown as `ServiceError`).
@@ -33,7 +39,7 @@ export interface AminoService {
   provide(cid: Uint8Array, options: { mode: ProvideMode }, context: CallContext): Promise<StoreData>
   getBlock(
     cid: Uint8Array,
-    options: { session: number | undefined; providers: readonly PeerData[] },
+    options: BlockOptions,
     context: CallContext,
   ): Promise<BlockData>
   putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>

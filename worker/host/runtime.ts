@@ -10,6 +10,7 @@ import type { RecordVerdict, StoredTableEntry } from '../engine/kad/contract.ts'
 import { limits } from '../engine/limits.ts'
 import type { Address, PeerIdBytes, PeerInfo } from '../engine/peer.ts'
 import { createAddressPolicy, type AddressPolicy } from './addresses.ts'
+import { persistDiscovery, restoreDiscovery } from './discovery-store.ts'
 import { Driver, platformClock } from './driver.ts'
 import { createNode } from './network/node.ts'
 import { Network } from './network/network.ts'
@@ -86,6 +87,7 @@ class EngineRuntime implements Runtime {
       seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
       denied,
       server: init.options.server,
+      discovery: { rankingWindowMs: limits.rankingWindowMs.value, ...init.options.discovery },
       clock: platformClock,
       perform: (effect) => this.#perform(effect),
     })
@@ -125,6 +127,7 @@ class EngineRuntime implements Runtime {
     const tableEntries = (await this.store.tableEntries()).map((entry) => reviewed(entry, addressPolicy))
     this.start = tableEntries.length > 0 ? 'warm' : 'cold'
     const { peers } = this.driver
+    await restoreDiscovery(this.store, addressPolicy, (event) => this.driver.dispatch(event))
     this.driver.dispatch({
       type: 'start',
       self: peers.intern(this.peerId as PeerIdBytes),
@@ -182,6 +185,7 @@ class EngineRuntime implements Runtime {
 
   async stop(): Promise<void> {
     this.operations.cancelAll(new ServiceError('stopped', 'The client was stopped while this was under way.'))
+    this.driver.dispatch({ type: 'stopping' })
     this.driver.stop()
     // What is to be kept first: a transport that does not close in time must not cost the routing table.
     await this.store.close()
@@ -235,6 +239,9 @@ class EngineRuntime implements Runtime {
       case 'forget-table-entry':
         store.deleteTableEntry(effect.peer.id)
         break
+      case 'persist-discovery':
+        persistDiscovery(store, effect.memory)
+        break
       case 'load-block':
         void store.getBlock(effect.cid).then(
           (bytes) => driver.dispatch({ type: 'block-loaded', order: effect.order, bytes }),
@@ -261,7 +268,7 @@ interface RuntimeInit {
 
 type StoredEffect = Extract<
   EngineEffect,
-  { type: 'judge-record' | 'persist-network-size' | 'persist-table-entry' | 'forget-table-entry' | 'load-block' | 'store-block' }
+  { type: 'judge-record' | 'persist-network-size' | 'persist-table-entry' | 'forget-table-entry' | 'persist-discovery' | 'load-block' | 'store-block' }
 >
 
 async function identity(options: StartOptions, store: Store): Promise<PrivateKey> {

@@ -14,7 +14,7 @@ import type {
 import type { QueryItem } from '../engine/query.ts'
 import type { PeerInfo } from '../engine/peer.ts'
 import { limits } from '../engine/limits.ts'
-import type { AminoService, CallContext } from './amino-service.ts'
+import type { AminoService, BlockOptions, CallContext } from './amino-service.ts'
 import { isSupportedHash, verifyBlock } from './block-hash.ts'
 import { ItemQueue } from './item-queue.ts'
 import type { Command, Outcome } from './operations.ts'
@@ -95,11 +95,7 @@ export class EngineService implements AminoService {
     return { ...result.counts, stats: result.stats }
   }
 
-  async getBlock(
-    cid: Uint8Array,
-    options: { session: number | undefined; providers: readonly PeerData[] },
-    context: CallContext,
-  ): Promise<BlockData> {
+  async getBlock(cid: Uint8Array, options: BlockOptions, context: CallContext): Promise<BlockData> {
     const runtime = this.#running()
     requireKnownHash(cid)
     const inlined = inlinedBlock(cid)
@@ -109,6 +105,7 @@ export class EngineService implements AminoService {
         type: 'want-block',
         cid,
         session: options.session as Extract<Command, { type: 'want-block' }>['session'],
+        context: options.context,
         providers: options.providers.map((provider) => runtime.peerInfo(provider)),
       },
       'want-ended',

@@ -227,6 +227,7 @@ test('a reader that takes nothing off our hands has bounded memory on its way, a
   assert.ok(read >= limits.answerBytesPerPeerMax.value)
   assert.ok(read <= limits.answerBytesPerPeerMax.value + limits.blockLoadsPerPeerMax.value * bytes.length, `${read} bytes read`)
   machine.handle({ type: 'bitswap-peer-disconnected', peer }, 0)
+  machine.handle({ type: 'stopping' }, 0)
   assert.equal(machine.nextDeadline(), undefined)
 })
 

@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = 'b80153e7f9a31b82d05082bf1d1c1b67a45008c24e55eba178c6a0040a2cf9f4'
+const golden = 'ec9a2eb21483a47f0ab2a42027c2d7d55e8b49738211924a718c4d0e840964fc'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

@@ -23,6 +23,7 @@ const states = {
   'asked-have': { type: 'asked-have', sentAt: undefined, until: 2_000 },
   have: { type: 'have' },
   'asked-block': { type: 'asked-block', said: false, overdue: false, sentAt: undefined, until: 2_000 },
+  guessed: { type: 'guessed', said: false, sentAt: undefined, until: 2_000 },
   denied: { type: 'denied', by: 'dont-have' },
   gone: { type: 'gone' },
 } as const satisfies { [T in WantPeerState['type']]: Extract<WantPeerState, { type: T }> }
@@ -35,6 +36,7 @@ const events = [
   'disconnected',
   'have-asked',
   'block-asked',
+  'block-guessed',
   'message-sent',
   'message-failed',
   'have',
@@ -44,15 +46,19 @@ const events = [
 
 /** Rows: state before. Columns: events in the order above. `fault`: we would never do that. */
 const table: Record<WantPeerState['type'], string> = {
-  heard: 'connecting heard heard unasked heard fault fault heard heard heard heard heard',
-  connecting: 'fault identifying gone unasked connecting fault fault connecting connecting connecting connecting connecting',
-  identifying: 'fault identifying identifying unasked heard fault fault identifying identifying identifying identifying gone',
-  unasked: 'fault unasked unasked unasked heard asked-have asked-block unasked unasked have denied unasked',
-  'asked-have': 'fault asked-have asked-have asked-have heard fault asked-block asked-have unasked have denied denied',
-  have: 'fault have have have heard fault asked-block have have have denied have',
-  'asked-block': 'fault asked-block asked-block asked-block heard fault fault asked-block unasked asked-block denied denied',
-  denied: 'fault denied denied denied gone fault fault denied denied have denied denied',
-  gone: 'fault gone gone unasked gone fault fault gone gone gone gone gone',
+  heard: 'connecting heard heard unasked heard fault fault fault heard heard heard heard heard',
+  connecting:
+    'fault identifying gone unasked connecting fault fault fault connecting connecting connecting connecting connecting',
+  identifying:
+    'fault identifying identifying unasked heard fault fault fault identifying identifying identifying identifying gone',
+  unasked: 'fault unasked unasked unasked heard asked-have asked-block guessed unasked unasked have denied unasked',
+  'asked-have': 'fault asked-have asked-have asked-have heard fault asked-block fault asked-have unasked have denied denied',
+  have: 'fault have have have heard fault asked-block fault have have have denied have',
+  'asked-block':
+    'fault asked-block asked-block asked-block heard fault fault fault asked-block unasked asked-block denied denied',
+  guessed: 'fault guessed guessed guessed heard fault fault fault guessed unasked guessed denied denied',
+  denied: 'fault denied denied denied gone fault fault fault denied denied have denied denied',
+  gone: 'fault gone gone unasked gone fault fault fault gone gone gone gone gone',
 }
 
 function inState(state: WantPeerState): WantPeer {

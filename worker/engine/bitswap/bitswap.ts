@@ -2,12 +2,13 @@ import { unreachable } from '../assert.ts'
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import type { Machine, Millis, OrderId, OrderIds } from '../machine.ts'
-import type { Peer, PeerCache } from '../peer.ts'
+import type { Address, Peer, PeerCache } from '../peer.ts'
 import type { Rng } from '../rng.ts'
 import { multihashOf } from './cid-key.ts'
 import { zeroCounters, type BitswapContext } from './context.ts'
-import type { BitswapEffect, BitswapEvent, BitswapStatus } from './contract.ts'
+import type { BitswapEffect, BitswapEvent, BitswapStatus, DiscoveryOptions } from './contract.ts'
 import { Deadlines } from './deadlines.ts'
+import { Discovery } from './discovery.ts'
 import { Link, Pace } from './link.ts'
 import type { BitswapBlock, BitswapMessage } from './message.ts'
 import type { Flight } from './outbox.ts'
@@ -33,6 +34,8 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
   readonly #flights = new Map<OrderId, Link>()
   readonly #stores = new Map<OrderId, Uint8Array>()
   readonly #pace = new Pace()
+  /** Of the last event. */
+  #now: Millis = 0
   /** Connected peers that took no messages. */
   readonly #deaf = new BytesMap<true>()
   /** Multihashes of the blocks that came last. */
@@ -45,17 +48,20 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       counters: zeroCounters(),
       touched: new Set(),
       deadlines: new Deadlines(),
+      discovery: new Discovery(init.discovery ?? defaultDiscoveryOptions, init.peers),
     }
     this.#wants = new Wants(this.#context, this.#links, init.rng)
     this.#responder = new Responder(this.#context)
   }
 
   handle(event: BitswapEvent, now: Millis): void {
+    this.#now = now
     this.#route(event, now)
     this.#wants.settle(now)
     this.#responder.pump()
     for (const link of this.#context.touched) this.#flush(link, now)
     this.#context.touched.clear()
+    this.#context.deadlines.set(this.#context.discovery, this.#context.discovery.deadline)
   }
 
   poll(): BitswapEffect | undefined {
@@ -67,7 +73,11 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
   }
 
   status(): BitswapStatus {
+    const { discovery } = this.#context
     return {
+      rankedPeers: discovery.ranking.size,
+      registryCids: discovery.registry.size,
+      searchDelayMs: discovery.searchDelay.ms(this.#now),
       peers: this.#links.size,
       wants: this.#wants.size,
       sessions: this.#wants.sessions,
@@ -88,7 +98,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       case 'close-session':
         return this.#wants.closeSession(event.session, now)
       case 'bitswap-peer-connected':
-        this.#connected(event.peer, now)
+        this.#connected(event.peer, now, event.addresses)
         return
       case 'bitswap-peer-disconnected':
         this.#deaf.delete(event.peer.id)
@@ -105,7 +115,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       case 'provider-found':
         return this.#wants.providerFound(event.search, event.provider)
       case 'provider-search-ended':
-        return this.#wants.searchEnded(event.search, event.failure)
+        return this.#wants.searchEnded(event.search, event.failure, now)
       case 'block-loaded':
         if (!this.#wants.blockLoaded(event.order, event.bytes, now)) this.#responder.blockLoaded(event.order, event.bytes)
         return
@@ -119,6 +129,10 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
         return this.#responder.blockAdded(event.cid)
       case 'block-removed':
         return this.#responder.blockRemoved(event.cid)
+      case 'discovery-restored':
+        return this.#context.discovery.restore(event.memory, event.agoMs, now)
+      case 'stopping':
+        return this.#persist(undefined, now)
       default:
         unreachable(event)
     }
@@ -127,18 +141,28 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
   #tick(now: Millis): void {
     const { deadlines } = this.#context
     for (let item = deadlines.takeDue(now); item !== undefined; item = deadlines.takeDue(now)) {
-      if (!(item instanceof Link)) this.#wants.timeCame(item)
+      if (item instanceof Discovery) this.#persist(now, now)
+      else if (!(item instanceof Link)) this.#wants.timeCame(item)
       else if (item.outbox.isOverdue(now)) this.#failed(item.outbox.flight!.order, now)
       else this.#context.touched.add(item)
     }
   }
 
+  #persist(due: Millis | undefined, now: Millis): void {
+    for (const memory of this.#context.discovery.takeDue(due, now))
+      this.#context.effects.push({ type: 'persist-discovery', memory })
+  }
+
   /** Undefined when there are too many peers already. */
-  #connected(peer: Peer, now: Millis): Link | undefined {
+  #connected(peer: Peer, now: Millis, addresses: readonly Address[] = []): Link | undefined {
     const known = this.#links.get(peer.id)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      if (addresses.length > 0) known.info = { peer, addresses }
+      return known
+    }
     if (this.#links.size >= limits.bitswapPeersMax.value) return undefined
     const link = new Link(peer, this.#pace, this.#deaf.delete(peer.id))
+    if (addresses.length > 0) link.info = { peer, addresses }
     this.#links.set(peer.id, link)
     this.#wants.peerConnected(link, now)
     return link
@@ -164,7 +188,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       else this.#context.counters.dontHavesReceived++
       this.#wants.presenceReceived(presence, link, now)
     }
-    this.#responder.receive(link, message)
+    this.#responder.receive(link, message, now)
   }
 
   /** `blocksReceived` counts all of them; those that nobody wants are dropped here. */
@@ -230,7 +254,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       if (entry.cancel) this.#wants.roomFreed(link, now)
       else this.#wants.messageLeft(key, entry.wantType, 'message-sent', link, now)
     }
-    this.#responder.messageSent(link, flight)
+    this.#responder.messageSent(link, flight, now)
     this.#context.touched.add(link)
   }
 
@@ -272,4 +296,15 @@ export interface BitswapInit {
   readonly rng: Rng
   readonly peers: PeerCache
   readonly orders: OrderIds
+  readonly discovery?: DiscoveryOptions | undefined
+}
+
+export const defaultDiscoveryOptions: DiscoveryOptions = {
+  broadcast: 'steps',
+  coldStart: 'steps',
+  leaders: { type: 'coverage', share: 0.3 },
+  rankingWindowMs: limits.rankingWindowMs.value,
+  searchDelay: 0,
+  guesses: 'dynamic',
+  listenToWants: true,
 }

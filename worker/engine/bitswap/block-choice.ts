@@ -1,8 +1,15 @@
+import { compareIds } from './ranking.ts'
 import type { PeerSource, WantPeer } from './want-peer.ts'
 
 /** Who gets the want-block of a CID next. */
 
-export const sourceRank: Record<PeerSource, number> = { broadcast: 0, session: 1, provider: 2, 'session-good': 3 }
+export const sourceRank: Record<PeerSource, number> = {
+  broadcast: 0,
+  session: 1,
+  registry: 2,
+  provider: 3,
+  'session-good': 4,
+}
 
 /**
  * Peers that said HAVE, and peers there is a reason to ask, unless they said DONT_HAVE. One that is still to answer a
@@ -28,11 +35,4 @@ function rankOf(entry: WantPeer): number {
   if (entry.state.type === 'have') return (isStalled ? 5 : 10) + reason
   if (entry.state.type !== 'unasked' && entry.state.type !== 'asked-have') return 0
   return isStalled ? 0 : reason
-}
-
-function compareIds(a: Uint8Array, b: Uint8Array): number {
-  for (let index = 0; index < Math.min(a.length, b.length); index++) {
-    if (a[index] !== b[index]) return a[index]! - b[index]!
-  }
-  return a.length - b.length
 }

@@ -1,6 +1,7 @@
 import type { OrderIds } from '../machine.ts'
 import type { BitswapCounters, BitswapEffect } from './contract.ts'
 import type { Deadlines } from './deadlines.ts'
+import type { Discovery } from './discovery.ts'
 import type { Link } from './link.ts'
 import type { Want } from './want.ts'
 
@@ -11,7 +12,8 @@ export interface BitswapContext {
   readonly counters: BitswapCounters
   /** Links whose outbox changed since they were last flushed. */
   readonly touched: Set<Link>
-  readonly deadlines: Deadlines<Want | Link>
+  readonly deadlines: Deadlines<Want | Link | Discovery>
+  readonly discovery: Discovery
 }
 
 export function zeroCounters(): BitswapCounters {
@@ -30,5 +32,11 @@ export function zeroCounters(): BitswapCounters {
     bytesSent: 0,
     presencesSent: 0,
     refusedWants: 0,
+    guessedWants: 0,
+    guessHits: 0,
+    wantsSuccess: 0,
+    wantsFailure: 0,
+    wantsNoProvider: 0,
+    wantsFetchFailed: 0,
   }
 }

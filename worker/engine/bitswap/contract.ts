@@ -1,8 +1,10 @@
 import type { ConnectionFailure, Priority } from '../connections/contract.ts'
 import type { OrderId, Tick } from '../machine.ts'
-import type { Peer, PeerInfo } from '../peer.ts'
+import type { Address, Peer, PeerInfo } from '../peer.ts'
 import type { Failure } from '../query.ts'
 import type { BitswapMessage } from './message.ts'
+import type { SignGrade } from './registry.ts'
+import type { SearchDelaySetting } from './search-delay.ts'
 
 /** Events into and effects out of the Bitswap machine (`bitswap.ts`). */
 
@@ -19,6 +21,8 @@ export type BitswapCommand =
       readonly cid: Uint8Array
       readonly session: SessionId | undefined
       readonly providers: readonly PeerInfo[]
+      /** A hint what the block belongs to: those who served that are asked first. */
+      readonly context?: string | undefined
     }
   /** Ends the want without a further word about it; unknown ids are ignored. */
   | { readonly type: 'cancel-want'; readonly want: WantId }
@@ -29,8 +33,8 @@ export type BitswapCommand =
 export type BitswapEvent =
   | Tick
   | BitswapCommand
-  /** A connected peer speaks Bitswap (any version). */
-  | { readonly type: 'bitswap-peer-connected'; readonly peer: Peer }
+  /** A connected peer speaks Bitswap (any version). `addresses`: where it says that it can be dialed. */
+  | { readonly type: 'bitswap-peer-connected'; readonly peer: Peer; readonly addresses?: readonly Address[] }
   | { readonly type: 'bitswap-peer-disconnected'; readonly peer: Peer }
   /** Answers to `need-connection`. If the peer turns out to speak Bitswap, `bitswap-peer-connected` comes too. */
   | { readonly type: 'connection-ready'; readonly peer: Peer }
@@ -49,6 +53,10 @@ export type BitswapEvent =
   /** The page put or deleted a block: wants of the page and of waiting peers can be answered, or no more. */
   | { readonly type: 'block-added'; readonly cid: Uint8Array; readonly bytes: Uint8Array }
   | { readonly type: 'block-removed'; readonly cid: Uint8Array }
+  /** What a `persist-discovery` of an earlier visit said, `agoMs` ago. Once a part, before the first want. */
+  | { readonly type: 'discovery-restored'; readonly memory: DiscoveryMemory; readonly agoMs: number }
+  /** The client is about to stop: what is to be kept is told now. */
+  | { readonly type: 'stopping' }
 
 export type WantProgress =
   | { readonly type: 'searching-providers' }
@@ -78,6 +86,62 @@ export type BitswapEffect =
   | { readonly type: 'load-block'; readonly order: OrderId; readonly cid: Uint8Array }
   | { readonly type: 'store-block'; readonly order: OrderId; readonly cid: Uint8Array; readonly bytes: Uint8Array }
 
+  /** To be kept until the next visit, instead of what was told of this part before. */
+  | { readonly type: 'persist-discovery'; readonly memory: DiscoveryMemory }
+
+export interface DiscoveryOptions {
+  /**
+   * `steps`: registry, ranking, then connected peers in growing steps. `ranked`: only who has served in the window (but
+   * for a cold start); the DHT finds the rest. `flood`: all connected peers at once.
+   */
+  readonly broadcast: 'steps' | 'ranked' | 'flood'
+  /** While nobody is ranked: ask connected peers in steps beside the search, or only what the search finds first. */
+  readonly coldStart: 'steps' | 'dht'
+  /** How many of the ranking go first. */
+  readonly leaders:
+    | { readonly type: 'top'; readonly peers: number }
+    /** Who served at least so many blocks in the window. */
+    | { readonly type: 'threshold'; readonly blocks: number }
+    /** The fewest that together served this share of the blocks, from 0 to 1. */
+    | { readonly type: 'coverage'; readonly share: number }
+  readonly rankingWindowMs: number
+  /** Until the DHT is searched beside the connected peers. */
+  readonly searchDelay: SearchDelaySetting
+  /** Want-blocks sent at once to peers that wanted the same; 0 for never. */
+  readonly guesses: number | 'dynamic'
+  /** Whether wants of others are remembered as a sign that they have the block. */
+  readonly listenToWants: boolean
+}
+
+/** What was learned, as plain data. Peers are referred to by their index in `peers`; ages are in milliseconds. */
+export type DiscoveryMemory =
+  | {
+      readonly part: 'ranking'
+      readonly peers: readonly StoredPeer[]
+      /** Without a name: the ranking of all. `slices`: points by age. */
+      readonly contexts: readonly {
+        readonly name: string | undefined
+        readonly scores: readonly { readonly peer: number; readonly slices: readonly number[] }[]
+      }[]
+    }
+  /** Age and latency, in order of time. */
+  | { readonly part: 'latencies'; readonly samples: readonly (readonly [number, number])[] }
+  | {
+      readonly part: 'registry'
+      readonly cacheTimeMs: number
+      readonly peers: readonly StoredPeer[]
+      readonly cids: readonly {
+        /** Multihash. */
+        readonly key: Uint8Array
+        readonly signs: readonly { readonly peer: number; readonly grade: SignGrade; readonly ageMs: number }[]
+      }[]
+    }
+
+export interface StoredPeer {
+  readonly id: Uint8Array
+  readonly addresses: readonly Address[]
+}
+
 export interface BitswapCounters {
   wantHavesSent: number
   wantBlocksSent: number
@@ -93,11 +157,26 @@ export interface BitswapCounters {
   bytesSent: number
   presencesSent: number
   refusedWants: number
+  /** Wants whose first question was a guess of the registry's, and how many of those the guess ended. */
+  guessedWants: number
+  guessHits: number
+  /** What became of the page's wants that went to the network. The classes of the 2022 study: found by Bitswap alone. */
+  wantsSuccess: number
+  /** Not found by Bitswap; a provider that the search found sent it. */
+  wantsFailure: number
+  /** Nobody was found who provides it. */
+  wantsNoProvider: number
+  /** There were providers, and none of them sent it. */
+  wantsFetchFailed: number
 }
 
 export interface BitswapStatus {
   readonly peers: number
   readonly wants: number
   readonly sessions: number
+  /** Peers that served in the window, CIDs others were heard to want, and how long the next want waits before it searches. */
+  readonly rankedPeers: number
+  readonly registryCids: number
+  readonly searchDelayMs: number
   readonly counters: Readonly<BitswapCounters>
 }

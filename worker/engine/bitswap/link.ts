@@ -1,7 +1,8 @@
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
-import type { Peer } from '../peer.ts'
+import type { Peer, PeerInfo } from '../peer.ts'
 import { Outbox } from './outbox.ts'
+import { Hearing } from './registry.ts'
 import type { Want } from './want.ts'
 
 /**
@@ -12,6 +13,10 @@ import type { Want } from './want.ts'
 export class Link {
   readonly peer: Peer
   readonly outbox: Outbox
+  /** How much of its wants is listened to. */
+  readonly hearing = new Hearing()
+  /** Where it can be dialed when it is gone, if it has said so. */
+  info: PeerInfo | undefined
   /** Wants that would ask this peer for the block, had it a place free. */
   readonly starving = new Set<Want>()
   /** A block is overdue, and none has come since. */
@@ -54,6 +59,17 @@ export class Link {
   get answerTimeoutMs(): number {
     if (this.#latencyMs === undefined) return limits.answerTimeoutDefaultMs.value
     return clamp(3 * this.#latencyMs)
+  }
+
+  /** Until others are asked beside a guess. */
+  get guessTimeoutMs(): number {
+    const answerMs = this.#latencyMs === undefined ? limits.guessDeadlineMs.value : clamp(2 * this.#latencyMs)
+    return answerMs + Math.min(this.expectedMs, limits.guessDeadlineMs.value)
+  }
+
+  /** Whether a block takes longer to come than to be asked for. */
+  get isSlow(): boolean {
+    return this.#pace.blockBytes / this.#bytesPerMs > (this.#latencyMs ?? limits.guessDeadlineMs.value)
   }
 
   /** For a block, behind those that were asked for before it. */

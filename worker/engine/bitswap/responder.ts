@@ -1,6 +1,6 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
-import type { OrderId } from '../machine.ts'
+import type { Millis, OrderId } from '../machine.ts'
 import { multihashOf } from './cid-key.ts'
 import type { BitswapContext } from './context.ts'
 import { Ledger, type PeerWant } from './ledger.ts'
@@ -27,7 +27,7 @@ export class Responder {
     this.#context = context
   }
 
-  receive(link: Link, message: BitswapMessage): void {
+  receive(link: Link, message: BitswapMessage, now: Millis): void {
     if (message.wantlist.length === 0 && !message.full) return
     let ledger = this.#ledgers.get(link.peer.id)
     if (ledger === undefined) {
@@ -35,7 +35,7 @@ export class Responder {
       this.#ledgers.set(link.peer.id, ledger)
     }
     if (message.full) for (const want of [...ledger.values()]) this.#remove(ledger, want)
-    for (const entry of message.wantlist) this.#take(ledger, entry)
+    for (const entry of message.wantlist) this.#take(ledger, entry, now)
     this.#settle(ledger)
   }
 
@@ -77,7 +77,8 @@ export class Responder {
     }
   }
 
-  messageSent(link: Link, flight: Flight): void {
+  messageSent(link: Link, flight: Flight, now: Millis): void {
+    for (const { cid } of flight.message.blocks) this.#context.discovery.blockWentTo(multihashOf(cid), link.peer, link.info, now)
     const ledger = this.#ledgers.get(link.peer.id)
     if (ledger === undefined) return
     for (const cid of answeredBy(flight)) {
@@ -129,13 +130,17 @@ export class Responder {
     }
   }
 
-  #take(ledger: Ledger, entry: WantlistEntry): void {
+  #take(ledger: Ledger, entry: WantlistEntry, now: Millis): void {
     const known = ledger.get(entry.cid)
+    const { discovery } = this.#context
+    const { peer, info, hearing } = ledger.link
     if (entry.cancel) {
+      discovery.heardCancel(multihashOf(entry.cid), peer, now)
       if (known !== undefined) this.#remove(ledger, known)
       return
     }
     this.#context.counters.wantsReceived++
+    if (entry.cid.length <= limits.cidBytesMax.value) discovery.heardWant(multihashOf(entry.cid), peer, info, hearing, now)
     if (known !== undefined) {
       this.#renew(ledger, known, entry)
       return

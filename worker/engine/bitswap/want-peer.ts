@@ -8,7 +8,8 @@ import type { Link } from './link.ts'
  * What one want knows of one peer.
  *
  *   heard ──▶ connecting ──▶ identifying ──▶ unasked ──▶ asked-have ──▶ have ──▶ asked-block
- *     ▲           └──▶ gone ◀──┘                └─────────────┴── denied ◀─┴──────────┘
+ *     ▲           └──▶ gone ◀──┘                ├─────────────┴── denied ◀─┴──────────┤
+ *     │                                         └──▶ guessed ─────────────────────────┘
  *     └── disconnected, while its address is known and a dial is left; else gone
  *
  * A peer keeps our want after a DONT_HAVE, so a denied peer is never asked again, but its later HAVE is heard: up to
@@ -31,7 +32,7 @@ export interface WantPeer {
  * Why the want knows the peer, the best reason last. A want-block goes out without a HAVE to all but those that
  * merely happen to be connected.
  */
-export type PeerSource = 'broadcast' | 'session' | 'provider' | 'session-good'
+export type PeerSource = 'broadcast' | 'session' | 'registry' | 'provider' | 'session-good'
 
 export type WantPeerState =
   | { readonly type: 'heard' }
@@ -48,6 +49,8 @@ export type WantPeerState =
       readonly sentAt: Millis | undefined
       readonly until: Millis
     }
+  /** Asked for the block beside others, because it wanted it itself. It does not hold the one want-block. */
+  | { readonly type: 'guessed'; readonly said: boolean; readonly sentAt: Millis | undefined; readonly until: Millis }
   | { readonly type: 'denied'; readonly by: 'dont-have' | 'silence' | 'failure' }
   | { readonly type: 'gone' }
 
@@ -59,6 +62,7 @@ export type WantPeerEvent =
   | 'disconnected'
   | 'have-asked'
   | 'block-asked'
+  | 'block-guessed'
   | 'message-sent'
   | 'message-failed'
   | 'have'
@@ -78,15 +82,15 @@ export function isActive(state: WantPeerState): boolean {
 
 /** The whole life of a `WantPeer`; orders that make no sense in a state are faults of ours. */
 export function step(entry: WantPeer, event: WantPeerEvent, now: Millis): void {
-  if (event === 'have-asked' || event === 'block-asked') count(entry, event)
+  if (event === 'have-asked' || event === 'block-asked' || event === 'block-guessed') count(entry, event)
   if (event === 'need-made') entry.dials++
   if (event === 'message-failed') entry.failedMessages++
   entry.state = next(entry, event, now)
 }
 
-function count(entry: WantPeer, event: 'have-asked' | 'block-asked'): void {
+function count(entry: WantPeer, event: 'have-asked' | 'block-asked' | 'block-guessed'): void {
   assert(entry.link !== undefined, 'only connected peers are asked')
-  if (event === 'block-asked') entry.blockAsks++
+  if (event !== 'have-asked') entry.blockAsks++
 }
 
 function next(entry: WantPeer, event: WantPeerEvent, now: Millis): WantPeerState {
@@ -102,6 +106,7 @@ function next(entry: WantPeer, event: WantPeerEvent, now: Millis): WantPeerState
       return atRest(entry, state, event, now)
     case 'asked-have':
     case 'asked-block':
+    case 'guessed':
       return underQuestion(entry, state, event, now)
     case 'gone':
       assert(!isOrder(event), 'nothing is ordered of a peer that is gone')
@@ -147,6 +152,9 @@ function atRest(
     case 'block-asked':
       assert(state.type !== 'denied', 'who denied is not asked for the block')
       return blockAsked(state.type === 'have', now)
+    case 'block-guessed':
+      assert(state.type === 'unasked', 'a guess is made at a peer that said nothing yet')
+      return { type: 'guessed', said: false, sentAt: undefined, until: now + limits.messageAnswerTimeoutMs.value }
     case 'have':
       return believed(entry)
     case 'dont-have':
@@ -160,11 +168,14 @@ function atRest(
 
 function underQuestion(
   entry: WantPeer,
-  state: StateOf<'asked-have' | 'asked-block'>,
+  state: StateOf<'asked-have' | 'asked-block' | 'guessed'>,
   event: WantPeerEvent,
   now: Millis,
 ): WantPeerState {
-  assert(event !== 'have-asked' && event !== 'need-made', 'a peer under question is not asked less, nor dialed')
+  assert(
+    event !== 'have-asked' && event !== 'need-made' && event !== 'block-guessed',
+    'a peer under question is not asked less, nor dialed',
+  )
   switch (event) {
     case 'block-asked':
       assert(state.type === 'asked-have', 'a peer is asked for a block once at a time')
@@ -173,9 +184,9 @@ function underQuestion(
       return sent(entry, state, now)
     case 'message-failed':
       if (entry.failedMessages >= limits.messageTriesMax.value) return { type: 'denied', by: 'failure' }
-      return state.type === 'asked-block' && state.said ? { type: 'have' } : { type: 'unasked' }
+      return state.type !== 'asked-have' && state.said ? { type: 'have' } : { type: 'unasked' }
     case 'have':
-      return state.type === 'asked-block' ? { ...state, said: true } : believed(entry)
+      return state.type === 'asked-have' ? believed(entry) : { ...state, said: true }
     case 'dont-have':
       return { type: 'denied', by: 'dont-have' }
     case 'time-up':
@@ -187,7 +198,7 @@ function underQuestion(
   }
 }
 
-function sent(entry: WantPeer, state: StateOf<'asked-have' | 'asked-block'>, now: Millis): WantPeerState {
+function sent(entry: WantPeer, state: StateOf<'asked-have' | 'asked-block' | 'guessed'>, now: Millis): WantPeerState {
   assert(entry.link !== undefined, 'only a connected peer is under question')
   const waitMs = state.type === 'asked-have' ? entry.link.answerTimeoutMs : entry.link.blockTimeoutMs
   return { ...state, sentAt: now, until: now + waitMs }
@@ -207,5 +218,5 @@ function afterLoss(entry: WantPeer): WantPeerState {
 }
 
 function isOrder(event: WantPeerEvent): boolean {
-  return event === 'need-made' || event === 'have-asked' || event === 'block-asked'
+  return event === 'need-made' || event === 'have-asked' || event === 'block-asked' || event === 'block-guessed'
 }

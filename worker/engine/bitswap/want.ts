@@ -4,22 +4,26 @@ import { earlier, type Millis, type OrderId } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import type { Failure } from '../query.ts'
 import { isBetter, mayGetBlock, sourceRank } from './block-choice.ts'
-import { stepSize, type BroadcastPlanner } from './broadcast.ts'
-import type { WantId, WantProgress } from './contract.ts'
+import type { WantId } from './contract.ts'
+import { chooseGuesses, Guess } from './guess.ts'
 import type { Link } from './link.ts'
 import type { Session } from './session.ts'
 import { isActive, newWantPeer, step, type PeerSource, type WantPeer, type WantPeerEvent } from './want-peer.ts'
+import { WantBroadcast } from './want-broadcast.ts'
+import type { Waiter, WantOrder, WantWorld } from './want-order.ts'
+import { deniedByProviders, WantSearch } from './want-search.ts'
 import { nextStage, type WantStage, type WantStageEvent } from './want-stage.ts'
 
 /**
  * One CID on the network, for all wants of the page that share it. Events change what it knows of its peers;
- * `advance` then decides, in this order: whose time is up, who gets the want-block, who else is asked, who is
- * dialed, whether to broadcast one step further, whether to search the DHT, whether to give up. What it decides
- * comes out as orders.
+ * `advance` then decides, in this order: whose time is up, whether to guess, who gets the want-block, who else is
+ * asked, who is dialed, whether to broadcast one step further, whether to search the DHT, whether to give up. What it
+ * decides comes out as orders.
  *
- * Exactly one peer holds the want-block: the one that said HAVE, else a peer with a reason (delivered in the session,
- * provider, member of the session), never one that said DONT_HAVE. While the holder is in time and trusted (it said
- * HAVE or has delivered), nothing else is done at all.
+ * At first a few peers that wanted the same may be asked for the block at once (`guess.ts`). Apart from those exactly one
+ * peer holds the want-block: the one that said HAVE, else a peer with a reason (delivered in the session, provider,
+ * registry, member of the session), never one that said DONT_HAVE. While a guess is open, or the holder is in time and
+ * trusted (it said HAVE or has delivered), nothing else is done at all.
  *
  * It does not know messages, the store, or how connections and searches are bounded.
  */
@@ -33,6 +37,11 @@ export class Want {
   readonly load: OrderId
   readonly waiters = new Map<WantId, Waiter>()
   readonly sessions = new Set<Session>()
+  /** Hints of the page what the block belongs to. */
+  readonly contexts = new Set<string>()
+  readonly guess = new Guess()
+  readonly search = new WantSearch()
+  readonly #broadcast: WantBroadcast
   readonly peers = new BytesMap<WantPeer>()
   readonly orders: WantOrder[] = []
   stage: WantStage
@@ -40,19 +49,17 @@ export class Want {
   searchFailure: Failure | undefined
   #holder: WantPeer | undefined
   #providers = 0
-  #steps = 0
-  #broadcasts = 0
-  /** `undefined`: there was nobody left to broadcast to. */
-  #stepAt: Millis | undefined
+  /** When the network was turned to. */
+  #seeksSince: Millis | undefined
   /** Session members are asked too, not only those that delivered. */
   #isWide = false
   /** A connected peer has no place for another want of ours; it wakes this one when it has. */
   #isStarving = false
   /** The same, and the peer is worth waiting for. */
   #isQueued = false
-  #search: SearchState = { type: 'idle' }
   #stallAt: Millis
   readonly #startedAt: Millis
+  #peersMax: number = limits.wantPeersMax.value
 
   constructor(init: { cid: Uint8Array; key: Uint8Array; load: OrderId; now: Millis }) {
     this.cid = init.cid
@@ -62,7 +69,7 @@ export class Want {
     this.stage = { type: 'loading', until: init.now + limits.blockLoadTimeoutMs.value }
     this.#startedAt = init.now
     this.#stallAt = init.now + limits.wantOverallTimeoutMs.value
-    this.#stepAt = init.now
+    this.#broadcast = new WantBroadcast(init.now)
   }
 
   /** The peer that has the want-block now. */
@@ -70,15 +77,9 @@ export class Want {
     return this.#holder
   }
 
-  /** How many connected peers and how many providers the want knew. */
-  tally(): { readonly connected: number; readonly providers: number } {
-    let connected = 0
-    let providers = 0
-    for (const { link, source } of this.peers.values()) {
-      if (link !== undefined) connected++
-      if (source === 'provider') providers++
-    }
-    return { connected, providers }
+  /** When it had to turn to the network; undefined for a block that was in the store. */
+  get seeksSince(): Millis | undefined {
+    return this.#seeksSince
   }
 
   /** As of the last `advance`. */
@@ -96,9 +97,9 @@ export class Want {
     if (this.stage.type === 'loading') return earlier(deadline, this.stage.until)
     if (this.stage.type === 'waning') deadline = earlier(deadline, this.stage.until)
     for (const { state } of this.peers.values()) if ('until' in state) deadline = earlier(deadline, state.until)
+    if (this.guess.until !== undefined) return earlier(deadline, this.guess.until)
     if (this.#isHeld) return deadline
-    if (this.#search.type === 'resting') deadline = earlier(deadline, this.#search.until)
-    return earlier(deadline, this.#stepAt)
+    return earlier(earlier(deadline, this.search.deadline), this.#broadcast.dueAt)
   }
 
   /** A reason to ask this peer. More than are useful are ignored. */
@@ -111,7 +112,7 @@ export class Want {
         known.state = { type: 'heard' }
       return known
     }
-    if (this.peers.size >= limits.wantPeersMax.value || (link === undefined && info === undefined)) return undefined
+    if (this.peers.size >= this.#peersMax || (link === undefined && info === undefined)) return undefined
     if (source === 'provider' && this.#providers++ >= limits.wantProvidersMax.value) return undefined
     const added = newWantPeer(peer, source, info, link)
     this.peers.set(peer.id, added)
@@ -120,7 +121,14 @@ export class Want {
 
   /** Changes what is known of one peer, and keeps account of who holds the want-block. */
   apply(entry: WantPeer, event: WantPeerEvent, now: Millis): void {
+    const wasGuessed = entry.state.type === 'guessed'
     step(entry, event, now)
+    const isGuessed = entry.state.type === 'guessed'
+    if (isGuessed && !wasGuessed) entry.link!.blockAsked()
+    if (wasGuessed && !isGuessed) {
+      entry.link!.blockSettled()
+      this.orders.push({ type: 'slot-freed', link: entry.link! })
+    }
     const holds = entry.state.type === 'asked-block'
     if (holds && this.#holder === undefined) {
       this.#holder = entry
@@ -134,22 +142,25 @@ export class Want {
     if (event === 'disconnected') entry.link = undefined
   }
 
-  searchEnded(failure: Failure | undefined): void {
+  searchEnded(failure: Failure | undefined, now: Millis): void {
     this.searchFailure = failure
-    if (this.#search.type === 'searching') this.#search = { type: 'over', round: this.#search.round }
+    this.search.ended()
+    this.#broadcast.searchEnded(now)
   }
 
-  /** Somebody who could be asked has connected: worth one more step, in case there was nobody left. */
   peerAppeared(now: Millis): void {
-    if (this.#broadcasts < limits.broadcastPeersMax.value) this.#stepAt ??= now + limits.broadcastStepMs.value
+    this.#broadcast.peerAppeared(now)
   }
 
   move(event: WantStageEvent, now: Millis): void {
     this.stage = nextStage(this.stage, event, now)
-    if (!this.hasEnded || this.#holder === undefined) return
-    const link = this.#holder.link!
-    link.blockSettled()
-    this.orders.push({ type: 'slot-freed', link })
+    if (!this.hasEnded) return
+    for (const entry of this.peers.values()) {
+      if (entry !== this.#holder && entry.state.type !== 'guessed') continue
+      entry.link!.blockSettled()
+      this.orders.push({ type: 'slot-freed', link: entry.link! })
+      entry.state = { type: 'gone' }
+    }
     this.#holder = undefined
   }
 
@@ -161,7 +172,10 @@ export class Want {
     }
     this.#isStarving = false
     this.#isQueued = false
+    if (this.#seeksSince === undefined) this.#beginSeeking(world, now)
     this.#expire(now)
+    if (!this.guess.isMade) this.#guess(world, now)
+    if (this.guess.isOpen(this.peers, now)) return this.#endWhenStalled(now)
     this.#askForBlock(now)
     if (!this.#isHeld) this.#widen(world, now)
     this.#conclude(now)
@@ -175,12 +189,41 @@ export class Want {
     return holder.state.said || holder.source === 'session-good'
   }
 
+  #beginSeeking({ discovery, planner, links }: WantWorld, now: Millis): void {
+    this.#seeksSince = now
+    this.search.wait(discovery.searchDelay.ms(now), now)
+    if (links.size === 0) this.search.hurry(now)
+    if (planner.isFlood) this.#peersMax = limits.bitswapPeersMax.value
+  }
+
+  /** Once, before anybody else is asked, unless the session knows better. Candidates are members of the session. */
+  #guess(world: WantWorld, now: Millis): void {
+    const isKnown = this.#holder !== undefined || this.#bestForBlock('trusted') !== undefined || this.#isQueued
+    if (isKnown) return this.guess.make([], now)
+    const chosen = chooseGuesses(this.key, this.peers, world, now)
+    const links: Link[] = []
+    for (const sign of chosen.now) {
+      const entry = this.addPeer(sign.peer, 'registry', sign.info, world.links.get(sign.peer.id))
+      if (entry === undefined) break
+      this.guess.add(sign)
+      this.apply(entry, 'block-guessed', now)
+      this.#ask(entry, 'block')
+      links.push(entry.link!)
+    }
+    for (const { peer, info } of chosen.dials) this.addPeer(peer, 'registry', info, undefined)
+    this.guess.make(links, now)
+    for (const session of this.sessions) {
+      for (const { peer, info } of [...chosen.now, ...chosen.dials]) session.note(peer, 'joined', info)
+    }
+    if (links.length > 0) this.#askAround(world.planner.whisper(this.peers, world.links), now)
+  }
+
   #expire(now: Millis): void {
     for (const entry of this.peers.values()) {
       const state = entry.state
       if (!('until' in state) || now < state.until) continue
       if (state.type === 'asked-block' && this.#waitsLonger(entry, now)) continue
-      if (state.type === 'asked-block') this.#withdraw(entry)
+      if (state.type === 'asked-block' || state.type === 'guessed') this.#withdraw(entry)
       if (state.type !== 'identifying') this.orders.push({ type: 'timed-out', peer: entry.peer })
       this.apply(entry, 'time-up', now)
     }
@@ -249,7 +292,7 @@ export class Want {
       else this.#starve(entry.link!)
     }
     this.#connect(now)
-    if (this.#stepAt !== undefined && now >= this.#stepAt) this.#broadcast(world, now)
+    if (this.#broadcast.isDue(this.peers, now)) this.#broadcastStep(world, now)
     this.#searchProviders(now)
   }
 
@@ -266,64 +309,58 @@ export class Want {
   }
 
   /** Those with a reason to be asked get the length of one step for themselves. */
-  #broadcast(world: WantWorld, now: Millis): void {
-    if (this.#steps === 0 && this.#holder !== undefined && !this.#isWide) {
-      this.#isWide = true
-      this.#stepAt = now + limits.broadcastStepMs.value
-      return
-    }
+  #broadcastStep(world: WantWorld, now: Millis): void {
+    const isFirst = !this.#broadcast.hasBegun && !this.#isWide
     this.#isWide = true
-    const left = limits.broadcastPeersMax.value - this.#broadcasts
-    const chosen = world.planner.choose(this.#steps, this.peers, world.links, left)
-    const isLast = chosen.length < stepSize(this.#steps)
-    for (const link of chosen) {
-      const entry = this.addPeer(link.peer, 'broadcast', undefined, link)
-      if (entry === undefined) break
-      this.#broadcasts++
-      this.#askForHave(entry, now)
-    }
-    if (chosen.length > 0) this.#steps++
-    this.#stepAt = isLast ? undefined : now + limits.broadcastStepMs.value
-    if (!isLast || left === chosen.length) return
-    for (const link of world.links.values()) if (!link.outbox.hasRoom && !this.peers.has(link.peer.id)) this.#starve(link)
+    if (isFirst && this.#holder !== undefined) return this.#broadcast.pause(now)
+    const { peers, contexts, search } = this
+    const want = { peers, contexts, seeksSince: this.#seeksSince!, hasSearched: search.hasEnded }
+    const atMost = this.#broadcast.roomIn(world)
+    const chosen = this.#broadcast.next(world, want, now)
+    if (chosen === undefined) return
+    this.#askAround(chosen.links, now)
+    for (const info of chosen.dials) this.addPeer(info.peer, 'broadcast', info, undefined)
+    if (chosen.dials.length > 0) this.#connect(now)
+    if (!chosen.isLast || atMost === chosen.links.length) return
+    for (const link of world.links.values()) if (!link.outbox.hasRoom && !peers.has(link.peer.id)) this.#starve(link)
   }
 
-  /** At once beside everything else (a search delay of 0), and again, less often, when all it found had nothing. */
+  #askAround(links: readonly Link[], now: Millis): void {
+    for (const link of links) {
+      const entry = this.addPeer(link.peer, 'broadcast', undefined, link)
+      if (entry?.state.type === 'unasked') this.#askForHave(entry, now)
+    }
+  }
+
+  /** After the search delay, and again, less often, when all it found had nothing. */
   #searchProviders(now: Millis): void {
-    const search = this.#search
-    const isDue = search.type === 'idle' || (search.type === 'resting' && now >= search.until)
-    if (!isDue) return
-    this.#search = { type: 'searching', round: search.type === 'idle' ? 1 : search.round + 1 }
-    this.orders.push({ type: 'search' })
+    if (this.search.begin(now)) this.orders.push({ type: 'search' })
   }
 
   #conclude(now: Millis): void {
-    if (now >= this.#stallAt) {
-      this.#stallAt = this.#progressAt() + limits.wantOverallTimeoutMs.value
-      if (now >= this.#stallAt) return this.move('stalled', now)
-    }
+    this.#endWhenStalled(now)
+    if (this.hasEnded) return
     if (this.#isBusy(now)) return this.move('revived', now)
+    if (!this.search.hasBegun) {
+      // Nobody is left to be waited for.
+      this.search.hurry(now)
+      return this.#searchProviders(now)
+    }
     if (this.stage.type === 'seeking') return this.move('exhausted', now)
     if (this.stage.type === 'waning' && now >= this.stage.until) this.move('time-up', now)
   }
 
-  #isBusy(now: Millis): boolean {
-    for (const { state } of this.peers.values()) if (isActive(state)) return true
-    if (this.#stepAt !== undefined || this.#isStarving) return true
-    if (this.#search.type !== 'over') return true
-    return this.#restsBeforeNextSearch(this.#search.round, now)
+  #endWhenStalled(now: Millis): void {
+    if (now < this.#stallAt) return
+    this.#stallAt = this.#progressAt() + limits.wantOverallTimeoutMs.value
+    if (now >= this.#stallAt) this.move('stalled', now)
   }
 
-  /** Another walk makes sense only if providers were reached and said that they have nothing. */
-  #restsBeforeNextSearch(round: number, now: Millis): boolean {
-    if (round >= limits.providerSearchRoundsMax.value) return false
-    let wasDenied = false
-    for (const { source, state } of this.peers.values()) {
-      if (source === 'provider' && state.type === 'denied' && state.by === 'dont-have') wasDenied = true
-    }
-    if (!wasDenied) return false
-    this.#search = { type: 'resting', round, until: now + limits.providerSearchRestMs.value * 2 ** (round - 1) }
-    return true
+  #isBusy(now: Millis): boolean {
+    for (const { state } of this.peers.values()) if (isActive(state)) return true
+    if (this.#broadcast.dueAt !== undefined || this.#isStarving) return true
+    if (!this.search.isOver) return this.search.hasBegun
+    return deniedByProviders(this.peers) && this.search.rest(now)
   }
 
   /** Only blocks count as progress: words are cheap. */
@@ -350,35 +387,6 @@ export class Want {
     this.orders.push({ type: 'withdraw', link: entry.link! })
   }
 }
-
-/** One `want-block` of the page. It may have written the CID differently. */
-export interface Waiter {
-  readonly cid: Uint8Array
-  readonly session: Session | undefined
-}
-
-export type WantOrder =
-  | { readonly type: 'ask'; readonly link: Link; readonly wantType: 'block' | 'have' }
-  | { readonly type: 'withdraw'; readonly link: Link }
-  | { readonly type: 'timed-out'; readonly peer: Peer }
-  | { readonly type: 'slot-freed'; readonly link: Link }
-  /** Those that queue for this peer had better look elsewhere. */
-  | { readonly type: 'stalled'; readonly link: Link }
-  | { readonly type: 'connect'; readonly info: PeerInfo }
-  | { readonly type: 'search' }
-  | { readonly type: 'progress'; readonly progress: WantProgress }
-
-/** What a want may look at when it decides. */
-export interface WantWorld {
-  readonly links: BytesMap<Link>
-  readonly planner: BroadcastPlanner
-}
-
-type SearchState =
-  | { readonly type: 'idle' }
-  | { readonly type: 'searching'; readonly round: number }
-  | { readonly type: 'resting'; readonly round: number; readonly until: Millis }
-  | { readonly type: 'over'; readonly round: number }
 
 /** Half of what the field's int32 holds. */
 const priorityAtFirst = 2 ** 30

@@ -14,8 +14,10 @@ import type { Link } from './link.ts'
 import type { BlockPresence } from './message.ts'
 import { ProviderSearches } from './provider-searches.ts'
 import { Session } from './session.ts'
+import { notFound, sessionClosed, sessionNotOpen, tally, timedOut, tooManyWants } from './want-failures.ts'
 import type { WantPeerEvent } from './want-peer.ts'
-import { Want, type WantOrder } from './want.ts'
+import type { WantOrder } from './want-order.ts'
+import { Want } from './want.ts'
 
 /**
  * All wants of the page and their sessions: finds the want that an event concerns, performs the orders of wants, and
@@ -40,7 +42,7 @@ export class Wants {
   constructor(context: BitswapContext, links: BytesMap<Link>, rng: Rng) {
     this.#context = context
     this.#links = links
-    this.#planner = new BroadcastPlanner(rng)
+    this.#planner = new BroadcastPlanner(rng, context.discovery)
     this.#searches = new ProviderSearches(context)
     this.#needs = new ConnectionNeeds(context)
   }
@@ -53,8 +55,6 @@ export class Wants {
   get sessions(): number {
     return this.#sessions.size
   }
-
-  // what the page says
 
   want(event: Extract<BitswapEvent, { type: 'want-block' }>, now: Millis): void {
     assert(!this.#wantOf.has(event.want), 'the id of a want is unique among those that have not ended')
@@ -69,6 +69,8 @@ export class Wants {
       session?.note(info.peer, 'joined', info)
     }
     if (session !== undefined) this.#join(want, session)
+    const { context } = event
+    if (context !== undefined && want.contexts.size < limits.contextsMax.value) want.contexts.add(context)
     this.#dirty.add(want)
   }
 
@@ -104,8 +106,6 @@ export class Wants {
     }
   }
 
-  // what the store says
-
   /** Returns whether the order was that of a want. */
   blockLoaded(order: OrderId, bytes: Uint8Array | undefined, now: Millis): boolean {
     const want = this.#loads.get(order)
@@ -124,8 +124,6 @@ export class Wants {
     if (want !== undefined) this.#succeed(want, bytes, undefined, now)
   }
 
-  // what peers say
-
   /** The peer sent a block. Returns what it was to us; undefined if nobody wants it. */
   blockReceived(key: Uint8Array, bytes: Uint8Array, link: Link, now: Millis): Delivery | undefined {
     const want = this.#wants.get(key)
@@ -136,6 +134,7 @@ export class Wants {
       session.lastBlockAt = now
       if (session.note(link.peer, 'block', info)) this.#recommend(session, link, info)
     }
+    this.#learnFromBlock(want, link, now)
     this.#succeed(want, bytes, link.peer, now)
     return { cid: want.cid, askedAt }
   }
@@ -148,6 +147,9 @@ export class Wants {
     this.#noteAnswer(link, want, now)
     if (presence.type === 'dont-have') link.outbox.unqueue(want.key)
     for (const session of want.sessions) session.note(link.peer, presence.type)
+    const { discovery } = this.#context
+    if (presence.type === 'have') discovery.served(link.peer, entry.info ?? link.info, 'have', want.contexts, now)
+    else this.#judgeGuess(want, link.peer, false, now)
     want.apply(entry, presence.type, now)
     this.#tell(want, { type: presence.type, peer: link.peer })
     this.#dirty.add(want)
@@ -161,9 +163,11 @@ export class Wants {
     link: Link,
     now: Millis,
   ): void {
-    const asked = wantType === 'block' ? 'asked-block' : 'asked-have'
     const want = this.#wants.get(key)
-    if (want?.peers.get(link.peer.id)?.state.type === asked) this.#apply(want, link.peer, event, now)
+    const state = want?.peers.get(link.peer.id)?.state.type
+    const isIt = state === 'asked-have' ? wantType === 'have' : wantType === 'block'
+    if (want !== undefined && isIt && (state === 'asked-have' || state === 'asked-block' || state === 'guessed'))
+      this.#apply(want, link.peer, event, now)
   }
 
   /** One want more may go to this peer: the first that waits for that and still needs it. */
@@ -176,8 +180,6 @@ export class Wants {
       return
     }
   }
-
-  // who is there
 
   peerConnected(link: Link, now: Millis): void {
     this.#needs.connected(link.peer)
@@ -214,14 +216,12 @@ export class Wants {
     this.#dirty.add(want)
   }
 
-  searchEnded(search: OrderId, failure: Failure | undefined): void {
+  searchEnded(search: OrderId, failure: Failure | undefined, now: Millis): void {
     const want = this.#searches.ended(search)
     if (want === undefined) return
-    want.searchEnded(failure)
+    want.searchEnded(failure, now)
     this.#dirty.add(want)
   }
-
-  // what follows
 
   timeCame(want: Want): void {
     this.#dirty.add(want)
@@ -229,7 +229,7 @@ export class Wants {
 
   /** Advances every want whose facts changed, until nothing moves. */
   settle(now: Millis): void {
-    const world = { links: this.#links, planner: this.#planner }
+    const world = { links: this.#links, planner: this.#planner, discovery: this.#context.discovery }
     for (const want of this.#dirty) {
       this.#dirty.delete(want)
       want.advance(world, now)
@@ -274,9 +274,29 @@ export class Wants {
   /** If a question is answered by this: measures how long that took, and returns when the question had left. */
   #noteAnswer(link: Link, want: Want, now: Millis): Millis | undefined {
     const state = want.peers.get(link.peer.id)?.state
-    if (state?.type !== 'asked-have' && state?.type !== 'asked-block') return undefined
+    if (state === undefined || !('sentAt' in state)) return undefined
     if (state.sentAt !== undefined) link.answered(state.sentAt, now)
     return state.sentAt
+  }
+
+  /** Who served, how long it took, and whether it had been guessed. */
+  #learnFromBlock(want: Want, link: Link, now: Millis): void {
+    const { discovery, counters } = this.#context
+    const entry = want.peers.get(link.peer.id)
+    discovery.served(link.peer, entry?.info ?? link.info, 'block', want.contexts, now)
+    if (this.#judgeGuess(want, link.peer, true, now)) counters.guessHits++
+    if (want.guess.wasMade) counters.guessedWants++
+    // Those that connected peers had are Bitswap's own; the others the search found.
+    const isFound = entry?.source === 'provider' && entry.dials > 0
+    counters[isFound ? 'wantsFailure' : 'wantsSuccess']++
+    if (!isFound && entry?.dials === 0 && want.seeksSince !== undefined) discovery.blockTook(now - want.seeksSince, now)
+  }
+
+  /** Returns whether the peer was guessed at, and not judged yet. */
+  #judgeGuess(want: Want, peer: Peer, isHit: boolean, now: Millis): boolean {
+    const sign = want.guess.take(peer)
+    if (sign !== undefined) this.#context.discovery.registry.judged(want.key, sign, isHit, now)
+    return sign !== undefined
   }
 
   #perform(want: Want, now: Millis): void {
@@ -294,6 +314,7 @@ export class Wants {
         break
       case 'timed-out':
         for (const session of want.sessions) session.note(order.peer, 'timed-out')
+        this.#judgeGuess(want, order.peer, false, now)
         break
       case 'slot-freed':
         this.roomFreed(order.link, now)
@@ -331,7 +352,8 @@ export class Wants {
   }
 
   #fail(want: Want, code: 'not-found' | 'timeout', now: Millis): void {
-    const failure = code === 'timeout' ? { code, message: describeTimeout(want) } : notFound(want)
+    const failure = code === 'timeout' ? timedOut(want) : notFound(want)
+    this.#context.counters[tally(want).providers > 0 ? 'wantsFetchFailed' : 'wantsNoProvider']++
     for (const id of want.waiters.keys()) this.#refuse(id, failure)
     this.#end(want, now)
   }
@@ -368,30 +390,4 @@ export interface Delivery {
   readonly cid: Uint8Array
   /** Undefined if the peer sent it without a question that had left. */
   readonly askedAt: Millis | undefined
-}
-
-const sessionNotOpen: Failure = {
-  code: 'invalid-argument',
-  message: `The session is not open, or more than ${limits.sessionsMax.value} were. Open a session first, close those not needed.`,
-}
-const sessionClosed: Failure = { code: 'aborted', message: 'The session of this want was closed.' }
-const tooManyWants: Failure = {
-  code: 'too-many-queries',
-  message: `More than ${limits.wantsMax.value} blocks are wanted at once. Wait for some of them, or cancel some.`,
-}
-
-/** Where nobody could be asked at all, "not found" would say more than we know: then the search's own failure is told. */
-function notFound(want: Want): Failure {
-  const { connected, providers } = want.tally()
-  if (connected + providers > 0) {
-    const message = `None of the ${connected} connected peers asked has this block; ${providers} peers were said to provide it. Try again later.`
-    return { code: 'not-found', message }
-  }
-  if (want.searchFailure?.code === 'no-peers') return want.searchFailure
-  return { code: 'not-found', message: 'No peer is connected, and the search found nobody who provides this block.' }
-}
-
-function describeTimeout(want: Want): string {
-  const { connected } = want.tally()
-  return `No block arrived for ${limits.wantOverallTimeoutMs.value / 1000} s; ${connected} peers were asked. Try again later.`
 }

@@ -234,11 +234,12 @@ export class Network {
   #peerIdentified(result: IdentifyResult): void {
     const { protocols, dispatch } = this.#init
     const peer = this.#peer(result.peerId)
-    if (result.protocols.includes(protocols.bitswap)) dispatch({ type: 'bitswap-peer-connected', peer })
+    const judged = identifiedAddresses(result).map((address) => this.#init.addressPolicy(address.bytes, peer.id))
+    const known = judged.filter((address): address is Address => address !== undefined)
+    const addresses = known.slice(0, limits.addressesPerPeerMax.value)
+    if (result.protocols.includes(protocols.bitswap)) dispatch({ type: 'bitswap-peer-connected', peer, addresses })
     if (result.protocols.includes(protocols.kad)) {
-      const addresses = identifiedAddresses(result).map((address) => this.#init.addressPolicy(address.bytes, peer.id))
-      const known = addresses.filter((address): address is Address => address !== undefined)
-      dispatch({ type: 'dht-server-seen', info: { peer, addresses: known.slice(0, limits.addressesPerPeerMax.value) } })
+      dispatch({ type: 'dht-server-seen', info: { peer, addresses } })
     } else {
       dispatch({ type: 'dht-server-gone', peer })
     }

@@ -16,6 +16,9 @@ export interface Backend {
   putIdentity(privateKey: Uint8Array): Promise<void>
   networkSize(): Promise<number | undefined>
   putNetworkSize(size: number): Promise<void>
+  /** Anything a structured clone can carry, by name; undefined if there is none. */
+  learned(name: string): Promise<unknown>
+  putLearned(name: string, value: unknown): Promise<void>
   getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined>
   hasBlock(cid: Uint8Array): Promise<boolean>
   /** Makes room by deleting what was used least recently. A block that is there already only counts as used. */

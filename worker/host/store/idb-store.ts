@@ -32,6 +32,9 @@ export interface IdbOptions {
   readonly onClosing: (error: DatabaseError) => void
 }
 
+/** What was learned lies in meta beside the identity. */
+const learnedPrefix = 'learned/'
+
 const none: BlockTotals = { blocks: 0, blockBytes: 0 }
 
 /** Rejects with a `DatabaseError`. */
@@ -116,6 +119,14 @@ export class IdbBackend implements Backend {
 
   async putNetworkSize(size: number): Promise<void> {
     await attempt(() => this.#database.put('meta', size, metaNames.networkSize))
+  }
+
+  async learned(name: string): Promise<unknown> {
+    return attempt(() => this.#database.get('meta', learnedPrefix + name))
+  }
+
+  async putLearned(name: string, value: unknown): Promise<void> {
+    await attempt(() => this.#database.put('meta', value, learnedPrefix + name))
   }
 
   async getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {

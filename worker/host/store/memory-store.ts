@@ -12,6 +12,7 @@ export class MemoryBackend implements Backend {
   #blockBytes = 0
   #identity: Uint8Array | undefined
   #networkSize: number | undefined
+  readonly #learned = new Map<string, unknown>()
 
   constructor(blockBytesMax: number) {
     this.blockBytesMax = Math.min(blockBytesMax, limits.memoryBlockBytesMax.value)
@@ -49,6 +50,14 @@ export class MemoryBackend implements Backend {
 
   async putNetworkSize(size: number): Promise<void> {
     this.#networkSize = size
+  }
+
+  async learned(name: string): Promise<unknown> {
+    return this.#learned.get(name)
+  }
+
+  async putLearned(name: string, value: unknown): Promise<void> {
+    this.#learned.set(name, structuredClone(value))
   }
 
   async getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {

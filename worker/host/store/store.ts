@@ -32,6 +32,10 @@ export interface Store {
   /** The estimate that `putNetworkSize` stored last. */
   networkSize(): Promise<number | undefined>
   putNetworkSize(size: number): Promise<void>
+  /** What `putLearned` stored last under this name, unchecked. */
+  learned(name: string): Promise<unknown>
+  /** It may be lost where the disk is full: what was learned once is learned again. */
+  putLearned(name: string, value: unknown): void
   /** Bytes in a buffer that nobody else holds. */
   getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined>
   hasBlock(cid: Uint8Array): Promise<boolean>
@@ -183,6 +187,14 @@ class FallbackStore implements Store {
 
   async putNetworkSize(size: number): Promise<void> {
     await this.#run((backend) => backend.putNetworkSize(size))
+  }
+
+  async learned(name: string): Promise<unknown> {
+    return this.#find((backend) => backend.learned(name))
+  }
+
+  putLearned(name: string, value: unknown): void {
+    if (!this.#closed) void this.#backend.putLearned(name, value).catch(() => {})
   }
 
   async getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {

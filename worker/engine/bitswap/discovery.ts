@@ -1,0 +1,171 @@
+import { BytesMap } from '../bytes-map.ts'
+import { limits } from '../limits.ts'
+import { earlier, type Millis } from '../machine.ts'
+import type { Peer, PeerCache, PeerIdBytes, PeerInfo } from '../peer.ts'
+import type { DiscoveryMemory, DiscoveryOptions, StoredPeer } from './contract.ts'
+import { Ranking } from './ranking.ts'
+import { Registry, type Hearing, type Sign } from './registry.ts'
+import { SearchDelay } from './search-delay.ts'
+
+/**
+ * What has been learned about whom to ask: ranking (in all, and by context), registry, latencies. It also says when which
+ * of them is due to be stored, and takes up what an earlier visit stored. It decides about no want.
+ */
+export class Discovery {
+  readonly options: DiscoveryOptions
+  readonly ranking: Ranking
+  readonly registry = new Registry()
+  readonly searchDelay: SearchDelay
+  readonly #peers: PeerCache
+  /** The one used longest ago is first. */
+  readonly #contexts = new Map<string, Ranking>()
+  readonly #dueAt = new Map<DiscoveryMemory['part'], Millis>()
+
+  constructor(options: DiscoveryOptions, peers: PeerCache) {
+    this.options = options
+    this.#peers = peers
+    this.ranking = new Ranking(options.rankingWindowMs)
+    this.searchDelay = new SearchDelay(options.searchDelay)
+  }
+
+  served(peer: Peer, info: PeerInfo | undefined, what: 'block' | 'have', contexts: Iterable<string>, now: Millis): void {
+    this.ranking.note(peer, info, what, now)
+    for (const name of contexts) this.#context(name).note(peer, info, what, now)
+    this.#changed('ranking', limits.rankingPersistMs.value, now)
+  }
+
+  /** Undefined for a context in which nobody has served yet. */
+  rankingOf(context: string): Ranking | undefined {
+    return this.#contexts.get(context)
+  }
+
+  blockTook(latencyMs: number, now: Millis): void {
+    this.searchDelay.note(latencyMs, now)
+    this.#changed('latencies', limits.rankingPersistMs.value, now)
+  }
+
+  heardWant(key: Uint8Array, peer: Peer, info: PeerInfo | undefined, hearing: Hearing, now: Millis): void {
+    if (!this.options.listenToWants) return
+    this.registry.wanted(key, peer, info, hearing, now)
+    this.#changed('registry', limits.registryPersistMs.value, now)
+  }
+
+  heardCancel(key: Uint8Array, peer: Peer, now: Millis): void {
+    if (this.options.listenToWants) this.registry.cancelled(key, peer, now)
+  }
+
+  blockWentTo(key: Uint8Array, peer: Peer, info: PeerInfo | undefined, now: Millis): void {
+    if (!this.options.listenToWants) return
+    this.registry.served(key, peer, info, now)
+    this.#changed('registry', limits.registryPersistMs.value, now)
+  }
+
+  get deadline(): Millis | undefined {
+    let deadline: Millis | undefined
+    for (const at of this.#dueAt.values()) deadline = earlier(deadline, at)
+    return deadline
+  }
+
+  /** What is to be stored now; with `now` undefined all that has changed. */
+  *takeDue(now: Millis | undefined, at: Millis): IterableIterator<DiscoveryMemory> {
+    for (const [part, due] of this.#dueAt) {
+      if (now !== undefined && due > now) continue
+      this.#dueAt.delete(part)
+      yield this.#memory(part, at)
+    }
+  }
+
+  restore(memory: DiscoveryMemory, agoMs: number, now: Millis): void {
+    switch (memory.part) {
+      case 'latencies': {
+        const samples = memory.samples.map(([age, latencyMs]) => ({ at: now - agoMs - age, latencyMs }))
+        return this.searchDelay.restore(samples, now)
+      }
+      case 'ranking':
+        for (const context of memory.contexts) this.#restoreRanking(context, memory.peers, agoMs, now)
+        return
+      case 'registry':
+        if (!this.options.listenToWants) return
+        this.registry.restoreCacheTime(memory.cacheTimeMs)
+        for (const { key, signs } of memory.cids) {
+          const restored = signs.flatMap(({ peer, grade, ageMs }): Sign[] => {
+            const info = this.#info(memory.peers[peer])
+            return info === undefined ? [] : [{ peer: info.peer, info: known(info), grade, at: now - agoMs - ageMs }]
+          })
+          if (restored.length > 0) this.registry.restore(key, restored)
+        }
+    }
+  }
+
+  #restoreRanking(
+    { name, scores }: Extract<DiscoveryMemory, { part: 'ranking' }>['contexts'][number],
+    peers: readonly StoredPeer[],
+    agoMs: number,
+    now: Millis,
+  ): void {
+    const ranking = name === undefined ? this.ranking : this.#context(name)
+    for (const { peer, slices } of scores) {
+      const info = this.#info(peers[peer])
+      if (info !== undefined) ranking.restore(info.peer, known(info), slices, agoMs, now)
+    }
+  }
+
+  #context(name: string): Ranking {
+    const ranking = this.#contexts.get(name) ?? new Ranking(this.options.rankingWindowMs)
+    this.#contexts.delete(name)
+    this.#contexts.set(name, ranking)
+    for (const oldest of this.#contexts.keys()) {
+      if (this.#contexts.size <= limits.contextsMax.value) break
+      this.#contexts.delete(oldest)
+    }
+    return ranking
+  }
+
+  #changed(part: DiscoveryMemory['part'], withinMs: number, now: Millis): void {
+    if (!this.#dueAt.has(part)) this.#dueAt.set(part, now + withinMs)
+  }
+
+  #memory(part: DiscoveryMemory['part'], now: Millis): DiscoveryMemory {
+    const table = new PeerTable()
+    switch (part) {
+      case 'latencies':
+        return { part, samples: this.searchDelay.samples().map(({ at, latencyMs }) => [now - at, latencyMs] as const) }
+      case 'ranking': {
+        const scoresOf = (ranking: Ranking) =>
+          ranking.ranked(now).map(({ peer, info, slices }) => ({ peer: table.indexOf(peer, info), slices: [...slices] }))
+        const contexts = [...this.#contexts].map(([name, ranking]) => ({ name, scores: scoresOf(ranking) }))
+        return { part, contexts: [{ name: undefined, scores: scoresOf(this.ranking) }, ...contexts], peers: table.peers }
+      }
+      case 'registry': {
+        const cids = [...this.registry.entries()].slice(-limits.registryCidsStoredMax.value).map(([key, signs]) => ({
+          key,
+          signs: signs.map(({ peer, info, grade, at }) => ({ peer: table.indexOf(peer, info), grade, ageMs: now - at })),
+        }))
+        return { part, cacheTimeMs: this.registry.cacheTimeMs, cids, peers: table.peers }
+      }
+    }
+  }
+
+  #info(stored: StoredPeer | undefined): PeerInfo | undefined {
+    return stored === undefined ? undefined : { peer: this.#peers.intern(stored.id as PeerIdBytes), addresses: stored.addresses }
+  }
+}
+
+/** Each peer once, however often it is mentioned. */
+class PeerTable {
+  readonly peers: StoredPeer[] = []
+  readonly #indexes = new BytesMap<number>()
+
+  indexOf(peer: Peer, info: PeerInfo | undefined): number {
+    const known = this.#indexes.get(peer.id)
+    if (known !== undefined) return known
+    this.#indexes.set(peer.id, this.peers.length)
+    this.peers.push({ id: peer.id, addresses: info?.addresses ?? [] })
+    return this.peers.length - 1
+  }
+}
+
+/** A peer of which no address is known cannot be dialed, and is worth its place only if it comes by itself. */
+function known(info: PeerInfo): PeerInfo | undefined {
+  return info.addresses.length > 0 ? info : undefined
+}

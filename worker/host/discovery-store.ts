@@ -1,0 +1,100 @@
+import type { DiscoveryMemory, StoredPeer } from '../engine/bitswap/contract.ts'
+import type { EngineEvent } from '../engine/contract.ts'
+import { limits } from '../engine/limits.ts'
+import type { Address } from '../engine/peer.ts'
+import { isPeerId } from '../wire/peer-id.ts'
+import type { AddressPolicy } from './addresses.ts'
+import type { Store } from './store/store.ts'
+
+/**
+ * What Bitswap learned about whom to ask (ranking, latencies, registry), from one visit to the next. What comes back from a
+ * disk is checked like what comes from the network: a row that has not the form it should have is left out, or all of it.
+ */
+
+/** Wall-clock milliseconds, for what has no meaning in a next visit's monotonic time. */
+interface Stored {
+  readonly savedAt: number
+  readonly memory: DiscoveryMemory
+}
+
+const parts = ['ranking', 'latencies', 'registry'] as const satisfies readonly DiscoveryMemory['part'][]
+
+export function persistDiscovery(store: Store, memory: DiscoveryMemory): void {
+  const stored: Stored = { savedAt: Date.now(), memory }
+  store.putLearned(memory.part, stored)
+}
+
+/** Before the first want. */
+export async function restoreDiscovery(
+  store: Store,
+  policy: AddressPolicy,
+  dispatch: (event: EngineEvent) => void,
+): Promise<void> {
+  for (const part of parts) {
+    const stored = (await store.learned(part)) as Partial<Stored> | undefined
+    const memory = parseMemory(stored?.memory, policy)
+    const savedAt = stored?.savedAt
+    if (memory === undefined || !isCount(savedAt)) continue
+    dispatch({ type: 'discovery-restored', memory, agoMs: Math.max(0, Date.now() - savedAt) })
+  }
+}
+
+/** Undefined for anything that is not what `persistDiscovery` wrote. */
+export function parseMemory(value: unknown, policy: AddressPolicy): DiscoveryMemory | undefined {
+  const memory = value as DiscoveryMemory | undefined
+  switch (memory?.part) {
+    case 'latencies': {
+      const samples = listOf(memory.samples, limits.latencySamplesMax.value)
+      const sound = samples.filter((pair) => Array.isArray(pair) && isCount(pair[0]) && isCount(pair[1]))
+      return { part: 'latencies', samples: sound }
+    }
+    case 'ranking': {
+      const contexts = listOf(memory.contexts, limits.contextsMax.value + 1).flatMap((context) => {
+        if (context?.name !== undefined && typeof context?.name !== 'string') return []
+        const scores = listOf(context.scores, limits.rankedPeersMax.value)
+        const sound = scores.filter((score) => isCount(score?.peer) && Array.isArray(score.slices) && score.slices.every(isCount))
+        return [{ name: context.name, scores: sound }]
+      })
+      return { part: 'ranking', contexts, peers: peersOf(memory.peers, policy) }
+    }
+    case 'registry': {
+      const cids = listOf(memory.cids, limits.registryCidsStoredMax.value).flatMap((entry) => {
+        if (!(entry?.key instanceof Uint8Array) || entry.key.length > limits.cidBytesMax.value) return []
+        const signs = listOf(entry.signs, limits.registryPeersPerCidMax.value).filter(
+          (sign) => isCount(sign?.peer) && isCount(sign.ageMs) && (sign.grade === 'weak' || sign.grade === 'strong'),
+        )
+        return [{ key: entry.key, signs }]
+      })
+      if (!isCount(memory.cacheTimeMs)) return undefined
+      return { part: 'registry', cacheTimeMs: memory.cacheTimeMs, cids, peers: peersOf(memory.peers, policy) }
+    }
+    default:
+      return undefined
+  }
+}
+
+/** Peers are referred to by index, so a bad one keeps its place, without addresses. What can be dialed is decided anew. */
+function peersOf(value: unknown, policy: AddressPolicy): StoredPeer[] {
+  const peersMax = (limits.contextsMax.value + 1) * limits.rankedPeersMax.value
+  const peers = listOf(
+    value as readonly StoredPeer[],
+    Math.max(peersMax, limits.registryCidsStoredMax.value * limits.registryPeersPerCidMax.value),
+  )
+  const firstBad = peers.findIndex((peer) => !(peer?.id instanceof Uint8Array) || !isPeerId(peer.id))
+  return (firstBad < 0 ? peers : peers.slice(0, firstBad)).map(({ id, addresses }) => ({
+    id,
+    addresses: listOf(addresses, limits.addressesPerPeerMax.value).flatMap((address): Address[] => {
+      if (!(address?.bytes instanceof Uint8Array)) return []
+      const judged = policy(address.bytes)
+      return judged === undefined ? [] : [judged]
+    }),
+  }))
+}
+
+function listOf<T>(value: readonly T[] | undefined, max: number): readonly T[] {
+  return Array.isArray(value) ? value.slice(0, max) : []
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
+}
