@@ -21,6 +21,14 @@ const options: StartOptions = {
   relay: false,
   server: false,
   denyPeers: [],
+  discovery: {
+    broadcast: 'steps',
+    coldStart: 'steps',
+    leaders: { type: 'top', peers: 3 },
+    searchDelay: 0,
+    guesses: 'dynamic',
+    listenToWants: true,
+  },
   limits: { operationsMax: 16, connectionsMax: 16, blockStoreBytesMax: 1_000_000 },
 }
 
@@ -57,7 +65,7 @@ test('the block of an identity CID is in the CID', async () => {
   const service = await started()
   const { bytes } = await service.getBlock(
     CID.parse('bafkqac3jobxhgidsn5rww4yk').bytes,
-    { session: undefined, providers: [] },
+    { session: undefined, context: undefined, providers: [] },
     context(),
   )
   assert.equal(new TextDecoder().decode(bytes), 'ipns rocks\n')

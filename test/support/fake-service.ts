@@ -28,7 +28,15 @@ export const statusData: StatusData = {
     networkSize: 400,
     counters: { requestsSent: 4 },
   },
-  bitswap: { peers: 2, wants: 1, sessions: 0, rankedPeers: 0, registryCids: 0, searchDelayMs: 0, counters: { blocksReceived: 1 } },
+  bitswap: {
+    peers: 2,
+    wants: 1,
+    sessions: 0,
+    rankedPeers: 0,
+    registryCids: 0,
+    searchDelayMs: 0,
+    counters: { blocksReceived: 1 },
+  },
   dropped: { malformed: 1 },
 }
 

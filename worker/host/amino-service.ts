@@ -37,11 +37,7 @@ export interface AminoService {
   getValue(key: Uint8Array, options: { quorum: number }, context: CallContext): Promise<ValueData>
   putValue(key: Uint8Array, value: Uint8Array, context: CallContext): Promise<StoreData>
   provide(cid: Uint8Array, options: { mode: ProvideMode }, context: CallContext): Promise<StoreData>
-  getBlock(
-    cid: Uint8Array,
-    options: BlockOptions,
-    context: CallContext,
-  ): Promise<BlockData>
+  getBlock(cid: Uint8Array, options: BlockOptions, context: CallContext): Promise<BlockData>
   putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
   hasBlock(cid: Uint8Array): Promise<boolean>
   deleteBlock(cid: Uint8Array): Promise<void>

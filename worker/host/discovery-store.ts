@@ -50,7 +50,7 @@ export function parseMemory(value: unknown, policy: AddressPolicy): DiscoveryMem
     }
     case 'ranking': {
       const contexts = listOf(memory.contexts, limits.contextsMax.value + 1).flatMap((context) => {
-        if (context?.name !== undefined && typeof context?.name !== 'string') return []
+        if (context?.scores === undefined || !['undefined', 'string'].includes(typeof context.name)) return []
         const scores = listOf(context.scores, limits.rankedPeersMax.value)
         const sound = scores.filter((score) => isCount(score?.peer) && Array.isArray(score.slices) && score.slices.every(isCount))
         return [{ name: context.name, scores: sound }]

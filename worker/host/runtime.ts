@@ -268,7 +268,16 @@ interface RuntimeInit {
 
 type StoredEffect = Extract<
   EngineEffect,
-  { type: 'judge-record' | 'persist-network-size' | 'persist-table-entry' | 'forget-table-entry' | 'persist-discovery' | 'load-block' | 'store-block' }
+  {
+    type:
+      | 'judge-record'
+      | 'persist-network-size'
+      | 'persist-table-entry'
+      | 'forget-table-entry'
+      | 'persist-discovery'
+      | 'load-block'
+      | 'store-block'
+  }
 >
 
 async function identity(options: StartOptions, store: Store): Promise<PrivateKey> {
