@@ -18,7 +18,8 @@ export class GoPatience implements Patience {
 
 /**
  * js-libp2p's `AdaptiveTimeout` (@libp2p/utils 7): 1.2 × a moving average of how long requests took, where a failure counts
- * twice, within 5 … 60 s; over dial and answer together. The average forgets with a time constant of 5 s.
+ * twice, within 5 … 60 s; over waiting for a dial, the dial and the answer together. The average forgets with a time constant
+ * of 5 s. A dial of one address takes 6 s at most (`ADDRESS_DIAL_TIMEOUT` of libp2p 3).
  */
 export class JsPatience implements Patience {
   #average = 0
@@ -26,7 +27,7 @@ export class JsPatience implements Patience {
 
   next(): ReturnType<Patience['next']> {
     const overallMs = Math.min(60_000, Math.max(5_000, Math.round(1.2 * this.#average)))
-    return { dialMs: Number.POSITIVE_INFINITY, answerMs: Number.POSITIVE_INFINITY, overallMs }
+    return { dialMs: 6_000, answerMs: Number.POSITIVE_INFINITY, overallMs }
   }
 
   settled(tookMs: Millis, hasFailed: boolean, now: Millis): void {
