@@ -50,6 +50,8 @@ export const limits = {
 
   // streams (host)
   kadStreamOpenTimeoutMs: limit(10_000, 'ms', 'as long as a request may take: the engine gives up before that'),
+  bitswapStreamIdleMs: limit(8_000, 'ms', 'Helia resets a stream to it that was idle for 10 s; a new one costs nothing to open'),
+  unfinishedFrameBytesMax: limit(16_777_216, 'bytes', 'frames under way from one peer, on all its streams: four of the largest'),
   bitswapSendTimeoutMs: limit(30_000, 'ms', 'for one message of up to 2 MiB to leave; a slower peer is not worth the memory'),
   bitswapInboundStreamsMax: limit(128, 'count', 'open at a time from one peer: boxo and Helia send each message on a new one'),
 

@@ -57,8 +57,13 @@ export async function startRuntime(options: StartOptions, onEvent: (event: Servi
   })
   try {
     const runtime = new EngineRuntime({ options, onEvent, addressPolicy, store, privateKey: await identity(options, store) })
-    await runtime.begin(bootstrap)
-    return runtime
+    return await runtime.begin(bootstrap).then(
+      () => runtime,
+      async (error: unknown) => {
+        await runtime.stop()
+        throw error
+      },
+    )
   } catch (error) {
     await store.close()
     throw error

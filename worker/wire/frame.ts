@@ -32,6 +32,11 @@ export class FrameReader {
     return this.#length !== undefined || this.#prefixBytes > 0
   }
 
+  /** Bytes set aside for the frame under way. */
+  get heldBytes(): number {
+    return this.#body.length
+  }
+
   /** `chunk` may also be what libp2p streams yield: a list of arrays with `subarray()`. */
   push(chunk: Uint8Array | { subarray(): Uint8Array }): FrameResult {
     const bytes = chunk instanceof Uint8Array ? chunk : chunk.subarray()

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Logger, Stream } from '@libp2p/interface'
 import { AbstractStream } from '@libp2p/utils'
+import { limits } from '../../../worker/engine/limits.ts'
 import type { OrderId } from '../../../worker/engine/machine.ts'
 import { PeerCache, type PeerIdBytes } from '../../../worker/engine/peer.ts'
 import { BitswapChannels } from '../../../worker/host/network/bitswap-channels.ts'
@@ -53,6 +54,7 @@ function bench(): Bench {
   const stream = new WindowedStream()
   const channels = new BitswapChannels({
     open: async () => stream as unknown as Stream,
+    now: () => 0,
     listener: { sent: (order) => said.push(`sent ${order}`), failed: (order) => said.push(`failed ${order}`) },
   })
   return {
@@ -96,6 +98,7 @@ test('a stream that opens after its peer has gone is not kept', async () => {
   const said: string[] = []
   const channels = new BitswapChannels({
     open: () => opened.promise,
+    now: () => 0,
     listener: { sent: (order) => said.push(`sent ${order}`), failed: (order) => said.push(`failed ${order}`) },
   })
   const stream = new WindowedStream()
@@ -105,4 +108,34 @@ test('a stream that opens after its peer has gone is not kept', async () => {
   opened.resolve(stream as unknown as Stream)
   await settled()
   assert.deepEqual([said, stream.status], [['failed 1'], 'aborted'])
+})
+
+test('a stream is used again while it is fresh, and replaced when the other side may be about to reset it', async () => {
+  const streams: WindowedStream[] = []
+  let now = 0
+  const said: string[] = []
+  const channels = new BitswapChannels({
+    open: async () => {
+      const stream = new WindowedStream()
+      stream.grant(1_000)
+      streams.push(stream)
+      return stream as unknown as Stream
+    },
+    now: () => now,
+    listener: { sent: (order) => said.push(`sent ${order}`), failed: (order) => said.push(`failed ${order}`) },
+  })
+  const sendAt = async (at: number, order: number): Promise<void> => {
+    now = at
+    channels.send(order as OrderId, peer, new Uint8Array(9))
+    await settled()
+  }
+  const idle = limits.bitswapStreamIdleMs.value
+  await sendAt(0, 1)
+  await sendAt(idle - 1, 2)
+  await sendAt(2 * idle - 2, 3)
+  assert.equal(streams.length, 1)
+  await sendAt(3 * idle, 4)
+  assert.equal(streams.length, 2)
+  assert.notEqual(streams[0]!.writeStatus, 'writable')
+  assert.deepEqual(said, ['sent 1', 'sent 2', 'sent 3', 'sent 4'])
 })

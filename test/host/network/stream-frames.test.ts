@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Stream } from '@libp2p/interface'
 import { streamPair } from '@libp2p/utils'
-import { readFrames, type FrameEnd } from '../../../worker/host/network/stream-frames.ts'
+import { FrameBudget, readFrames, type FrameEnd } from '../../../worker/host/network/stream-frames.ts'
 import { encodeFrame } from '../../../worker/wire/frame.ts'
 
 interface Reading {
@@ -96,4 +96,37 @@ test('reading stays paused when the bytes of a pause bring work of their own', a
   await heard()
   assert.deepEqual(frames, [1, 2])
   assert.deepEqual(told, ['pause', 'resumed', 'pause'])
+})
+
+test('unfinished frames of several streams share one budget, which a finished or a broken one gives back', async () => {
+  const budget = new FrameBudget(1_000)
+  const ends: string[] = []
+  const open = async (): Promise<Stream> => {
+    const [ours, theirs] = await streamPair()
+    readFrames(
+      theirs,
+      10_000,
+      {
+        onFrame: () => void ends.push('frame'),
+        onEnd: (end) => void ends.push(end.type === 'bad-frame' ? end.reason : end.type),
+      },
+      budget,
+    )
+    return ours
+  }
+  const until = (holds: () => boolean): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => void (holds() ? resolve() : setImmediate(look))
+      look()
+    })
+  const [first, second] = [await open(), await open()]
+  // A prefix of 2,000 and 600 bytes of it: 600 are held.
+  first.send(Uint8Array.of(0xd0, 0x0f, ...new Uint8Array(600)))
+  await until(() => budget.held === 600)
+  second.send(Uint8Array.of(0xd0, 0x0f, ...new Uint8Array(600)))
+  await until(() => ends.length === 1)
+  assert.deepEqual([ends, budget.held], [['too-many-at-once'], 600])
+  first.send(new Uint8Array(1_400))
+  await until(() => ends.length === 2)
+  assert.deepEqual([ends, budget.held], [['too-many-at-once', 'frame'], 0])
 })

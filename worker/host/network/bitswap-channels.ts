@@ -13,11 +13,17 @@ import { allWritten } from './stream-writes.ts'
 export class BitswapChannels {
   readonly #open: (peer: Peer, signal: AbortSignal) => Promise<Stream>
   readonly #listener: BitswapChannelListener
-  readonly #streams = new BytesMap<Stream>()
+  readonly #now: () => number
+  readonly #streams = new BytesMap<{ readonly stream: Stream; usedAt: number }>()
   readonly #sending = new BytesMap<AbortController>()
 
-  constructor(init: { open: (peer: Peer, signal: AbortSignal) => Promise<Stream>; listener: BitswapChannelListener }) {
+  constructor(init: {
+    open: (peer: Peer, signal: AbortSignal) => Promise<Stream>
+    listener: BitswapChannelListener
+    now: () => number
+  }) {
     this.#open = init.open
+    this.#now = init.now
     this.#listener = init.listener
   }
 
@@ -31,13 +37,13 @@ export class BitswapChannels {
 
   closePeer(peer: Peer): void {
     this.#sending.get(peer.id)?.abort(new Error('disconnected'))
-    this.#streams.get(peer.id)?.abort(new Error('disconnected'))
+    this.#streams.get(peer.id)?.stream.abort(new Error('disconnected'))
     this.#streams.delete(peer.id)
   }
 
   closeAll(): void {
     for (const controller of [...this.#sending.values()]) controller.abort(new Error('stopped'))
-    for (const stream of [...this.#streams.values()]) stream.abort(new Error('stopped'))
+    for (const { stream } of [...this.#streams.values()]) stream.abort(new Error('stopped'))
     this.#streams.clear()
   }
 
@@ -50,7 +56,7 @@ export class BitswapChannels {
       stream.send(encodeFrame(bytes))
       await allWritten(stream, signal)
     } catch (error) {
-      this.#streams.get(peer.id)?.abort(new Error('could not send'))
+      this.#streams.get(peer.id)?.stream.abort(new Error('could not send'))
       this.#streams.delete(peer.id)
       throw error
     } finally {
@@ -59,18 +65,31 @@ export class BitswapChannels {
   }
 
   async #streamTo(peer: Peer, signal: AbortSignal): Promise<Stream> {
-    const open = this.#streams.get(peer.id)
-    if (open !== undefined && open.writeStatus === 'writable') return open
+    const kept = this.#streams.get(peer.id)
+    if (kept !== undefined && this.#isFresh(kept)) return kept.stream
+    if (kept !== undefined) this.#letGo(peer, kept.stream)
     const stream = await this.#open(peer, signal)
     if (signal.aborted) {
       stream.abort(new Error('no longer needed'))
       signal.throwIfAborted()
     }
-    this.#streams.set(peer.id, stream)
+    this.#streams.set(peer.id, { stream, usedAt: this.#now() })
     stream.addEventListener('close', () => {
-      if (this.#streams.get(peer.id) === stream) this.#streams.delete(peer.id)
+      if (this.#streams.get(peer.id)?.stream === stream) this.#streams.delete(peer.id)
     })
     return stream
+  }
+
+  /** The other side may be about to reset a stream that was idle for long: what is sent then is lost without a word. */
+  #isFresh(kept: { readonly stream: Stream; usedAt: number }): boolean {
+    const idleMs = this.#now() - kept.usedAt
+    kept.usedAt = this.#now()
+    return kept.stream.writeStatus === 'writable' && idleMs < limits.bitswapStreamIdleMs.value
+  }
+
+  #letGo(peer: Peer, stream: Stream): void {
+    this.#streams.delete(peer.id)
+    void stream.close().catch(() => stream.abort(new Error('idle')))
   }
 }
 

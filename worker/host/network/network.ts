@@ -2,6 +2,7 @@ import type { Connection, IdentifyResult, PeerId, Stream } from '@libp2p/interfa
 import { peerIdFromMultihash } from '@libp2p/peer-id'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import * as Digest from 'multiformats/hashes/digest'
+import { BytesMap } from '../../engine/bytes-map.ts'
 import type { BitswapMessage } from '../../engine/bitswap/message.ts'
 import type { ConnectionFailure } from '../../engine/connections/contract.ts'
 import type { EngineEffect, EngineEvent } from '../../engine/contract.ts'
@@ -17,7 +18,7 @@ import { BitswapChannels } from './bitswap-channels.ts'
 import { KadChannels } from './kad-channels.ts'
 import { KadServer } from './kad-server.ts'
 import type { Node } from './node.ts'
-import { readFrames } from './stream-frames.ts'
+import { FrameBudget, type FrameEnd, readFrames } from './stream-frames.ts'
 
 /** Effects of the engine that the network performs. */
 export type NetworkEffect = Extract<
@@ -51,6 +52,7 @@ export class Network {
   readonly #server: KadServer
   readonly #bitswap: BitswapChannels
   readonly #dropped: Record<string, number> = {}
+  readonly #frameBudgets = new BytesMap<FrameBudget>()
   #addresses: readonly Uint8Array[] = []
 
   constructor(init: NetworkInit) {
@@ -79,6 +81,7 @@ export class Network {
     })
     this.#bitswap = new BitswapChannels({
       open: open(init.protocols.bitswap, true),
+      now: init.now,
       listener: {
         sent: (order) => init.dispatch({ type: 'message-sent', order }),
         failed: (order, reason) => init.dispatch({ type: 'message-failed', order, reason }),
@@ -191,14 +194,15 @@ export class Network {
 
   #readBitswap(stream: Stream, from: PeerId): void {
     const peer = this.#peer(from)
-    readFrames(stream, limits.frameBytesMax.value, {
-      onFrame: (frame) => this.#bitswapReceived(stream, peer, frame),
-      onEnd: (end) => {
-        if (end.type === 'bad-frame') this.#drop(`bitswap-${end.reason}`)
-        // Half-closed by the sender: nothing will ever be written to it from here.
-        else if (stream.status === 'open') void stream.close().catch(() => stream.abort(new Error('could not close')))
-      },
-    })
+    const budget = this.#frameBudgets.get(peer.id) ?? new FrameBudget(limits.unfinishedFrameBytesMax.value)
+    this.#frameBudgets.set(peer.id, budget)
+    const onEnd = (end: FrameEnd): void => {
+      if (end.type === 'bad-frame') this.#drop(`bitswap-${end.reason}`)
+      // Half-closed by the sender: nothing will ever be written to it from here.
+      else if (stream.status === 'open') void stream.close().catch(() => stream.abort(new Error('could not close')))
+    }
+    const onFrame = (frame: Uint8Array): Promise<void> => this.#bitswapReceived(stream, peer, frame)
+    readFrames(stream, limits.frameBytesMax.value, { onFrame, onEnd }, budget)
   }
 
   async #bitswapReceived(stream: Stream, peer: Peer, frame: Uint8Array): Promise<void> {
@@ -227,6 +231,7 @@ export class Network {
     const peer = this.#peer(id)
     this.#kad.closePeer(peer)
     this.#bitswap.closePeer(peer)
+    this.#frameBudgets.delete(peer.id)
     this.#init.dispatch({ type: 'peer-disconnected', peer })
     this.#init.onConnectionsChanged(this.connections())
   }

@@ -19,8 +19,29 @@ export interface FrameListener {
   onEnd(end: FrameEnd): void
 }
 
-export function readFrames(stream: Stream, frameBytesMax: number, listener: FrameListener): void {
+/** Bounds what the unfinished frames of several streams hold together: those of one peer, say. */
+export class FrameBudget {
+  readonly #bytesMax: number
+  #held = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  get held(): number {
+    return this.#held
+  }
+
+  /** Returns whether it is still within the bound. */
+  change(bytes: number): boolean {
+    this.#held += bytes
+    return this.#held <= this.#bytesMax
+  }
+}
+
+export function readFrames(stream: Stream, frameBytesMax: number, listener: FrameListener, budget?: FrameBudget): void {
   const reader = new FrameReader(frameBytesMax)
+  let held = 0
   const waiting: Uint8Array[] = []
   let busy = false
   /** `resume` hands over what came in the pause, and must not be paused on the way: the muxer would go on receiving. */
@@ -52,8 +73,15 @@ export function readFrames(stream: Stream, frameBytesMax: number, listener: Fram
     pump()
   }
 
+  const hold = (bytes: number): boolean => {
+    const within = budget?.change(bytes - held) ?? true
+    held = bytes
+    return within
+  }
+
   const finish = (how: FrameEnd): void => {
     end ??= how
+    hold(0)
     pump()
   }
   /** The sender has closed; what it sent before may still wait in the stream's buffer, while it is paused or not yet heard. */
@@ -66,9 +94,10 @@ export function readFrames(stream: Stream, frameBytesMax: number, listener: Fram
     if (end !== undefined) return
     const result = reader.push(event.data)
     waiting.push(...result.frames)
-    if (result.error !== undefined) {
-      finish({ type: 'bad-frame', reason: result.error })
-      stream.abort(new Error(`frame refused: ${result.error}`))
+    const refused = result.error ?? (hold(reader.heldBytes) ? undefined : 'too-many-at-once')
+    if (refused !== undefined) {
+      finish({ type: 'bad-frame', reason: refused })
+      stream.abort(new Error(`frame refused: ${refused}`))
       return
     }
     pump()
