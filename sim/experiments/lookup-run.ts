@@ -30,6 +30,8 @@ export interface Measured {
   readonly hops: number
   /** Share of the k nearest online, dialable servers that answered. */
   readonly recall: number
+  /** Share of them that any of the others names when it is asked; only luck with farther servers finds the rest. */
+  readonly named: number
 }
 
 export interface LookupPlan {
@@ -128,12 +130,17 @@ function measure(network: Network, log: LookupLog, key: Uint8Array, startedAt: n
   const tally = log.tally()
   const truth = population.nearest(target, settings.k, (server) => population.isReachable(server, startedAt))
   const answered = new Set(tally.answered)
+  const named = new Set(truth.flatMap((server) => network.world.closerPeers(server, target, startedAt)))
+  const shareOf = (found: ReadonlySet<number>) => {
+    return truth.length === 0 ? 1 : truth.filter((server) => found.has(server)).length / truth.length
+  }
   const nearest = tally.answered.toSorted((a, b) => population.compareTo(target, a, b))[0]
   return {
     durationMs: network.now - startedAt,
     requests: tally.requests,
     dials: tally.dials,
     hops: nearest === undefined ? 0 : log.depthOf(nearest),
-    recall: truth.length === 0 ? 1 : truth.filter((server) => answered.has(server)).length / truth.length,
+    recall: shareOf(answered),
+    named: shareOf(named),
   }
 }

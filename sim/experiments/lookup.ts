@@ -40,6 +40,7 @@ const NOTES = [
   '*time*: from the command to the end of the lookup, follow-up included. *requests*, *dials*: sent, tried; those given up included.',
   '*hops*: requests in a row that led to the nearest peer that answered; 1 is a peer of the own table.',
   '*recall*: share of the k nearest servers that are online and dialable which answered in the lookup.',
+  '*named*: share of those k nearest that any other of them names when asked for the key. An answer holds 20 peers, offline and undialable ones included: with many of those, the nearest servers do not name the outer ones of the k nearest, and only luck with farther servers finds them, whatever the rule.',
   '± is the 95 % confidence interval over seeds; percentiles are taken within a seed.',
   'Ours dials at most 8 at a time, as Chromium wants it; the go-like rule is not limited, the js-like one to 50.',
 ]
@@ -74,7 +75,7 @@ function measureAll(options: Options, progress: (line: string) => void): AllMeas
   }
 }
 
-const COLUMNS = ['world', 'rule', 'time p50 s', 'p90 s', 'p95 s', 'requests', 'dials', 'hops p50', 'p90', 'recall']
+const COLUMNS = ['world', 'rule', 'time p50 s', 'p90 s', 'p95 s', 'requests', 'dials', 'hops p50', 'p90', 'recall', 'named']
 
 function rowsOf(scenarios: readonly Scenario[]): Cell[][] {
   return scenarios.flatMap(({ label, perRule }) => {
@@ -105,6 +106,7 @@ function rowsOf(scenarios: readonly Scenario[]): Cell[][] {
         hops(0.5),
         hops(0.9),
         over((seed) => mean(seed.map(({ recall }) => recall))),
+        over((seed) => mean(seed.map(({ named }) => named))),
       ]
     })
   })
