@@ -1,5 +1,6 @@
 import type { CandidateState, LookupCost } from '../../worker/engine/kad/candidates.ts'
-import { Lookup, type LookupEffect, type LookupEvent } from '../../worker/engine/kad/lookup.ts'
+import { Lookup } from '../../worker/engine/kad/lookup.ts'
+import type { LookupEffect, LookupEvent } from '../../worker/engine/kad/lookup-contract.ts'
 import { Patience } from '../../worker/engine/kad/patience.ts'
 import type { PeerInfo } from '../../worker/engine/peer.ts'
 import { bitsOf, drain, info8, key8, peer8 } from './kad-peers.ts'

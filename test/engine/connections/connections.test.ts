@@ -282,7 +282,7 @@ test('nobody waits longer for a place than most dials take', () => {
   const bench = new Bench()
   for (let number = 100; number < 100 + limits.durationWindowMin.value; number++) {
     bench.need(number)
-    bench.succeeded(number, 300)
+    bench.succeeded(number, 500)
   }
   fill(bench)
   bench.need(20)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { limits } from '../../../worker/engine/limits.ts'
-import { peer8 } from '../../support/kad-peers.ts'
+import { info8, peer8 } from '../../support/kad-peers.ts'
 import { LookupBench as Bench } from '../../support/lookup-bench.ts'
 
 /** What a lookup does about dials that take their time, and about what goes wrong in passing. */
@@ -91,4 +91,19 @@ test('a dial that is answered at once was no dial: the peer was connected', () =
   bench.now = 5
   bench.ready(2).answer(2).answer(1)
   assert.deepEqual(bench.lookup.stats(99), { requests: 2, responses: 2, dials: 1, failures: 0, undialable: 0, durationMs: 5 })
+})
+
+test('a dial that nearer peers have pushed out of the k nearest gives its place to them, and may come again', () => {
+  const far = Array.from({ length: limits.lookupDialsMax.value }, (_, index) => 0x80 + index)
+  const bench = new Bench({ k: 9, beta: 3 }).seeds(...far, 0x70)
+  assert.deepEqual(bench.told('connect'), [0x70, ...far.slice(0, -1)])
+  bench.ready(0x70).answer(
+    0x70,
+    [1, 2, 3, 4, 5, 6, 7].map((bits) => info8(bits)),
+  )
+  // The nearest of them is still among the nine nearest.
+  assert.deepEqual(bench.told('drop-connect'), far.slice(1))
+  assert.deepEqual(bench.told('connect').slice(8), [far.at(-1), 1, 2, 3, 4, 5, 6, 7])
+  for (const bits of [1, 2, 3, 4, 5, 6, 7]) bench.send({ type: 'connection-failed', peer: peer8(bits), reason: 'refused' })
+  assert.equal(bench.told('connect').filter((bits) => bits === 0x81).length, 2)
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { CandidateState } from '../../../worker/engine/kad/candidates.ts'
-import type { LookupEvent, LookupPhase } from '../../../worker/engine/kad/lookup.ts'
+import type { LookupEvent, LookupPhase } from '../../../worker/engine/kad/lookup-contract.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import { info8, peer8 } from '../../support/kad-peers.ts'
 import { LookupBench as Bench } from '../../support/lookup-bench.ts'

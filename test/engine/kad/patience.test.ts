@@ -7,12 +7,12 @@ import { limits } from '../../../worker/engine/limits.ts'
 import { peer8 } from '../../support/kad-peers.ts'
 import { LookupBench as Bench } from '../../support/lookup-bench.ts'
 
-/** Has seen answers of 300 and dials of 600 milliseconds. */
+/** Has seen answers of 300 and dials of 800 milliseconds. */
 function experienced(): Patience {
   const patience = new Patience()
   for (let count = 0; count < limits.durationWindowMin.value; count++) {
     patience.noteAnswer(300)
-    patience.noteDial(600)
+    patience.noteDial(800)
   }
   return patience
 }
@@ -33,7 +33,7 @@ describe('patience', () => {
 
   test('follows what is seen, and has a floor', () => {
     const { slowAfterMs, answerMs, overdueAfterMs, dialMs } = experienced()
-    assert.deepEqual([slowAfterMs, answerMs, overdueAfterMs, dialMs], [300, 750, 600, 1_500])
+    assert.deepEqual([slowAfterMs, answerMs, overdueAfterMs, dialMs], [300, 750, 800, 1_200])
     const hasty = new Patience()
     for (let count = 0; count < limits.durationWindowMin.value; count++) {
       hasty.noteAnswer(1)
@@ -56,8 +56,8 @@ describe('patience', () => {
     [{ type: 'slow', since, isLate: false }, [750, { type: 'slow', since, isLate: true }]],
     [{ type: 'slow', since, isLate: true }],
     [{ type: 'dialing', since, pace: 'queued' }],
-    [{ type: 'dialing', since, pace: 'prompt' }, [600, { type: 'dialing', since, pace: 'overdue' }]],
-    [{ type: 'dialing', since, pace: 'overdue' }, [1_500, { type: 'dialing', since, pace: 'late' }]],
+    [{ type: 'dialing', since, pace: 'prompt' }, [800, { type: 'dialing', since, pace: 'overdue' }]],
+    [{ type: 'dialing', since, pace: 'overdue' }, [1_200, { type: 'dialing', since, pace: 'late' }]],
     [{ type: 'dialing', since, pace: 'late' }],
     [{ type: 'resting', until: 40 }, [40, { type: 'heard' }]],
     [{ type: 'heard' }],

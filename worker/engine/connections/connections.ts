@@ -223,7 +223,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
 
   /** A dial that takes longer is given up as soon as anybody needs its place. */
   #slowDialMs(): Millis {
-    return this.#dialTimes.bound(2, limits.slowDialMinMs.value, limits.slowDialMs.value)
+    return this.#dialTimes.bound(slowDialFactor, limits.slowDialMinMs.value, limits.slowDialMs.value)
   }
 
   /** Who waits for a place although all of them are taken. */
@@ -267,6 +267,9 @@ function rankOf(wanted: Wanted): number {
 function yieldsTo(wanted: Wanted, next: Wanted | undefined): boolean {
   return next !== undefined && rankOf(next) <= rankOf(wanted)
 }
+
+/** Of the 90th percentile of dials that succeeded. */
+const slowDialFactor = 1.2
 
 const ranks: Readonly<Record<Priority, number>> = { urgent: 0, normal: 1, maintenance: 2 }
 

@@ -90,6 +90,11 @@ export function isTopical(state: CandidateState): boolean {
   return isPromising(state) && state.type !== 'slow' && !(state.type === 'dialing' && state.pace === 'overdue')
 }
 
+/** Takes one of the places for dials. */
+export function isPromptDial(state: CandidateState): boolean {
+  return state.type === 'dialing' && (state.pace === 'queued' || state.pace === 'prompt')
+}
+
 /** What a result says of the peer; `undefined` for one that is taken for dead and left out. */
 export function outcomeOf(state: CandidateState): PeerOutcome | undefined {
   switch (state.type) {

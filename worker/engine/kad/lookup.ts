@@ -1,8 +1,8 @@
 import type { ConnectionFailure } from '../connections/contract.ts'
 import { limits } from '../limits.ts'
-import { earlier, type Machine, type Millis, type Tick } from '../machine.ts'
+import { earlier, type Machine, type Millis } from '../machine.ts'
 import type { Key, Peer, PeerInfo } from '../peer.ts'
-import type { LookupStats, PeerOutcome } from '../query.ts'
+import type { LookupStats } from '../query.ts'
 import { retryDelayMs, type TransientFailure } from '../resilience/retry-delay.ts'
 import { hasDialable, mergeAddresses } from './addresses.ts'
 import {
@@ -11,45 +11,16 @@ import {
   type CandidateState,
   infoOf,
   isInFlight,
+  isPromptDial,
   isPromising,
   isTopical,
   type LookupCost,
   outcomeOf,
 } from './candidates.ts'
 import type { KadOptions, RequestFailure } from './contract.ts'
+import type { LookupEffect, LookupEvent, LookupPeer, LookupPhase } from './lookup-contract.ts'
 import { Outbox } from './outbox.ts'
 import { type Patience, paceOf, stateDeadline, stateInTime } from './patience.ts'
-
-export type LookupPhase = 'starved' | 'converging' | 'following-up' | 'ended'
-
-export type LookupEvent =
-  | Tick
-  /** Answers `starved`. */
-  | { readonly type: 'candidates-found'; readonly candidates: readonly PeerInfo[] }
-  /** Answers `starved`: nobody knows any more. */
-  | { readonly type: 'candidates-exhausted' }
-  | { readonly type: 'dial-queued'; readonly peer: Peer }
-  | { readonly type: 'dial-begun'; readonly peer: Peer; readonly agoMs: number }
-  | { readonly type: 'connection-ready'; readonly peer: Peer }
-  | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
-  | { readonly type: 'peer-responded'; readonly peer: Peer; readonly closer: readonly PeerInfo[] }
-  | { readonly type: 'request-failed'; readonly peer: Peer; readonly reason: RequestFailure }
-  /** The parent has enough. */
-  | { readonly type: 'stop' }
-
-export type LookupEffect =
-  /** Nobody is left to ask and nobody has answered: the parent names candidates, at once or later, or none. */
-  | { readonly type: 'starved' }
-  | { readonly type: 'connect'; readonly info: PeerInfo }
-  | { readonly type: 'drop-connect'; readonly peer: Peer }
-  | { readonly type: 'ask'; readonly peer: Peer }
-  | { readonly type: 'stop-asking'; readonly peer: Peer }
-  | { readonly type: 'ended' }
-
-export interface LookupPeer {
-  readonly info: PeerInfo
-  readonly outcome: PeerOutcome
-}
 
 /**
  * One iterative lookup: asks ever nearer peers until the nearest have answered.
@@ -334,8 +305,21 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     return this.#stats.responses >= this.#options.beta || this.#inFlight.size === 0
   }
 
+  /** Dials that nearer peers have pushed out of the k nearest give their places to those, the farthest first. */
+  #dropDisplaced(topical: readonly Candidate[]): void {
+    const wanted = topical.filter(({ state }) => state.type === 'heard').length - this.#places(topical).dials
+    if (wanted <= 0 || topical.length < this.#options.k) return
+    const isDisplaced = (candidate: Candidate) => isPromptDial(candidate.state) && !topical.includes(candidate)
+    const displaced = this.#candidates.nearestFirst().filter(isDisplaced)
+    for (const candidate of displaced.slice(-wanted)) {
+      this.#outbox.push({ type: 'drop-connect', peer: candidate.peer })
+      this.#setState(candidate, { type: 'heard' })
+    }
+  }
+
   #usePlaces(now: Millis): void {
     const topical = this.#nearestThat(isTopical, this.#options.k)
+    this.#dropDisplaced(topical)
     const places = this.#places(topical)
     // Whoever gave nothing lately comes last; but all of them come.
     const inOrder = [
@@ -366,7 +350,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     let [prompt, dialing, waiting, slow] = [0, 0, 0, 0]
     for (const { state } of this.#inFlight) {
       if (state.type === 'dialing') dialing++
-      if (state.type === 'dialing' && (state.pace === 'prompt' || state.pace === 'queued')) prompt++
+      if (isPromptDial(state)) prompt++
       else if (state.type === 'waiting') waiting++
       else if (state.type === 'slow') slow++
     }
