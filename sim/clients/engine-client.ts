@@ -265,5 +265,8 @@ export function storedTable(network: Network, id: PeerIdBytes, key: Uint32Array)
   return entries
 }
 
+/** By then an engine has ended the refresh with which it starts (377 s at most, with 30,000 servers); the next comes after 600 s. */
+export const settledMs = 400_000
+
 const CLIENT_ID = 0x69645f63
 const CLIENT_SEED = 0x73645f63

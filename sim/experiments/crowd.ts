@@ -1,6 +1,6 @@
 import { keyOf } from '../../worker/engine/peer.ts'
 import { Rng } from '../../worker/engine/rng.ts'
-import { EngineClient, storedTable } from '../clients/engine-client.ts'
+import { EngineClient, settledMs, storedTable } from '../clients/engine-client.ts'
 import { hashOf } from '../core/draws.ts'
 import { estimate, mean, percentile } from '../core/statistics.ts'
 import { Network } from '../world/network.ts'
@@ -13,7 +13,7 @@ export const crowd: Experiment = {
   name: 'crowd',
   title: 'a thousand whole engines at once: half of them provide, the other half finds what they provide',
   defaults: { seed: 1, seeds: 1, peers: 2_000 },
-  reportOptions: { seed: 1, seeds: 3, peers: 25_000 },
+  reportOptions: { seed: 1, seeds: 2, peers: 25_000 },
   run(options, progress) {
     const engines = options.peers >= 20_000 ? 1_000 : 100
     const runs = Array.from({ length: options.seeds }, (_, index) => {
@@ -50,7 +50,6 @@ interface Crowd {
   readonly events: number
 }
 
-const SETTLED_MS = 300_000
 const PATIENCE_MS = 90_000
 
 function crowdOne(options: Options, engines: number): Crowd {
@@ -63,7 +62,7 @@ function crowdOne(options: Options, engines: number): Crowd {
     client.handle({ type: 'own-addresses-changed', addresses })
     return client
   })
-  network.agenda.run(SETTLED_MS)
+  network.agenda.run(settledMs)
   const half = engines >> 1
   const cids = Array.from({ length: half }, (_, index) => {
     return Uint8Array.of(0x12, 32, ...new Rng(hashOf(options.seed, index)).bytes(32))

@@ -1,7 +1,7 @@
 import { keyOf } from '../../worker/engine/peer.ts'
 import { defaultKadOptions } from '../../worker/engine/engine.ts'
 import { Rng } from '../../worker/engine/rng.ts'
-import { EngineClient, storedTable } from '../clients/engine-client.ts'
+import { EngineClient, settledMs, storedTable } from '../clients/engine-client.ts'
 import { LookupLog } from '../clients/lookup-log.ts'
 import { GoPatience, JsPatience } from '../clients/patience.ts'
 import { RuleClient } from '../clients/rule-client.ts'
@@ -47,8 +47,7 @@ export function compareLookups(world: World, plan: LookupPlan): Record<RuleName,
     const network = new Network({ world, ...(plan.trace === undefined ? {} : { trace: plan.trace }) })
     const client = new EngineClient({ network, number })
     client.start({ tableEntries: storedTable(network, client.id, keyOf(client.id)) })
-    // The refresh at the start takes less than five minutes; the next one comes after ten.
-    network.agenda.run(SETTLED_MS)
+    network.agenda.run(settledMs)
     const rng = new Rng(hashOf(world.settings.seed, number))
     const rivals = new Rivals(world, number)
     for (let index = 0; index < plan.lookups; index++) {
@@ -67,8 +66,7 @@ export function compareLookups(world: World, plan: LookupPlan): Record<RuleName,
 }
 
 /** Between lookups, longer than the first backoff of the engine: a failure in one is not known to the next. */
-const REST_MS = 15_000
-const SETTLED_MS = 300_000
+const REST_MS = 12_000
 /** Beyond every timeout of every rule: js-libp2p ends a query after 180 s. */
 const PATIENCE_MS = 180_000
 

@@ -30,8 +30,8 @@ export const lookup: Experiment = {
   },
 }
 
-const CLIENTS = 3
-const LOOKUPS = 8
+const CLIENTS = 4
+const LOOKUPS = 6
 const DIALABLE = [0.05, 0.1, 0.25, 0.5, 1]
 const DEAD = [0, 0.1, 0.26, 0.4, 0.5]
 

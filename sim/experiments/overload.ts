@@ -1,7 +1,7 @@
 import { limits } from '../../worker/engine/limits.ts'
 import { keyOf } from '../../worker/engine/peer.ts'
 import { Rng } from '../../worker/engine/rng.ts'
-import { EngineClient, type QueryRun, storedTable } from '../clients/engine-client.ts'
+import { EngineClient, type QueryRun, settledMs, storedTable } from '../clients/engine-client.ts'
 import { estimate, percentile } from '../core/statistics.ts'
 import { Network } from '../world/network.ts'
 import { aminoWorld } from '../world/settings.ts'
@@ -89,7 +89,7 @@ function overloadOne(options: Options): Overloaded {
   const rng = new Rng(options.seed)
   client.start({ tableEntries: storedTable(network, client.id, keyOf(client.id)) })
   const refreshing = oneAtATime(network, client, rng, 12)
-  network.agenda.run(network.now + 300_000)
+  network.agenda.run(settledMs)
   const idle = oneAtATime(network, client, rng, 12)
   const seen = { active: 0, dials: 0, bucket: 0 }
   const runs: QueryRun[] = []

@@ -1,6 +1,6 @@
 import { keyOf } from '../../worker/engine/peer.ts'
 import { Rng } from '../../worker/engine/rng.ts'
-import { EngineClient, storedTable } from '../clients/engine-client.ts'
+import { EngineClient, settledMs, storedTable } from '../clients/engine-client.ts'
 import { estimate, mean, percentile } from '../core/statistics.ts'
 import { Network } from '../world/network.ts'
 import { aminoWorld } from '../world/settings.ts'
@@ -86,7 +86,7 @@ function counted(world: World): Pick<Scaled, 'table' | 'hashes' | 'distances' | 
   const network = new Network({ world })
   const client = new EngineClient({ network, number: 100 })
   client.start({ tableEntries: storedTable(network, client.id, keyOf(client.id)) })
-  network.agenda.run(300_000)
+  network.agenda.run(settledMs)
   const before = client.engine.status().kad.counters
   const rng = new Rng(world.settings.seed)
   for (let index = 0; index < LOOKUPS; index++) {
