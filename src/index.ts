@@ -15,6 +15,7 @@ export type {
   ClientLimits,
   DiscoveryOptions,
   ClosestPeer,
+  DelegatedRoutingOptions,
   FindProvidersOptions,
   GetBlockOptions,
   GetValueOptions,

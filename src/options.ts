@@ -1,7 +1,7 @@
-import type { DiscoverySettings, StartOptions } from '../worker/contract/service.ts'
+import type { DelegatedOptionsData, DiscoverySettings, StartOptions } from '../worker/contract/service.ts'
 import { checkedInteger, peerIdBytes } from './arguments.ts'
 import { AminoError } from './errors.ts'
-import type { AminoClientOptions, ClientLimits } from './types.ts'
+import type { AminoClientOptions, ClientLimits, DelegatedRoutingOptions } from './types.ts'
 
 /**
  * Where Amino is entered if nothing else is said: the default list of Kubo and Helia, without the one address that is
@@ -13,6 +13,11 @@ export const aminoBootstrappers: readonly string[] = [
   '/dnsaddr/bootstrap.libp2p.io/p2p/QmcZf59bWwK5XFi76CZX8cbJ4BhTzzA3gU1ZjYZcYW3dwt',
   '/dnsaddr/va1.bootstrap.libp2p.io/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8',
 ]
+
+/** Run for the public by the IPFS Foundation. */
+const publicRouters: readonly string[] = ['https://delegated-ipfs.dev']
+/** Each is asked the same. */
+const delegatedRoutersMax = 8
 
 const defaultLimits: ClientLimits = {
   operationsMax: 256,
@@ -43,6 +48,7 @@ export function startOptions(options: AminoClientOptions): StartOptions {
     server: options.server === true,
     denyPeers: list('denyPeers', options.denyPeers ?? []).map((id) => peerIdBytes(id, 'invalid-argument')),
     discovery: discoverySettings(options),
+    delegated: delegatedRouting(options.delegatedRouting),
     limits: {
       operationsMax: checkedInteger('limits.operationsMax', limits.operationsMax, defaultLimits.operationsMax),
       connectionsMax: checkedInteger('limits.connectionsMax', limits.connectionsMax, defaultLimits.connectionsMax),
@@ -86,6 +92,16 @@ function isLeaders(value: DiscoverySettings['leaders']): boolean {
     default:
       return false
   }
+}
+
+function delegatedRouting({ mode, routers = publicRouters }: DelegatedRoutingOptions = { mode: 'off' }): DelegatedOptionsData {
+  require(mode === 'off' || mode === 'fallback' || mode === 'race', "delegatedRouting.mode must be 'off', 'fallback' or 'race'.")
+  const urls = list('delegatedRouting.routers', routers).map((url) => {
+    require(/^https?:\/\/[^?#]+$/.test(url), `delegatedRouting.routers must hold URLs without any query; '${url}' is none.`)
+    return url.replace(/(\/routing\/v1)?\/*$/, '')
+  })
+  require(urls.length <= delegatedRoutersMax, `delegatedRouting.routers may hold ${delegatedRoutersMax} URLs at most.`)
+  return { mode: urls.length === 0 ? 'off' : mode, routers: urls }
 }
 
 function multiaddrs(name: string, values: readonly string[], part: string): string[] {

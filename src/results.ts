@@ -13,7 +13,11 @@ export function toPeerInfo(data: PeerData): PeerInfo {
 }
 
 export function toProvider(item: ProviderItem): Provider {
-  return { ...toPeerInfo(item), from: peerIdText(item.from), elapsedMs: item.elapsedMs }
+  return {
+    ...toPeerInfo(item),
+    from: typeof item.from === 'string' ? item.from : peerIdText(item.from),
+    elapsedMs: item.elapsedMs,
+  }
 }
 
 export function toClosestPeer(item: ClosestPeerItem): ClosestPeer {

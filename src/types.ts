@@ -1,6 +1,7 @@
 import type { CID } from 'multiformats/cid'
 import type {
   BitswapStatusData,
+  DelegatedStatusData,
   DiscoverySettings,
   KadStatusData,
   StatsData,
@@ -31,7 +32,7 @@ export interface PeerInfo {
 }
 
 export interface Provider extends PeerInfo {
-  /** The peer that named this provider. */
+  /** The peer that named this provider, or the URL of the delegated router that did. */
   readonly from: string
   /** Milliseconds since the search began. */
   readonly elapsedMs: number
@@ -149,6 +150,8 @@ export interface Status {
   readonly storage: StorageStatusData
   readonly kad: KadStatusData
   readonly bitswap: BitswapStatusData
+  /** Undefined when delegated routing is off. */
+  readonly delegated: DelegatedStatusData | undefined
   /** Messages of peers that were dropped, by reason: malformed, oversized, truncated, …; parts that were left out of others. */
   readonly dropped: Readonly<Record<string, number>>
 }
@@ -201,6 +204,17 @@ export interface DiscoveryOptions {
   readonly guesses: DiscoverySettings['guesses']
 }
 
+/**
+ * Delegated routers answer over HTTP (`/routing/v1`) what the DHT would: providers, peers, closest peers, IPNS records. They are
+ * quick, and they learn what you look for. What they say is checked as what peers say is.
+ */
+export interface DelegatedRoutingOptions {
+  /** `race`: both are asked at once. `fallback`: routers are asked when the DHT has found nothing. */
+  readonly mode: 'off' | 'fallback' | 'race'
+  /** URLs without `/routing/v1`, eight at most. Default: `['https://delegated-ipfs.dev']`. */
+  readonly routers?: readonly string[] | undefined
+}
+
 export interface AminoClientOptions {
   /** Multiaddrs with `/p2p/…` at which the network is entered; `[]` for none. Default: {@link aminoBootstrappers}. */
   readonly bootstrap?: readonly string[] | undefined
@@ -228,6 +242,8 @@ export interface AminoClientOptions {
    * what is remembered says something about the interests of others. Default: `true`.
    */
   readonly listenToWants?: boolean | undefined
+  /** HTTP routers beside the DHT. Default: off, and no router hears of anything. */
+  readonly delegatedRouting?: DelegatedRoutingOptions | undefined
   /** Peers that are never dialed, asked or answered. */
   readonly denyPeers?: readonly PeerIdInput[] | undefined
   /**

@@ -24,9 +24,16 @@ const refusingStorage = `Object.defineProperty(globalThis, 'indexedDB', {
 /** A page for each script, by the name of its HTML file. */
 const labs = { lab: 'lab', helia: 'helia-names-lab', libp2p: 'libp2p-lab' }
 
+/** A Worker that may ask HTTP servers on this machine: its own policy counts, not the page's. */
+const routerPolicy = "default-src 'self'; connect-src ws: http://127.0.0.1:*"
+
 const extraAssets = new Map<string, Asset>([
   ['/refusing-storage.js', { type: javascript, body: refusingStorage }],
   ['/worker-without-storage.js', { type: javascript, body: "import './refusing-storage.js'\nimport './worker.js'\n" }],
+  [
+    '/worker-for-routers.js',
+    { type: javascript, body: "import './worker.js'\n", headers: { 'content-security-policy': routerPolicy } },
+  ],
   ['/worker-with-syntax-error.js', { type: javascript, body: 'this is no script' }],
 ])
 

@@ -29,6 +29,7 @@ const options: StartOptions = {
     guesses: 'dynamic',
     listenToWants: true,
   },
+  delegated: { mode: 'off', routers: [] },
   limits: { operationsMax: 16, connectionsMax: 16, blockStoreBytesMax: 1_000_000 },
 }
 

@@ -37,6 +37,7 @@ export const statusData: StatusData = {
     searchDelayMs: 0,
     counters: { blocksReceived: 1 },
   },
+  delegated: undefined,
   dropped: { malformed: 1 },
 }
 

@@ -23,7 +23,29 @@ export interface StartOptions {
   /** Peer ids as multihash bytes that are never dialed, asked or answered. */
   readonly denyPeers: readonly Uint8Array[]
   readonly discovery: DiscoverySettings
+  readonly delegated: DelegatedOptionsData
   readonly limits: ServiceLimits
+}
+
+/** When delegated routers (HTTP) are asked beside the DHT, or when it has brought nothing, or never. */
+export type DelegatedMode = 'off' | 'fallback' | 'race'
+
+export interface DelegatedOptionsData {
+  readonly mode: DelegatedMode
+  /** Their URLs, without `/routing/v1`. */
+  readonly routers: readonly string[]
+}
+
+export interface DelegatedStatusData {
+  /** `paused`: it failed too often, or asked to be left alone. */
+  readonly routers: readonly {
+    readonly url: string
+    readonly state: 'asked' | 'paused'
+    readonly requests: number
+    readonly failures: number
+  }[]
+  /** Questions that needed no request. */
+  readonly answeredFromCache: number
 }
 
 /** Whom Bitswap asks for blocks. The words are explained at the public options. */
@@ -55,8 +77,8 @@ export interface PeerData {
 }
 
 export interface ProviderItem extends PeerData {
-  /** Peer that named it, as multihash bytes. */
-  readonly from: Uint8Array
+  /** Peer that named it, as multihash bytes; or the URL of a delegated router. */
+  readonly from: Uint8Array | string
   /** Since the search began. */
   readonly elapsedMs: number
 }
@@ -165,6 +187,8 @@ export interface StatusData {
   readonly storage: StorageStatusData
   readonly kad: KadStatusData
   readonly bitswap: BitswapStatusData
+  /** Undefined when delegated routing is off. */
+  readonly delegated: DelegatedStatusData | undefined
   /** Messages of peers that were dropped, by reason: malformed, oversized, truncated, …; parts that were left out of others. */
   readonly dropped: Readonly<Record<string, number>>
 }

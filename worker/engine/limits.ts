@@ -245,6 +245,21 @@ export const limits = {
   serverSweepMs: limit(3_600_000, 'ms', 'between two searches for what has expired'),
   kadInboundStreamsMax: limit(32, 'count', 'kad streams one peer may open to us, as js-libp2p allows'),
 
+  // delegated routers (host)
+  delegatedRoutersMax: limit(8, 'count', 'each is asked the same'),
+  delegatedTimeoutMs: limit(10_000, 'ms', 'for one answer to its end; by then the DHT has mostly answered'),
+  delegatedRequestsMax: limit(8, 'requests', 'to one router at a time; more are not asked'),
+  delegatedRecordsMax: limit(100, 'peers', 'read from one answer; routers send no more'),
+  delegatedResponseBytesMax: limit(1_048_576, 'bytes', 'of one answer: 100 records of 10 KiB'),
+  delegatedCacheMax: limit(256, 'entries', 'questions whose answers are remembered'),
+  delegatedCacheMs: limit(300_000, 'ms', 'for an answer, as the specification suggests'),
+  delegatedNegativeCacheMs: limit(15_000, 'ms', 'for "nothing found", as the specification suggests'),
+  delegatedFailuresMax: limit(3, 'count', 'in a row, before a router is left alone'),
+  delegatedPauseMs: limit(30_000, 'ms', 'for which it is left alone; doubles'),
+  delegatedPauseMaxMs: limit(600_000, 'ms', 'ceiling of that, whatever a router asks for'),
+  delegatedWantDelayMs: limit(300, 'ms', 'a block that is wanted mostly comes earlier, from peers we know'),
+  delegatedIpnsGraceMs: limit(2_000, 'ms', 'for the DHT to bring a newer record than a router has brought'),
+
   // Kademlia: maintenance
   tableRefreshIntervalMs: limit(600_000, 'ms', 'as on Amino'),
   tableRepairFirstMs: limit(10_000, 'ms', 'before bootstrapping again; doubles each time it did not help'),

@@ -12,6 +12,9 @@ import type { Address, PeerIdBytes, PeerInfo } from '../engine/peer.ts'
 import { createAddressPolicy, type AddressPolicy } from './addresses.ts'
 import { persistDiscovery, restoreDiscovery } from './discovery-store.ts'
 import { Driver, platformClock } from './driver.ts'
+import { DelegatedRouting } from './delegated/delegated-routing.ts'
+import { filterWords } from './delegated/filter-words.ts'
+import { Sources } from './delegated/sources.ts'
 import { createNode } from './network/node.ts'
 import { Network } from './network/network.ts'
 import { Operations } from './operations.ts'
@@ -30,6 +33,8 @@ export interface Runtime {
   readonly store: Store
   readonly driver: Driver
   readonly operations: Operations
+  /** The DHT and the delegated routers together; undefined when those are off. */
+  readonly sources: Sources | undefined
   /** Whether there is anything to wait for: a relay's grant, or an address that the caller gave. */
   readonly mayGetAddress: boolean
   judge(key: Uint8Array, value: Uint8Array): Promise<RecordVerdict>
@@ -76,6 +81,8 @@ class EngineRuntime implements Runtime {
   readonly driver: Driver
   readonly operations: Operations
   readonly mayGetAddress: boolean
+  readonly sources: Sources | undefined
+  readonly #delegated: DelegatedRouting | undefined
   start: 'cold' | 'warm' = 'cold'
   readonly #init: RuntimeInit
   readonly #startedAt = performance.now()
@@ -83,6 +90,8 @@ class EngineRuntime implements Runtime {
 
   constructor(init: RuntimeInit) {
     this.#init = init
+    const { mode } = init.options.delegated
+    this.#delegated = mode === 'off' ? undefined : delegatedRouting(init.options)
     this.store = init.store
     this.mayGetAddress = init.options.relay || init.options.announce.length > 0
     this.peerId = peerIdFromPrivateKey(init.privateKey).toMultihash().bytes
@@ -100,6 +109,16 @@ class EngineRuntime implements Runtime {
       dispatch: (event) => this.driver.dispatch(event),
       max: init.options.limits.operationsMax,
     })
+    this.sources =
+      this.#delegated === undefined || mode === 'off'
+        ? undefined
+        : new Sources({
+            mode,
+            routing: this.#delegated,
+            peers: this.driver.peers,
+            review: (id, addresses) => this.#review(id, addresses),
+            judge: judgeRecord,
+          })
   }
 
   async begin(bootstrapPeers: readonly { id: PeerIdBytes; address: Address }[]): Promise<void> {
@@ -147,10 +166,17 @@ class EngineRuntime implements Runtime {
   }
 
   peerInfo(data: PeerData): PeerInfo {
-    const addresses = data.addresses.map((text) => this.#init.addressPolicy(parseAddress(text).bytes))
+    return this.#review(
+      data.id,
+      data.addresses.map((text) => parseAddress(text).bytes),
+    )
+  }
+
+  #review(id: Uint8Array, addresses: readonly Uint8Array[]): PeerInfo {
+    const reviewed = addresses.map((bytes) => this.#init.addressPolicy(bytes))
     return {
-      peer: this.driver.peers.intern(data.id as PeerIdBytes),
-      addresses: addresses.filter((address): address is Address => address !== undefined),
+      peer: this.driver.peers.intern(id as PeerIdBytes),
+      addresses: reviewed.filter((address): address is Address => address !== undefined),
     }
   }
 
@@ -184,6 +210,7 @@ class EngineRuntime implements Runtime {
       storage: stored,
       kad: { ...kad, counters: { ...kad.counters } },
       bitswap: { ...bitswap, counters: { ...bitswap.counters } },
+      delegated: this.#delegated?.status(),
       dropped: this.#network?.dropped() ?? {},
     }
   }
@@ -284,6 +311,15 @@ type StoredEffect = Extract<
       | 'store-block'
   }
 >
+
+function delegatedRouting({ delegated, allowPrivateAddresses, relay }: StartOptions): DelegatedRouting {
+  return new DelegatedRouting({
+    urls: delegated.routers,
+    filterAddrs: filterWords({ webSockets: true, circuitRelay: relay }, allowPrivateAddresses),
+    fetch: (url, init) => fetch(url, init),
+    now: () => performance.now(),
+  })
+}
 
 async function identity(options: StartOptions, store: Store): Promise<PrivateKey> {
   if (options.identity === 'fresh') return generateKeyPair('Ed25519')

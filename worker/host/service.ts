@@ -17,10 +17,14 @@ import { limits } from '../engine/limits.ts'
 import type { AminoService, BlockOptions, CallContext } from './amino-service.ts'
 import { isSupportedHash, verifyBlock } from './block-hash.ts'
 import { ItemQueue } from './item-queue.ts'
+import type { Producer } from './delegated/combined.ts'
+import { wantWithRouters } from './delegated/wants.ts'
 import type { Command, Outcome } from './operations.ts'
 import { decodeCid, peerData } from './plain-data.ts'
 import { startRuntime, type Runtime } from './runtime.ts'
 import { ServiceError } from './service-error.ts'
+
+type WantCommand = Extract<Command, { type: 'want-block' }>
 
 /**
  * The page's operations, on a running engine. Everything that decides is in the engine, everything that acts is in the
@@ -47,27 +51,40 @@ export class EngineService implements AminoService {
 
   findProviders(cid: Uint8Array, options: { limit: number }, context: CallContext): AsyncIterable<ProviderItem> {
     const startedAt = performance.now()
-    const command: Command = { type: 'find-providers', multihash: decodeCid(cid).multihash.bytes, limit: options.limit }
-    return this.#stream(command, context, (item) => {
+    const multihash = decodeCid(cid).multihash.bytes
+    const command: Command = { type: 'find-providers', multihash, limit: options.limit }
+    const toItem = (item: QueryItem): ProviderItem | undefined => {
       if (item.type !== 'provider') return undefined
       return { ...peerData(item.provider), from: item.from.id, elapsedMs: performance.now() - startedAt }
-    })
+    }
+    const { sources } = this.#running()
+    if (sources === undefined) return this.#stream(command, context, toItem)
+    return sources.findProviders(multihash, options.limit, context.signal, this.#producer(command, context, toItem))
   }
 
   getClosestPeers(key: Uint8Array, context: CallContext): AsyncIterable<ClosestPeerItem> {
-    return this.#stream({ type: 'closest-peers', key }, context, (item) =>
-      item.type === 'peer' ? { ...peerData(item.info), outcome: item.outcome } : undefined,
-    )
+    const command: Command = { type: 'closest-peers', key }
+    const toItem = (item: QueryItem): ClosestPeerItem | undefined =>
+      item.type === 'peer' ? { ...peerData(item.info), outcome: item.outcome } : undefined
+    const { sources } = this.#running()
+    if (sources === undefined) return this.#stream(command, context, toItem)
+    return sources.closestPeers(key, context.signal, this.#producer(command, context, toItem))
   }
 
   async findPeer(id: Uint8Array, context: CallContext): Promise<PeerData> {
     const peer = this.#running().driver.peers.intern(id as PeerInfo['peer']['id'])
-    return peerData((await this.#run({ type: 'find-peer', id: peer.id }, 'find-peer', context)).info)
+    const walk = async (signal: AbortSignal): Promise<PeerData> =>
+      peerData((await this.#run({ type: 'find-peer', id: peer.id }, 'find-peer', { ...context, signal })).info)
+    return this.#running().sources?.findPeer(id, context.signal, walk) ?? walk(context.signal)
   }
 
   async getValue(key: Uint8Array, options: { quorum: number }, context: CallContext): Promise<ValueData> {
-    const result = await this.#run({ type: 'get-value', key, quorum: options.quorum }, 'get-value', context)
-    return { value: result.value, confirmations: result.confirmations, stats: result.stats }
+    const command: Command = { type: 'get-value', key, quorum: options.quorum }
+    const walk = async (signal: AbortSignal): Promise<ValueData> => {
+      const { value, confirmations, stats } = await this.#run(command, 'get-value', { ...context, signal })
+      return { value, confirmations, stats }
+    }
+    return this.#running().sources?.getValue(key, context.signal, walk) ?? walk(context.signal)
   }
 
   async putValue(key: Uint8Array, value: Uint8Array, context: CallContext): Promise<StoreData> {
@@ -100,17 +117,14 @@ export class EngineService implements AminoService {
     requireKnownHash(cid)
     const inlined = inlinedBlock(cid)
     if (inlined !== undefined) return { cid, bytes: inlined, from: undefined }
-    const result = await this.#run(
-      {
-        type: 'want-block',
-        cid,
-        session: options.session as Extract<Command, { type: 'want-block' }>['session'],
-        context: options.context,
-        providers: options.providers.map((provider) => runtime.peerInfo(provider)),
-      },
-      'want-ended',
-      context,
-    )
+    const session = options.session as WantCommand['session']
+    const want = (providers: readonly PeerInfo[], under: CallContext) =>
+      this.#run({ type: 'want-block', cid, session, context: options.context, providers }, 'want-ended', under)
+    const providers = options.providers.map((provider) => runtime.peerInfo(provider))
+    const { sources } = runtime
+    const result = await (sources === undefined
+      ? want(providers, context)
+      : wantWithRouters({ sources, multihash: decodeCid(cid).multihash.bytes, providers, want, context }))
     // A copy, since the page's bytes are transferred and the store or another want may hold these.
     return { cid, bytes: result.bytes.slice(), from: result.from?.id }
   }
@@ -180,6 +194,16 @@ export class EngineService implements AminoService {
     if (outcome.type !== expected)
       throw new ServiceError('internal', `A ${command.type} ended as ${outcome.type}. Please report this.`)
     return outcome as Extract<Outcome, { type: Type }>
+  }
+
+  /** The same as a part of something larger. */
+  #producer<T>(command: Command, context: CallContext, toItem: (item: QueryItem) => T | undefined): Producer<T> {
+    const { operations } = this.#running()
+    return (signal, push) =>
+      operations.run(command, { ...context, signal }, (item) => {
+        const data = toItem(item)
+        if (data !== undefined) push(data)
+      })
   }
 
   /** The search begins at once; a reader that leaves early cancels it. */

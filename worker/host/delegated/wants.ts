@@ -1,0 +1,47 @@
+import { limits } from '../../engine/limits.ts'
+import type { PeerInfo } from '../../engine/peer.ts'
+import type { CallContext } from '../amino-service.ts'
+import type { Sources } from './sources.ts'
+
+export interface RoutedWant<Result> {
+  readonly sources: Sources
+  readonly multihash: Uint8Array
+  readonly providers: readonly PeerInfo[]
+  readonly context: CallContext
+  /** Wants of one block share a search: another one only brings further peers into it. */
+  readonly want: (providers: readonly PeerInfo[], context: CallContext) => Promise<Result>
+}
+
+/**
+ * A want whose providers are looked for at the routers too: in a race after a moment, in which blocks of peers that we
+ * know mostly arrive; as a fallback when the want has failed.
+ */
+export async function wantWithRouters<Result>(init: RoutedWant<Result>): Promise<Result> {
+  const { sources, multihash, providers, context, want } = init
+  if (sources.mode === 'race') return raced(init)
+  try {
+    return await want(providers, context)
+  } catch (error) {
+    if (context.signal.aborted) throw error
+    const found: PeerInfo[] = []
+    for await (const info of sources.providersToAsk(multihash, context.signal)) found.push(info)
+    if (found.length === 0) throw error
+    return want(found, context)
+  }
+}
+
+async function raced<Result>({ sources, multihash, providers, context, want }: RoutedWant<Result>): Promise<Result> {
+  const ended = new AbortController()
+  const joining: CallContext = { signal: AbortSignal.any([context.signal, ended.signal]), onProgress: undefined }
+  const join = async (): Promise<void> => {
+    // Each may fail alone: the want itself tells.
+    for await (const info of sources.providersToAsk(multihash, joining.signal)) want([info], joining).catch(() => {})
+  }
+  const timer = setTimeout(() => void join(), limits.delegatedWantDelayMs.value)
+  try {
+    return await want(providers, context)
+  } finally {
+    clearTimeout(timer)
+    ended.abort()
+  }
+}
