@@ -101,7 +101,7 @@ function delegatedRouting({ mode, routers = publicRouters }: DelegatedRoutingOpt
     return url.replace(/(\/routing\/v1)?\/*$/, '')
   })
   require(urls.length <= delegatedRoutersMax, `delegatedRouting.routers may hold ${delegatedRoutersMax} URLs at most.`)
-  return { mode: urls.length === 0 ? 'off' : mode, routers: urls }
+  return mode === 'off' || urls.length === 0 ? { mode: 'off', routers: [] } : { mode, routers: urls }
 }
 
 function multiaddrs(name: string, values: readonly string[], part: string): string[] {

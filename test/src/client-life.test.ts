@@ -39,6 +39,7 @@ test('the options reach the Worker with their defaults', async (t) => {
       relay: true,
       server: false,
       denyPeers: [],
+      delegated: { mode: 'off', routers: [] },
       discovery: {
         broadcast: 'steps',
         coldStart: 'steps',
