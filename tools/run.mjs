@@ -30,6 +30,7 @@ const COMMANDS = {
   size: { steps: [['tools/build.ts', '--quiet'], ['tools/size.ts']] },
   swarm: { steps: [['demo/swarm/main.ts']] },
   sim: { steps: [['sim/cli/main.ts']] },
+  bench: { steps: [['--expose-gc', 'bench/engine.ts']] },
   lock: { steps: [['tools/lock.ts']] },
 }
 
