@@ -69,8 +69,13 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'test-browser',
-    may: ['worker/contract', 'demo'],
+    may: ['worker/contract', 'demo', 'examples'],
     packages: ['*', 'node:*'],
+  },
+  {
+    path: 'examples',
+    may: ['demo'],
+    packages: [BUILT, ...VALUES, 'helia', '@helia/*', 'node:*'],
   },
   { path: 'bench', may: ['worker/engine', 'worker/wire', 'worker/contract', 'sim', 'demo'], packages: ['*', 'node:*'] },
   { path: 'tools', may: [], packages: ['@microsoft/api-extractor', 'esbuild', 'oxc-parser', 'playwright', 'node:*'] },

@@ -28,6 +28,7 @@ const COMMANDS = {
   api: { steps: [['tools/build.ts', '--quiet'], ['tools/api.ts']] },
   types: { steps: [['tools/test.ts', 'types']] },
   size: { steps: [['tools/build.ts', '--quiet'], ['tools/size.ts']] },
+  example: { steps: [['tools/build.ts', '--quiet'], ['examples/main.ts']] },
   swarm: { steps: [['demo/swarm/main.ts']] },
   sim: { steps: [['sim/cli/main.ts']] },
   bench: { steps: [['--expose-gc', 'bench/engine.ts']] },

@@ -26,7 +26,7 @@ interface Row {
   readonly durationMs: number
 }
 
-const LINTED = ['worker', 'src', 'sim', 'demo', 'test', 'test-browser', 'bench', 'tools', 'playwright.config.ts']
+const LINTED = ['worker', 'src', 'sim', 'demo', 'examples', 'test', 'test-browser', 'bench', 'tools', 'playwright.config.ts']
 const OUTPUT_LINES_MAX = 200
 const passed: Outcome = { passed: 1, failed: 0, skipped: 0 }
 const failed: Outcome = { passed: 0, failed: 1, skipped: 0 }

@@ -1,5 +1,6 @@
 import { bundleForPage } from '../../demo/build.ts'
 import type { Asset } from '../../demo/server.ts'
+import { exampleAssets } from '../../examples/assets.ts'
 import { startStage } from '../../demo/stage.ts'
 import type { StageInfo } from './stage-info.ts'
 
@@ -36,6 +37,8 @@ const extraAssets = new Map<string, Asset>([
   ],
   ['/worker-with-syntax-error.js', { type: javascript, body: 'this is no script' }],
 ])
+
+for (const [path, asset] of await exampleAssets()) extraAssets.set(path, asset)
 
 for (const [name, script] of Object.entries(labs)) {
   const { text } = await bundleForPage(`test-browser/support/${script}.ts`)
