@@ -20,6 +20,15 @@ export function cidBytes(cid: CidInput): Uint8Array {
   return exact(found.bytes)
 }
 
+/** As many as a Worker takes at once. */
+export function cidList(cids: Iterable<CidInput>): Uint8Array[] {
+  const list = Array.from(cids, cidBytes)
+  if (list.length <= blocksMax) return list
+  throw new AminoError('invalid-argument', `${list.length} CIDs are too many for one stream: give at most ${blocksMax}.`)
+}
+
+const blocksMax = 4096
+
 /** The peer id's multihash. `code`: what to blame on a bad one. */
 export function peerIdBytes(id: PeerIdInput, code: ErrorCode = 'invalid-key'): Uint8Array {
   const bytes = peerIdOf(id)

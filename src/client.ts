@@ -4,6 +4,7 @@ import type { BlockData, ClosestPeerItem, PeerData, ProviderItem, ServiceEvent, 
 import {
   checkedInteger,
   cidBytes,
+  cidList,
   contextName,
   copiedBytes,
   keyBytes,
@@ -28,11 +29,14 @@ import type {
   KeyInput,
   PeerIdInput,
   PeerInfo,
+  Probe,
   ProvideOptions,
   Provider,
+  ProviderInput,
   QueryOptions,
   RecordKeyInput,
   Session,
+  SessionOptions,
   Status,
   StoreResult,
   ValueResult,
@@ -112,20 +116,34 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
   }
 
   async getBlock(cid: CidInput, options: GetBlockOptions = {}): Promise<Block> {
-    const session = ClientSession.idFor(options.session, this)
-    const providers = (options.providers ?? []).map(
-      ({ id, multiaddrs = [] }): PeerData => ({ id: peerIdBytes(id), addresses: multiaddrs.map(String) }),
-    )
     return toBlock(
-      await this.#call(
-        { method: 'getBlock', args: { cid: cidBytes(cid), session, context: contextName(options.context), providers } },
-        options,
-      ),
+      await this.#call({ method: 'getBlock', args: { cid: cidBytes(cid), ...this.#blockOptions(options) } }, options),
     )
   }
 
-  async createSession(options: CallOptions = {}): Promise<Session> {
-    return new ClientSession(this, await this.#call({ method: 'openSession', args: undefined }, options))
+  getBlocks(cids: Iterable<CidInput>, options: GetBlockOptions = {}): AsyncIterableIterator<Block> {
+    return this.#link.stream(
+      () => ({ method: 'getBlocks', cids: cidList(cids), ...this.#blockOptions(options) }),
+      (item) => toBlock(item as BlockData),
+      linkOptions(options),
+    )
+  }
+
+  async probe(cid: CidInput, peer: ProviderInput, options: CallOptions = {}): Promise<Probe> {
+    const { reason, bytes, elapsedMs } = await this.#call(
+      { method: 'probe', args: { cid: cidBytes(cid), peer: peerData(peer) } },
+      options,
+    )
+    return { outcome: reason === 'block' ? 'SUCCESS' : 'FETCH_FAILED', reason, bytes, elapsedMs }
+  }
+
+  async createSession(first: CidInput | SessionOptions = {}, second: SessionOptions = {}): Promise<Session> {
+    const isRoot = typeof first === 'string' || CID.asCID(first) !== null
+    const options = isRoot ? second : (first as SessionOptions)
+    const root = isRoot ? cidBytes(first as CidInput) : undefined
+    const providers = (options.providers ?? []).map(peerData)
+    const args = { root, context: contextName(options.context), providers }
+    return new ClientSession(this, await this.#call({ method: 'openSession', args }, options))
   }
 
   async putBlock(cid: CidInput, bytes: Uint8Array, options: CallOptions = {}): Promise<void> {
@@ -182,6 +200,14 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
     this.dispatchEvent(new CustomEvent(type, { detail }))
   }
 
+  #blockOptions({ session, context, providers = [] }: GetBlockOptions) {
+    return {
+      session: ClientSession.idFor(session, this),
+      context: contextName(context),
+      providers: providers.map(peerData),
+    }
+  }
+
   #call<Method extends CallMethod>(
     request: Extract<CallRequest, { method: Method }>,
     options: QueryOptions,
@@ -205,6 +231,10 @@ function linkOptions(options: QueryOptions): Omit<LinkCallOptions, 'transfer'> {
       }
     },
   }
+}
+
+function peerData({ id, multiaddrs = [] }: ProviderInput): PeerData {
+  return { id: peerIdBytes(id), addresses: multiaddrs.map(String) }
 }
 
 function toBlock(data: BlockData): Block {

@@ -4,6 +4,7 @@ import type { Block, CidInput, GetBlockOptions, Session } from './types.ts'
 /** What a session needs of its client. */
 export interface SessionOwner {
   getBlock(cid: CidInput, options: GetBlockOptions): Promise<Block>
+  getBlocks(cids: Iterable<CidInput>, options: GetBlockOptions): AsyncIterableIterator<Block>
   closeSession(id: number): Promise<void>
 }
 
@@ -20,6 +21,10 @@ export class ClientSession implements Session {
 
   getBlock(cid: CidInput, options: Omit<GetBlockOptions, 'session'> = {}): Promise<Block> {
     return this.#owner.getBlock(cid, { ...options, session: this })
+  }
+
+  getBlocks(cids: Iterable<CidInput>, options: Omit<GetBlockOptions, 'session'> = {}): AsyncIterableIterator<Block> {
+    return this.#owner.getBlocks(cids, { ...options, session: this })
   }
 
   close(): Promise<void> {

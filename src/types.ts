@@ -119,11 +119,33 @@ export interface ProvideOptions extends QueryOptions {
   readonly mode?: 'classic' | 'optimistic' | undefined
 }
 
+/** A peer that may have a block. Without multiaddrs it is asked only if it is connected already. */
+export interface ProviderInput {
+  readonly id: PeerIdInput
+  readonly multiaddrs?: readonly { toString(): string }[] | undefined
+}
+
+/** What one peer did when it was asked for one block. */
+export interface Probe {
+  /** The classes of the study of 2022 for a peer that was said to provide the block. */
+  readonly outcome: 'SUCCESS' | 'FETCH_FAILED'
+  /** It sent the block, said that it has none, said nothing for 15 s, or could not be reached. */
+  readonly reason: 'block' | 'dont-have' | 'silent' | 'unreachable'
+  /** The block, which is not stored. */
+  readonly bytes: Uint8Array | undefined
+  /** From the question to the answer; for a peer that could not be reached, since the call. */
+  readonly elapsedMs: number
+}
+
+export interface SessionOptions extends CallOptions {
+  /** As in {@link GetBlockOptions}, for all blocks of the session. */
+  readonly context?: string | undefined
+  readonly providers?: readonly ProviderInput[] | undefined
+}
+
 export interface GetBlockOptions extends QueryOptions {
   /** Peers that are asked first. Multiaddrs with or without their `/p2p/…`; none if the peer is connected already. */
-  readonly providers?:
-    | readonly { readonly id: PeerIdInput; readonly multiaddrs?: readonly { toString(): string }[] }[]
-    | undefined
+  readonly providers?: readonly ProviderInput[] | undefined
   /** What the block belongs to (`'nft'`), at most 64 characters: peers that served this context before are asked first. */
   readonly context?: string | undefined
   /** Blocks of one DAG are found faster together: see {@link AminoClient.createSession}. */
@@ -134,6 +156,8 @@ export interface GetBlockOptions extends QueryOptions {
 export interface Session extends AsyncDisposable {
   /** As {@link AminoClient.getBlock}, in this session. */
   getBlock(cid: CidInput, options?: Omit<GetBlockOptions, 'session'>): Promise<Block>
+  /** As {@link AminoClient.getBlocks}, in this session. */
+  getBlocks(cids: Iterable<CidInput>, options?: Omit<GetBlockOptions, 'session'>): AsyncIterableIterator<Block>
   /** Wants of the session that have not ended reject with code `aborted`. Never rejects. */
   close(): Promise<void>
 }
@@ -303,8 +327,27 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
    */
   getBlock(cid: CidInput, options?: GetBlockOptions): Promise<Block>
 
-  /** Opens a session for the blocks of one DAG. Code: `too-many-queries`. */
-  createSession(options?: CallOptions): Promise<Session>
+  /**
+   * Streams many blocks (4096 at most) in the order in which they come, 32 wanted at a time; a page that reads slowly holds the
+   * network back. Blocks that do not come are told at the end, as one error with `detail.missing`. Codes as `getBlock`.
+   *
+   * @example
+   * for await (const { cid, bytes } of client.getBlocks(links)) draw(cid, bytes)
+   */
+  getBlocks(cids: Iterable<CidInput>, options?: GetBlockOptions): AsyncIterableIterator<Block>
+
+  /**
+   * Asks one peer for one block and does nothing else: no store, no search, nobody else is asked, nothing is kept. For
+   * checking whether a provider keeps its word. Codes: `invalid-cid`, `unsupported-hash`, `too-many-queries`.
+   */
+  probe(cid: CidInput, peer: ProviderInput, options?: CallOptions): Promise<Probe>
+
+  /**
+   * Opens a session for the blocks of one DAG. With its `root` the first search of the session is for who provides the
+   * root, which is what is usually provided of a DAG. Codes: `invalid-cid`, `too-many-queries`.
+   */
+  createSession(root: CidInput, options?: SessionOptions): Promise<Session>
+  createSession(options?: SessionOptions): Promise<Session>
 
   /** Keeps a block and serves it to others. The bytes are copied; the caller's buffer stays as it is. Codes: `invalid-cid`, `invalid-block`, `unsupported-hash`, `too-large`. */
   putBlock(cid: CidInput, bytes: Uint8Array, options?: CallOptions): Promise<void>

@@ -37,9 +37,16 @@ test('every method hands its arguments to the service as plain values and its re
   assert.equal(await client.hasBlock(cid), true)
   await client.deleteBlock(cid)
   assert.deepEqual(await client.status(), { ...statusData, peerId: peerText })
-  const session = await client.createSession()
+  const session = await client.createSession(cid, { context: 'nft' })
   await session.getBlock(cid)
+  const streamed = await collect(session.getBlocks([cid, cidText], { context: 'map' }))
+  assert.deepEqual(
+    streamed.map(({ bytes }) => bytes),
+    [Uint8Array.of(0), Uint8Array.of(1)],
+  )
   await session.close()
+  const failed = { outcome: 'FETCH_FAILED', reason: 'dont-have', bytes: undefined, elapsedMs: 4 }
+  assert.deepEqual(await client.probe(cid, { id: peerText }), failed)
   const providers = [{ id: peerBytes, addresses: ['/ip4/5.6.7.8/tcp/1/ws'] }]
   assert.deepEqual(service.seen.slice(1), [
     { method: 'findProviders', args: [cid.bytes, { limit: 3 }] },
@@ -53,9 +60,11 @@ test('every method hands its arguments to the service as plain values and its re
     { method: 'hasBlock', args: [cid.bytes] },
     { method: 'deleteBlock', args: [cid.bytes] },
     { method: 'status', args: [] },
-    { method: 'openSession', args: [] },
+    { method: 'openSession', args: [{ root: cid.bytes, context: 'nft', providers: [] }] },
     { method: 'getBlock', args: [cid.bytes, { session: 4, providers: [] }] },
+    { method: 'getBlocks', args: [[cid.bytes, cid.bytes], { session: 4, context: 'map', providers: [] }] },
     { method: 'closeSession', args: [4] },
+    { method: 'probe', args: [cid.bytes, { id: peerBytes, addresses: [] }] },
   ])
 })
 

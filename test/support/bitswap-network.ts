@@ -216,6 +216,8 @@ export class BitswapNode implements Party {
       case 'want-failed':
         this.failed.set(effect.want, { ...effect.failure, at: network.now })
         break
+      case 'probe-ended':
+        break
       case 'want-progress':
         this.progress.push(effect.progress)
         break

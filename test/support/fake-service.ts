@@ -105,9 +105,20 @@ export function fakeService(overrides: Partial<AminoService> = {}): FakeService 
       note('deleteBlock', cid)
       return overrides.deleteBlock?.(cid)
     },
-    openSession: async () => {
-      note('openSession')
-      return overrides.openSession?.() ?? 4
+    getBlocks: (cids, options, context) => {
+      note('getBlocks', cids, { session: options.session, context: options.context, providers: options.providers })
+      return (
+        overrides.getBlocks?.(cids, options, context) ??
+        items(cids.length, (index) => ({ cid: cids[index]!, bytes: Uint8Array.of(index), from: undefined }))
+      )
+    },
+    probe: async (cid, peer, context) => {
+      note('probe', cid, peer)
+      return overrides.probe?.(cid, peer, context) ?? { reason: 'dont-have', bytes: undefined, elapsedMs: 4 }
+    },
+    openSession: async (options) => {
+      note('openSession', options)
+      return overrides.openSession?.(options) ?? 4
     },
     closeSession: async (session) => {
       note('closeSession', session)

@@ -2,6 +2,7 @@ import type { PlainError } from './errors.ts'
 import type {
   BlockData,
   PeerData,
+  ProbeData,
   ProgressData,
   ServiceEvent,
   StartOptions,
@@ -48,7 +49,11 @@ export interface Calls {
   putBlock: { args: { readonly cid: Uint8Array; readonly bytes: Uint8Array }; result: void }
   hasBlock: { args: { readonly cid: Uint8Array }; result: boolean }
   deleteBlock: { args: { readonly cid: Uint8Array }; result: void }
-  openSession: { args: undefined; result: number }
+  probe: { args: { readonly cid: Uint8Array; readonly peer: PeerData }; result: ProbeData }
+  openSession: {
+    args: { readonly root: Uint8Array | undefined; readonly context: string | undefined; readonly providers: readonly PeerData[] }
+    result: number
+  }
   closeSession: { args: { readonly session: number }; result: void }
   status: { args: undefined; result: StatusData }
   stop: { args: undefined; result: void }

@@ -124,6 +124,14 @@ export interface BlockData {
   readonly from: Uint8Array | undefined
 }
 
+export interface ProbeData {
+  /** Of the peer: it sent the block, said that it has none, said nothing, or could not be reached. */
+  readonly reason: 'block' | 'dont-have' | 'silent' | 'unreachable'
+  readonly bytes: Uint8Array | undefined
+  /** From the question to the answer; for a peer that could not be reached, since the call. */
+  readonly elapsedMs: number
+}
+
 export type ProgressData =
   | {
       readonly type: 'dialing' | 'asking' | 'storing' | 'stored' | 'have' | 'dont-have' | 'provider-found'

@@ -1,5 +1,5 @@
 import type { PlainError } from './errors.ts'
-import type { ClosestPeerItem, ProgressData, ProviderItem } from './service.ts'
+import type { BlockData, ClosestPeerItem, PeerData, ProgressData, ProviderItem } from './service.ts'
 
 /**
  * The protocol of streams from the Worker (the producer) to the page (the consumer).
@@ -24,8 +24,15 @@ export type StreamId = number
 export type StreamRequest =
   | { readonly method: 'findProviders'; readonly cid: Uint8Array; readonly limit: number }
   | { readonly method: 'getClosestPeers'; readonly key: Uint8Array }
+  | {
+      readonly method: 'getBlocks'
+      readonly cids: readonly Uint8Array[]
+      readonly session: number | undefined
+      readonly context: string | undefined
+      readonly providers: readonly PeerData[]
+    }
 
-export type StreamItem = ProviderItem | ClosestPeerItem
+export type StreamItem = ProviderItem | ClosestPeerItem | BlockData
 
 /** From the consumer. */
 export type StreamCommand =

@@ -208,6 +208,7 @@ type PartEvent = Exclude<
 function isForBitswap(event: PartEvent): event is Extract<PartEvent, BitswapEvent> {
   switch (event.type) {
     case 'want-block':
+    case 'probe':
     case 'cancel-want':
     case 'open-session':
     case 'close-session':

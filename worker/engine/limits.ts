@@ -53,6 +53,7 @@ export const limits = {
   bitswapStreamIdleMs: limit(8_000, 'ms', 'Helia resets a stream to it that was idle for 10 s; a new one costs nothing to open'),
   unfinishedFrameBytesMax: limit(16_777_216, 'bytes', 'frames under way from one peer, on all its streams: four of the largest'),
   bitswapSendTimeoutMs: limit(30_000, 'ms', 'for one message of up to 2 MiB to leave; a slower peer is not worth the memory'),
+  streamedBlocksMax: limit(32, 'count', 'wants of one stream of blocks at a time: 8 MiB of usual blocks'),
   bitswapInboundStreamsMax: limit(128, 'count', 'open at a time from one peer: boxo and Helia send each message on a new one'),
 
   // provider searches of Bitswap
@@ -83,6 +84,7 @@ export const limits = {
   sessionPeersMax: limit(64, 'peers', 'remembered by one session; those that delivered stay'),
   sessionMissesMax: limit(16, 'count', 'DONT_HAVEs in a row after which a session leaves a peer alone, as in boxo'),
   wantOverallTimeoutMs: limit(60_000, 'ms', 'a want without any block arriving in its sessions or from its peers ends'),
+  probeTimeoutMs: limit(15_000, 'ms', 'for one peer to connect and to send one block, as the study of 2022 gave it'),
   notFoundGraceMs: limit(1_000, 'ms', 'for late answers and new connections, when nobody is left to ask'),
   blockLoadTimeoutMs: limit(5_000, 'ms', 'a store that does not answer must not keep a want from the network'),
   identifyGraceMs: limit(3_000, 'ms', 'after a connection, until the peer must have said that it speaks Bitswap'),

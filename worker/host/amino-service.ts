@@ -2,6 +2,7 @@ import type {
   BlockData,
   ClosestPeerItem,
   PeerData,
+  ProbeData,
   ProgressData,
   ProvideMode,
   ProviderItem,
@@ -25,6 +26,12 @@ export interface BlockOptions {
   readonly providers: readonly PeerData[]
 }
 
+export interface SessionOptions {
+  readonly root: Uint8Array | undefined
+  readonly context: string | undefined
+  readonly providers: readonly PeerData[]
+}
+
 /**
  * The Worker's side of the contract as an object. `host/service.ts` implements it on the engine; `host/rpc-server.ts`
  * puts it behind Comlink and stream ports. Rejections are `PlainError`s (thrown as `ServiceError`).
@@ -41,7 +48,10 @@ export interface AminoService {
   putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
   hasBlock(cid: Uint8Array): Promise<boolean>
   deleteBlock(cid: Uint8Array): Promise<void>
-  openSession(): Promise<number>
+  /** In the order in which they come. What does not come ends the stream with an error, after all the others. */
+  getBlocks(cids: readonly Uint8Array[], options: BlockOptions, context: CallContext): AsyncIterable<BlockData>
+  probe(cid: Uint8Array, peer: PeerData, context: CallContext): Promise<ProbeData>
+  openSession(options: SessionOptions): Promise<number>
   closeSession(session: number): Promise<void>
   status(): Promise<StatusData>
   stop(): Promise<void>

@@ -12,11 +12,11 @@ export type Command = Without<Exclude<KadCommand, { type: 'cancel' }>, 'query'> 
 /** What an operation ends with. */
 export type Outcome = QueryResult | WantOutcome
 
-export type WantOutcome = Extract<BitswapEffect, { type: 'want-ended' }>
+export type WantOutcome = Extract<BitswapEffect, { type: 'want-ended' | 'probe-ended' }>
 
-type WantCommand = Extract<BitswapCommand, { type: 'want-block' }>
+type WantCommand = Extract<BitswapCommand, { type: 'want-block' | 'probe' }>
 type Without<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
-type AnswerEffect = QueryEffect | Extract<BitswapEffect, { type: 'want-ended' | 'want-failed' | 'want-progress' }>
+type AnswerEffect = QueryEffect | Extract<BitswapEffect, { type: 'want-ended' | 'want-failed' | 'want-progress' | 'probe-ended' }>
 
 /**
  * The page's queries and wants that are under way: gives each an id, hands what the engine says of it to whoever
@@ -52,13 +52,13 @@ export class Operations {
       return Promise.reject(new ServiceError('too-many-queries', message, { operationsMax: this.#max }))
     }
     const id = this.#nextId++
-    const kind = command.type === 'want-block' ? 'want' : 'query'
+    const kind = isForBitswap(command) ? 'want' : 'query'
     return new Promise((resolve, reject) => {
       const onAbort = (): void => this.#cancel(id, aborted())
       context.signal.addEventListener('abort', onAbort, { once: true })
       const release = (): void => context.signal.removeEventListener('abort', onAbort)
       this.#running.set(id, { kind, resolve, reject, release, onItem, onProgress: context.onProgress })
-      this.#dispatch(command.type === 'want-block' ? { ...command, want: id as WantId } : { ...command, query: id as QueryId })
+      this.#dispatch(isForBitswap(command) ? { ...command, want: id as WantId } : { ...command, query: id as QueryId })
     })
   }
 
@@ -80,6 +80,7 @@ export class Operations {
         running.resolve(effect.result)
         break
       case 'want-ended':
+      case 'probe-ended':
         this.#end(id, running)
         running.resolve(effect)
         break
@@ -119,6 +120,10 @@ interface Running {
   readonly release: () => void
   readonly onItem: ((item: QueryItem) => void) | undefined
   readonly onProgress: ((progress: ProgressData) => void) | undefined
+}
+
+function isForBitswap(command: Command): command is Without<WantCommand, 'want'> {
+  return command.type === 'want-block' || command.type === 'probe'
 }
 
 function aborted(): ServiceError {

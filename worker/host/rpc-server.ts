@@ -139,8 +139,10 @@ class RpcServer implements RpcApi {
         const bytes = ownBytes(block.bytes)
         return { ...done<'getBlock'>({ ...block, bytes }), transfer: [bytes.buffer] }
       }
+      case 'probe':
+        return done<'probe'>(await this.#service.probe(request.args.cid, request.args.peer, context))
       case 'openSession': {
-        const session = await this.#service.openSession()
+        const session = await this.#service.openSession(request.args)
         // The page has given up and will never close it.
         if (context.signal.aborted) await this.#service.closeSession(session)
         return done<'openSession'>(session)
@@ -202,6 +204,8 @@ class RpcServer implements RpcApi {
         return this.#service.findProviders(request.cid, { limit: request.limit }, context)
       case 'getClosestPeers':
         return this.#service.getClosestPeers(request.key, context)
+      case 'getBlocks':
+        return this.#service.getBlocks(request.cids, request, context)
     }
   }
 }

@@ -11,6 +11,7 @@ import { limits } from '../engine/limits.ts'
 import type { Address, PeerIdBytes, PeerInfo } from '../engine/peer.ts'
 import { createAddressPolicy, type AddressPolicy } from './addresses.ts'
 import { persistDiscovery, restoreDiscovery } from './discovery-store.ts'
+import type { SessionOptions } from './amino-service.ts'
 import { Driver, platformClock } from './driver.ts'
 import { DelegatedRouting } from './delegated/delegated-routing.ts'
 import { filterWords } from './delegated/filter-words.ts'
@@ -41,7 +42,7 @@ export interface Runtime {
   peerInfo(data: PeerData): PeerInfo
   putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
   deleteBlock(cid: Uint8Array): Promise<void>
-  openSession(session: number): void
+  openSession(session: number, options: SessionOptions): void
   closeSession(session: number): void
   status(): StatusData
   stop(): Promise<void>
@@ -190,8 +191,9 @@ class EngineRuntime implements Runtime {
     this.driver.dispatch({ type: 'block-removed', cid })
   }
 
-  openSession(session: number): void {
-    this.driver.dispatch({ type: 'open-session', session: session as SessionId })
+  openSession(session: number, { root, context, providers }: SessionOptions): void {
+    const known = providers.map((provider) => this.peerInfo(provider))
+    this.driver.dispatch({ type: 'open-session', session: session as SessionId, root, context, providers: known })
   }
 
   closeSession(session: number): void {
@@ -242,6 +244,7 @@ class EngineRuntime implements Runtime {
       case 'want-ended':
       case 'want-failed':
       case 'want-progress':
+      case 'probe-ended':
         this.operations.take(effect)
         break
       case 'table-changed':

@@ -2,6 +2,7 @@ import type {
   BlockData,
   ClosestPeerItem,
   PeerData,
+  ProbeData,
   ProvideMode,
   ProviderItem,
   ServiceEvent,
@@ -14,7 +15,8 @@ import type {
 import type { QueryItem } from '../engine/query.ts'
 import type { PeerInfo } from '../engine/peer.ts'
 import { limits } from '../engine/limits.ts'
-import type { AminoService, BlockOptions, CallContext } from './amino-service.ts'
+import type { AminoService, BlockOptions, CallContext, SessionOptions } from './amino-service.ts'
+import { blocksAsTheyCome } from './block-stream.ts'
 import { isSupportedHash, verifyBlock } from './block-hash.ts'
 import { ItemQueue } from './item-queue.ts'
 import type { Producer } from './delegated/combined.ts'
@@ -153,9 +155,20 @@ export class EngineService implements AminoService {
     await this.#running().deleteBlock(cid)
   }
 
-  async openSession(): Promise<number> {
+  getBlocks(cids: readonly Uint8Array[], options: BlockOptions, context: CallContext): AsyncIterable<BlockData> {
+    return blocksAsTheyCome(cids, context, (cid, ofOne) => this.getBlock(cid, options, ofOne))
+  }
+
+  async probe(cid: Uint8Array, peer: PeerData, context: CallContext): Promise<ProbeData> {
+    requireKnownHash(cid)
+    const provider = this.#running().peerInfo(peer)
+    const { outcome, bytes, elapsedMs } = await this.#run({ type: 'probe', cid, provider }, 'probe-ended', context)
+    return { reason: outcome, bytes: bytes?.slice(), elapsedMs }
+  }
+
+  async openSession(options: SessionOptions): Promise<number> {
     const session = this.#nextSession++
-    this.#running().openSession(session)
+    this.#running().openSession(session, options)
     return session
   }
 

@@ -7,12 +7,15 @@ import type { Rng } from '../rng.ts'
 import { multihashOf } from './cid-key.ts'
 import { zeroCounters, type BitswapContext } from './context.ts'
 import type { BitswapEffect, BitswapEvent, BitswapStatus, DiscoveryOptions } from './contract.ts'
+import { ConnectionNeeds } from './connection-needs.ts'
 import { Deadlines } from './deadlines.ts'
 import { Discovery } from './discovery.ts'
 import { Link, Pace } from './link.ts'
 import type { BitswapBlock, BitswapMessage } from './message.ts'
 import type { Flight } from './outbox.ts'
+import { Probe, Probes } from './probes.ts'
 import { Responder } from './responder.ts'
+import { Want } from './want.ts'
 import { Wants } from './wants.ts'
 
 /**
@@ -30,6 +33,8 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
   readonly #context: BitswapContext
   readonly #wants: Wants
   readonly #responder: Responder
+  readonly #probes: Probes
+  readonly #needs: ConnectionNeeds
   readonly #links = new BytesMap<Link>()
   readonly #flights = new Map<OrderId, Link>()
   readonly #stores = new Map<OrderId, Uint8Array>()
@@ -49,8 +54,12 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       touched: new Set(),
       deadlines: new Deadlines(),
       discovery: new Discovery(init.discovery ?? defaultDiscoveryOptions, init.peers),
+      isWantAsking: (key, peer) => this.#wants.isAsking(key, peer),
+      isProbeAsking: (key, peer) => this.#probes.isAsking(key, peer),
     }
-    this.#wants = new Wants(this.#context, this.#links, init.rng)
+    this.#needs = new ConnectionNeeds(this.#context)
+    this.#wants = new Wants(this.#context, this.#links, this.#needs, init.rng)
+    this.#probes = new Probes(this.#context, this.#links, this.#needs)
     this.#responder = new Responder(this.#context)
   }
 
@@ -79,7 +88,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       registryCids: discovery.registry.size,
       searchDelayMs: discovery.searchDelay.ms(this.#now),
       peers: this.#links.size,
-      wants: this.#wants.size,
+      wants: this.#wants.size + this.#probes.size,
       sessions: this.#wants.sessions,
       counters: { ...this.#context.counters },
     }
@@ -92,9 +101,12 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       case 'want-block':
         return this.#wants.want(event, now)
       case 'cancel-want':
-        return this.#wants.cancel(event.want, now)
+        if (!this.#probes.cancel(event.want)) this.#wants.cancel(event.want, now)
+        return
+      case 'probe':
+        return this.#probes.start(event.want, event.cid, multihashOf(event.cid), event.provider, now)
       case 'open-session':
-        return this.#wants.openSession(event.session)
+        return this.#wants.openSession(event)
       case 'close-session':
         return this.#wants.closeSession(event.session, now)
       case 'bitswap-peer-connected':
@@ -105,7 +117,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
         return this.#lost(event.peer, now)
       case 'connection-ready':
       case 'connection-failed':
-        return this.#wants.connectionAnswered(event.peer, event.type, now)
+        return this.#connectionAnswered(event.peer, event.type, now)
       case 'message-received':
         return this.#received(event.peer, event.message, now)
       case 'message-sent':
@@ -141,7 +153,8 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
   #tick(now: Millis): void {
     const { deadlines } = this.#context
     for (let item = deadlines.takeDue(now); item !== undefined; item = deadlines.takeDue(now)) {
-      if (item instanceof Discovery) this.#persist(now, now)
+      if (item instanceof Probe) this.#probes.timeCame(item, now)
+      else if (item instanceof Discovery) this.#persist(now, now)
       else if (!(item instanceof Link)) this.#wants.timeCame(item)
       else if (item.outbox.isOverdue(now)) this.#failed(item.outbox.flight!.order, now)
       else this.#context.touched.add(item)
@@ -151,6 +164,14 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
   #persist(due: Millis | undefined, now: Millis): void {
     for (const memory of this.#context.discovery.takeDue(due, now))
       this.#context.effects.push({ type: 'persist-discovery', memory })
+  }
+
+  /** Who was connected without speaking Bitswap is not waited for by probes for longer than by wants. */
+  #connectionAnswered(peer: Peer, type: 'connection-ready' | 'connection-failed', now: Millis): void {
+    for (const owner of this.#needs.settle(peer)) {
+      if (owner instanceof Want) this.#wants.apply(owner, peer, type, now)
+      else if (owner instanceof Probe && type === 'connection-failed') this.#probes.connectionFailed(owner, now)
+    }
   }
 
   /** Undefined when there are too many peers already. */
@@ -164,7 +185,9 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     const link = new Link(peer, this.#pace, this.#deaf.delete(peer.id))
     if (addresses.length > 0) link.info = { peer, addresses }
     this.#links.set(peer.id, link)
+    this.#needs.connected(peer)
     this.#wants.peerConnected(link, now)
+    this.#probes.peerConnected(link, now)
     return link
   }
 
@@ -176,6 +199,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     if (link.outbox.flight !== undefined) this.#flights.delete(link.outbox.flight.order)
     this.#responder.disconnected(link)
     this.#wants.peerDisconnected(link, now)
+    this.#probes.peerDisconnected(peer, now)
   }
 
   /** Whoever sends us a message speaks Bitswap, whether or not the host has said so yet. */
@@ -186,6 +210,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     for (const presence of message.presences) {
       if (presence.type === 'have') this.#context.counters.havesReceived++
       else this.#context.counters.dontHavesReceived++
+      if (presence.type === 'dont-have') this.#probes.denied(multihashOf(presence.cid), peer, now)
       this.#wants.presenceReceived(presence, link, now)
     }
     this.#responder.receive(link, message, now)
@@ -202,7 +227,9 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       this.#context.counters.bytesReceived += bytes.length
       if (link.outbox.settled(key)) this.#wants.roomFreed(link, now)
       const delivery = this.#wants.blockReceived(key, bytes, link, now)
+      const isProbed = this.#probes.blockReceived(key, bytes, link.peer, now)
       if (delivery === undefined) {
+        if (isProbed) continue
         if (this.#recentBlocks.has(key)) this.#context.counters.duplicateBlocksReceived++
         else this.#context.counters.unwantedBlocksReceived++
         continue

@@ -3,10 +3,9 @@ import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import type { BitswapContext } from './context.ts'
-import type { Want } from './want.ts'
 
 /**
- * Connections that wants need: one order per peer however many wants need it, a bounded number of them out, the
+ * Connections that wants and probes need: one order per peer however many of them need it, a bounded number of them out, the
  * rest waiting in order of arrival. What is no longer needed by anybody is withdrawn.
  */
 export class ConnectionNeeds {
@@ -19,21 +18,21 @@ export class ConnectionNeeds {
     this.#context = context
   }
 
-  need(want: Want, info: PeerInfo): void {
+  need(owner: object, info: PeerInfo): void {
     const known = this.#needs.get(info.peer.id)
     if (known !== undefined) {
-      known.wants.add(want)
+      known.owners.add(owner)
       return
     }
-    const need: Need = { info, wants: new Set([want]) }
+    const need: Need = { info, owners: new Set([owner]) }
     this.#needs.set(info.peer.id, need)
     this.#waiting.add(need)
     this.#fill()
   }
 
-  drop(want: Want, peer: Peer): void {
+  drop(owner: object, peer: Peer): void {
     const need = this.#needs.get(peer.id)
-    if (need === undefined || !need.wants.delete(want) || need.wants.size > 0) return
+    if (need === undefined || !need.owners.delete(owner) || need.owners.size > 0) return
     this.#needs.delete(peer.id)
     if (this.#waiting.delete(need)) return
     this.#out--
@@ -42,13 +41,13 @@ export class ConnectionNeeds {
   }
 
   /** The need was answered, or the peer came to us while the need waited. Returns who needed it. */
-  settle(peer: Peer): ReadonlySet<Want> {
+  settle(peer: Peer): ReadonlySet<object> {
     const need = this.#needs.get(peer.id)
     if (need === undefined) return nobody
     this.#needs.delete(peer.id)
     if (!this.#waiting.delete(need)) this.#out--
     this.#fill()
-    return need.wants
+    return need.owners
   }
 
   /** A peer that is connected by now need not be dialed; one whose dial is out will be answered for all the same. */
@@ -62,7 +61,7 @@ export class ConnectionNeeds {
       if (this.#out >= limits.bitswapPendingConnectionsMax.value) return
       this.#waiting.delete(need)
       this.#out++
-      assert(need.wants.size > 0, 'a need is dropped with its last want')
+      assert(need.owners.size > 0, 'a need is dropped with its last want')
       this.#context.effects.push({ type: 'need-connection', info: need.info, priority: 'urgent' })
     }
   }
@@ -70,7 +69,7 @@ export class ConnectionNeeds {
 
 interface Need {
   readonly info: PeerInfo
-  readonly wants: Set<Want>
+  readonly owners: Set<object>
 }
 
-const nobody: ReadonlySet<Want> = new Set()
+const nobody: ReadonlySet<object> = new Set()

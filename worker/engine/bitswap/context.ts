@@ -1,8 +1,10 @@
 import type { OrderIds } from '../machine.ts'
+import type { Peer } from '../peer.ts'
 import type { BitswapCounters, BitswapEffect } from './contract.ts'
 import type { Deadlines } from './deadlines.ts'
 import type { Discovery } from './discovery.ts'
 import type { Link } from './link.ts'
+import type { Probe } from './probes.ts'
 import type { Want } from './want.ts'
 
 /** What the parts of the Bitswap machine share; each adds to it, only the machine itself drains it. */
@@ -12,8 +14,11 @@ export interface BitswapContext {
   readonly counters: BitswapCounters
   /** Links whose outbox changed since they were last flushed. */
   readonly touched: Set<Link>
-  readonly deadlines: Deadlines<Want | Link | Discovery>
+  readonly deadlines: Deadlines<Want | Link | Discovery | Probe>
   readonly discovery: Discovery
+  /** Whether somebody else still waits for what was asked of a peer. */
+  readonly isWantAsking: (key: Uint8Array, peer: Peer) => boolean
+  readonly isProbeAsking: (key: Uint8Array, peer: Peer) => boolean
 }
 
 export function zeroCounters(): BitswapCounters {
@@ -38,5 +43,7 @@ export function zeroCounters(): BitswapCounters {
     wantsFailure: 0,
     wantsNoProvider: 0,
     wantsFetchFailed: 0,
+    probesSuccess: 0,
+    probesFailed: 0,
   }
 }

@@ -26,7 +26,16 @@ export type BitswapCommand =
     }
   /** Ends the want without a further word about it; unknown ids are ignored. */
   | { readonly type: 'cancel-want'; readonly want: WantId }
-  | { readonly type: 'open-session'; readonly session: SessionId }
+  /** Asks one peer for one block, and nobody for anything else. Ended by `probe-ended`, or by `cancel-want`. */
+  | { readonly type: 'probe'; readonly want: WantId; readonly cid: Uint8Array; readonly provider: PeerInfo }
+  /** `root`: of the DAG; the first search is for who provides it. `context`, `providers`: of all its wants. */
+  | {
+      readonly type: 'open-session'
+      readonly session: SessionId
+      readonly root?: Uint8Array | undefined
+      readonly context?: string | undefined
+      readonly providers?: readonly PeerInfo[] | undefined
+    }
   /** Wants of the session that have not ended fail as aborted. */
   | { readonly type: 'close-session'; readonly session: SessionId }
 
@@ -75,6 +84,13 @@ export type BitswapEffect =
       readonly from: Peer | undefined
     }
   | { readonly type: 'want-failed'; readonly want: WantId; readonly failure: Failure }
+  | {
+      readonly type: 'probe-ended'
+      readonly want: WantId
+      readonly outcome: ProbeOutcome
+      readonly bytes: Uint8Array | undefined
+      readonly elapsedMs: number
+    }
   | { readonly type: 'want-progress'; readonly want: WantId; readonly progress: WantProgress }
   /** One message to one peer at a time: the next goes out after `message-sent` or `message-failed`. */
   | { readonly type: 'send-message'; readonly order: OrderId; readonly peer: Peer; readonly message: BitswapMessage }
@@ -88,6 +104,9 @@ export type BitswapEffect =
 
   /** To be kept until the next visit, instead of what was told of this part before. */
   | { readonly type: 'persist-discovery'; readonly memory: DiscoveryMemory }
+
+/** `silent`: it was asked, and said nothing in time. */
+export type ProbeOutcome = 'block' | 'dont-have' | 'silent' | 'unreachable'
 
 export interface DiscoveryOptions {
   /**
@@ -168,6 +187,9 @@ export interface BitswapCounters {
   wantsNoProvider: number
   /** There were providers, and none of them sent it. */
   wantsFetchFailed: number
+  /** Probes that brought the block, and the others. */
+  probesSuccess: number
+  probesFailed: number
 }
 
 export interface BitswapStatus {

@@ -8,14 +8,16 @@ export class ProviderSearches {
   readonly #context: BitswapContext
   readonly #running = new Map<OrderId, Want>()
   readonly #orders = new Map<Want, OrderId>()
-  readonly #waiting = new Set<Want>()
+  /** What each is to search for. */
+  readonly #waiting = new Map<Want, Uint8Array>()
 
   constructor(context: BitswapContext) {
     this.#context = context
   }
 
-  request(want: Want): void {
-    this.#waiting.add(want)
+  /** `cid`: that of the want, or of what it is a part of. */
+  request(want: Want, cid: Uint8Array): void {
+    this.#waiting.set(want, cid)
     this.#fill()
   }
 
@@ -48,13 +50,13 @@ export class ProviderSearches {
   }
 
   #fill(): void {
-    for (const want of this.#waiting) {
+    for (const [want, cid] of this.#waiting) {
       if (this.#running.size >= limits.providerSearchesMax.value) return
       this.#waiting.delete(want)
       const search = this.#context.orders.next()
       this.#running.set(search, want)
       this.#orders.set(want, search)
-      this.#context.effects.push({ type: 'search-providers', search, cid: want.cid })
+      this.#context.effects.push({ type: 'search-providers', search, cid })
       for (const id of want.waiters.keys()) {
         this.#context.effects.push({ type: 'want-progress', want: id, progress: { type: 'searching-providers' } })
       }

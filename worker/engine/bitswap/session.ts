@@ -19,10 +19,21 @@ export class Session {
   readonly id: SessionId
   readonly wants = new Set<Want>()
   lastBlockAt: Millis | undefined
+  readonly context: string | undefined
+  #root: Uint8Array | undefined
   readonly #peers = new BytesMap<SessionPeer>()
 
-  constructor(id: SessionId) {
+  constructor(id: SessionId, root?: Uint8Array, context?: string) {
     this.id = id
+    this.#root = root
+    this.context = context
+  }
+
+  /** The root, for whoever searches first: it is what is usually provided of a DAG. Told once. */
+  takeRoot(): Uint8Array | undefined {
+    const root = this.#root
+    this.#root = undefined
+    return root
   }
 
   /** Peers worth asking, in order of acquaintance. */

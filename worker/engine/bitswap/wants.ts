@@ -7,7 +7,7 @@ import type { Failure } from '../query.ts'
 import type { Rng } from '../rng.ts'
 import { BroadcastPlanner } from './broadcast.ts'
 import { multihashOf } from './cid-key.ts'
-import { ConnectionNeeds } from './connection-needs.ts'
+import type { ConnectionNeeds } from './connection-needs.ts'
 import type { BitswapContext } from './context.ts'
 import type { BitswapEvent, SessionId, WantId, WantProgress } from './contract.ts'
 import type { Link } from './link.ts'
@@ -39,12 +39,12 @@ export class Wants {
   readonly #loads = new Map<OrderId, Want>()
   readonly #dirty = new Set<Want>()
 
-  constructor(context: BitswapContext, links: BytesMap<Link>, rng: Rng) {
+  constructor(context: BitswapContext, links: BytesMap<Link>, needs: ConnectionNeeds, rng: Rng) {
     this.#context = context
     this.#links = links
     this.#planner = new BroadcastPlanner(rng, context.discovery)
     this.#searches = new ProviderSearches(context)
-    this.#needs = new ConnectionNeeds(context)
+    this.#needs = needs
   }
 
   /** Wants of the page, not CIDs. */
@@ -69,7 +69,7 @@ export class Wants {
       session?.note(info.peer, 'joined', info)
     }
     if (session !== undefined) this.#join(want, session)
-    const { context } = event
+    const context = event.context ?? session?.context
     if (context !== undefined && want.contexts.size < limits.contextsMax.value) want.contexts.add(context)
     this.#dirty.add(want)
   }
@@ -88,9 +88,13 @@ export class Wants {
     if (want.waiters.size === 0) this.#end(want, now)
   }
 
-  openSession(id: SessionId): void {
+  openSession(event: Extract<BitswapEvent, { type: 'open-session' }>): void {
+    const { session: id, root, context, providers = [] } = event
     assert(!this.#sessions.has(id), 'the id of a session is unique among those that are open')
-    if (this.#sessions.size < limits.sessionsMax.value) this.#sessions.set(id, new Session(id))
+    if (this.#sessions.size >= limits.sessionsMax.value) return
+    const session = new Session(id, root, context)
+    for (const info of providers) session.note(info.peer, 'joined', info)
+    this.#sessions.set(id, session)
   }
 
   closeSession(id: SessionId, now: Millis): void {
@@ -167,7 +171,7 @@ export class Wants {
     const state = want?.peers.get(link.peer.id)?.state.type
     const isIt = state === 'asked-have' ? wantType === 'have' : wantType === 'block'
     if (want !== undefined && isIt && (state === 'asked-have' || state === 'asked-block' || state === 'guessed'))
-      this.#apply(want, link.peer, event, now)
+      this.apply(want, link.peer, event, now)
   }
 
   /** One want more may go to this peer: the first that waits for that and still needs it. */
@@ -182,7 +186,6 @@ export class Wants {
   }
 
   peerConnected(link: Link, now: Millis): void {
-    this.#needs.connected(link.peer)
     for (const want of this.#wants.values()) {
       const entry = want.peers.get(link.peer.id)
       if (entry === undefined) want.peerAppeared(now)
@@ -196,14 +199,16 @@ export class Wants {
 
   peerDisconnected(link: Link, now: Millis): void {
     for (const want of this.#wants.values()) {
-      if (want.peers.get(link.peer.id)?.link === link) this.#apply(want, link.peer, 'disconnected', now)
+      if (want.peers.get(link.peer.id)?.link === link) this.apply(want, link.peer, 'disconnected', now)
     }
     for (const want of link.starving) this.#dirty.add(want)
     link.starving.clear()
   }
 
-  connectionAnswered(peer: Peer, event: 'connection-ready' | 'connection-failed', now: Millis): void {
-    for (const want of this.#needs.settle(peer)) this.#apply(want, peer, event, now)
+  /** Whether some want has told the peer that it wants this. */
+  isAsking(key: Uint8Array, peer: Peer): boolean {
+    const state = this.#wants.get(key)?.peers.get(peer.id)?.state
+    return state !== undefined && 'sentAt' in state
   }
 
   providerFound(search: OrderId, provider: PeerInfo): void {
@@ -264,7 +269,7 @@ export class Wants {
     }
   }
 
-  #apply(want: Want, peer: Peer, event: WantPeerEvent, now: Millis): void {
+  apply(want: Want, peer: Peer, event: WantPeerEvent, now: Millis): void {
     const entry = want.peers.get(peer.id)
     if (entry === undefined) return
     want.apply(entry, event, now)
@@ -326,7 +331,7 @@ export class Wants {
         this.#needs.need(want, order.info)
         break
       case 'search':
-        this.#searches.request(want)
+        this.#searches.request(want, [...want.sessions].map((session) => session.takeRoot()).find(Boolean) ?? want.cid)
         break
       case 'progress':
         this.#tell(want, order.progress)
@@ -340,7 +345,7 @@ export class Wants {
     const { cid, key, priority } = want
     const isNews = link.outbox.want(key, { cid, priority, cancel: false, wantType, sendDontHave: true })
     if (isNews) this.#context.touched.add(link)
-    else this.#apply(want, link.peer, 'message-sent', now)
+    else this.apply(want, link.peer, 'message-sent', now)
   }
 
   #tell(want: Want, progress: WantProgress): void {
@@ -377,6 +382,7 @@ export class Wants {
       this.#needs.drop(want, peer)
       if (link === undefined) continue
       link.starving.delete(want)
+      if (this.#context.isProbeAsking(want.key, peer)) continue
       if (link.outbox.cancel(want.key)) this.roomFreed(link, now)
       this.#context.touched.add(link)
     }

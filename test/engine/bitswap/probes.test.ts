@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { BitswapEffect, SessionId, WantId } from '../../../worker/engine/bitswap/contract.ts'
+import { limits } from '../../../worker/engine/limits.ts'
+import { BitswapNetwork, countSent, infoOf, testBlock, type BitswapNode, type Party } from '../../support/bitswap-network.ts'
+
+function probe(node: BitswapNode, cid: Uint8Array, party: Party, id = 900): void {
+  node.hears({ type: 'probe', want: id as WantId, cid, provider: infoOf(party.peer) })
+}
+
+function outcomes(node: BitswapNode): Extract<BitswapEffect, { type: 'probe-ended' }>[] {
+  return node.effects.flatMap(({ effect }) => (effect.type === 'probe-ended' ? [effect] : []))
+}
+
+test('a probe asks one peer for one block, and nothing and nobody else', () => {
+  const network = new BitswapNetwork()
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const holder = network.node([block])
+  for (let index = 0; index < 5; index++) network.connect(node, network.node([block]))
+  probe(node, block.cid, holder)
+  network.run()
+  assert.deepEqual(
+    outcomes(node).map(({ outcome, bytes }) => [outcome, bytes]),
+    [['block', block.bytes]],
+  )
+  assert.deepEqual([countSent(node, 'have'), countSent(node, 'block'), countSent(node, 'cancel')], [0, 1, 0])
+  const types = new Set(node.effects.map(({ effect }) => effect.type))
+  assert.deepEqual(types, new Set(['need-connection', 'send-message', 'probe-ended']), 'no store, no search, nothing learned')
+  const { counters, wants } = node.machine.status()
+  assert.deepEqual([counters.probesSuccess, counters.unwantedBlocksReceived, wants], [1, 0, 0])
+})
+
+test('a peer that has nothing, says nothing or cannot be reached is told apart, and what was asked is withdrawn', () => {
+  const network = new BitswapNetwork()
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const empty = network.node()
+  const mute = network.scripted(() => undefined)
+  const dead = network.node()
+  dead.isDialable = false
+  for (const [index, party] of [empty, mute, dead].entries()) probe(node, block.cid, party, 900 + index)
+  network.run()
+  const found = new Map(outcomes(node).map(({ want, outcome }) => [Number(want), outcome]))
+  assert.deepEqual(
+    [900, 901, 902].map((want) => found.get(want)),
+    ['dont-have', 'silent', 'unreachable'],
+  )
+  assert.equal(countSent(node, 'cancel'), 2)
+  const endedAt = node.effects.filter(({ effect }) => effect.type === 'probe-ended').map(({ at }) => at)
+  assert.ok(Math.max(...endedAt) <= limits.probeTimeoutMs.value, 'and all of it within one deadline')
+  assert.equal(node.machine.nextDeadline(), undefined)
+})
+
+test('a cancelled probe says nothing more and withdraws its question', () => {
+  const network = new BitswapNetwork()
+  const node = network.node()
+  const mute = network.scripted(() => undefined)
+  network.connect(node, mute)
+  probe(node, testBlock(network.rng).cid, mute)
+  network.run(100)
+  node.hears({ type: 'cancel-want', want: 900 as WantId })
+  network.run()
+  assert.deepEqual([outcomes(node).length, countSent(node, 'cancel')], [0, 1])
+})
+
+test('a want and a probe of the same block leave each other their questions', () => {
+  const network = new BitswapNetwork({ latencyMs: [20, 20] })
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const slow = network.scripted((message, from, self) => {
+    if (message.wantlist.some(({ cancel }) => cancel)) assert.fail('the probe still waits')
+    self.send(from, { blocks: [block] }, 500)
+    return undefined
+  })
+  network.connect(node, slow)
+  network.connect(node, network.node([block]))
+  const want = node.want(block.cid)
+  network.run(10)
+  probe(node, block.cid, slow)
+  network.run()
+  assert.ok(node.ended.has(want))
+  assert.deepEqual(
+    outcomes(node).map(({ outcome }) => outcome),
+    ['block'],
+  )
+})
+
+test('the first search of a session is for its root, later ones for the block', () => {
+  const network = new BitswapNetwork()
+  const [root, first, second] = [testBlock(network.rng), testBlock(network.rng), testBlock(network.rng)]
+  const node = network.node()
+  const provider = network.node([root, first])
+  network.provide(root.cid, provider)
+  node.hears({ type: 'open-session', session: 1 as SessionId, root: root.cid })
+  const want = node.want(first.cid, { session: 1 })
+  network.run()
+  assert.equal(node.ended.get(want)?.from, provider.peer)
+  node.want(second.cid, { session: 1 })
+  network.run()
+  const searched = node.effects.flatMap(({ effect }) => (effect.type === 'search-providers' ? [effect.cid] : []))
+  assert.deepEqual(searched.slice(0, 2), [root.cid, second.cid])
+})
+
+test('a session passes its context on, and asks the providers it was given', () => {
+  const network = new BitswapNetwork({ searchMs: 5_000 })
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const provider = network.node([block])
+  node.hears({ type: 'open-session', session: 1 as SessionId, context: 'nft', providers: [infoOf(provider.peer)] })
+  node.want(block.cid, { session: 1 })
+  network.run(2_000)
+  assert.equal(node.ended.size, 1)
+  node.hears({ type: 'stopping' })
+  const { memory } = node.remembered.get('ranking')!
+  assert.ok(memory.part === 'ranking' && memory.contexts.some(({ name }) => name === 'nft'))
+})
