@@ -17,6 +17,7 @@ export const lookup: Experiment = {
       settings: { ...options, clients: CLIENTS, lookupsPerClient: LOOKUPS, stableWorld, aminoWorld },
       notes: NOTES,
       tables: [
+        { title: 'Targets', columns: ['what', 'wanted', 'came out'], rows: targetRows(measured.worlds) },
         { title: 'Worlds', columns: COLUMNS, rows: rowsOf(measured.worlds) },
         { title: 'Amino with fewer and fewer dialable servers', columns: COLUMNS, rows: rowsOf(measured.dialable) },
         {
@@ -110,6 +111,33 @@ function rowsOf(scenarios: readonly Scenario[]): Cell[][] {
       ]
     })
   })
+}
+
+/** Ratios are taken within a seed. */
+function targetRows(worlds: readonly Scenario[]): Cell[][] {
+  const [stable, offline, amino] = worlds as [Scenario, Scenario, Scenario]
+  const recall = (seed: Measured[]) => mean(seed.map((one) => one.recall))
+  const requests = (seed: Measured[]) => mean(seed.map((one) => one.requests))
+  const time = (share: number) => (seed: Measured[]) =>
+    percentile(
+      seed.map(({ durationMs }) => durationMs),
+      share,
+    )
+  const ratio = ({ perRule }: Scenario, to: RuleName, value: (seed: Measured[]) => number) => {
+    return estimate(perRule.ours.map((seed, index) => value(seed) / value(perRule[to][index]!)))
+  }
+  const against = (world: Scenario, label: string): Cell[][] => [
+    [`${label}: p50 time, ours ÷ go-like`, '≤ 0.8', ratio(world, 'go-like', time(0.5))],
+    [`${label}: p95 time, ours ÷ go-like`, '≤ 0.6', ratio(world, 'go-like', time(0.95))],
+    [`${label}: requests, ours ÷ go-like`, '≤ 1', ratio(world, 'go-like', requests)],
+    [`${label}: requests, ours ÷ js-like`, '≤ 0.5', ratio(world, 'js-like', requests)],
+  ]
+  return [
+    ['stable: recall', '≥ 0.99', estimate(stable.perRule.ours.map(recall))],
+    ['Amino: recall', '≥ 0.95', estimate(amino.perRule.ours.map(recall))],
+    ...against(offline, '26 % offline'),
+    ...against(amino, 'Amino'),
+  ]
 }
 
 function plotsOf({ dialable, dead }: AllMeasured): Plot[] {
