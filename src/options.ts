@@ -46,6 +46,8 @@ export function startOptions(options: AminoClientOptions): StartOptions {
     announce: multiaddrs('announce', options.announce ?? [], '/'),
     relay: options.relay !== false,
     server: options.server === true,
+    transports: transports(options.transports ?? {}),
+    iceServers: iceServers(options),
     denyPeers: list('denyPeers', options.denyPeers ?? []).map((id) => peerIdBytes(id, 'invalid-argument')),
     discovery: discoverySettings(options),
     delegated: delegatedRouting(options.delegatedRouting),
@@ -102,6 +104,25 @@ function delegatedRouting({ mode, routers = publicRouters }: DelegatedRoutingOpt
   })
   require(urls.length <= delegatedRoutersMax, `delegatedRouting.routers may hold ${delegatedRoutersMax} URLs at most.`)
   return mode === 'off' || urls.length === 0 ? { mode: 'off', routers: [] } : { mode, routers: urls }
+}
+
+function transports(given: NonNullable<AminoClientOptions['transports']>): StartOptions['transports'] {
+  return {
+    webSocket: given.webSocket !== false,
+    webTransport: given.webTransport !== false,
+    webRtc: given.webRTC !== false && typeof RTCPeerConnection === 'function',
+  }
+}
+
+/** A swarm on this machine has no use for public servers, and nobody else should hear of it. */
+function iceServers(options: AminoClientOptions): StartOptions['iceServers'] {
+  const { allowPrivateAddresses, iceServers: given = allowPrivateAddresses === true ? [] : undefined } = options
+  if (given === undefined) return undefined
+  return list('iceServers', given).map(({ urls, username, credential }) => {
+    const fits = [urls].flat().every((url) => typeof url === 'string' && /^(stun|turn)s?:/.test(url))
+    require(fits, "iceServers must hold servers as { urls: 'stun:host:port' }; see RTCIceServer.")
+    return { urls, ...(username === undefined ? {} : { username }), ...(credential === undefined ? {} : { credential }) }
+  })
 }
 
 function multiaddrs(name: string, values: readonly string[], part: string): string[] {

@@ -1,4 +1,5 @@
 import type { CID } from 'multiformats/cid'
+import type { RtcIceServer } from '../worker/contract/rtc.ts'
 import type {
   BitswapStatusData,
   DelegatedStatusData,
@@ -6,6 +7,8 @@ import type {
   KadStatusData,
   StatsData,
   StorageStatusData,
+  TransportName,
+  TransportStatusData,
 } from '../worker/contract/service.ts'
 import type { AminoError } from './errors.ts'
 
@@ -171,6 +174,8 @@ export interface Status {
   readonly start: 'cold' | 'warm'
   /** Peers connected at the moment. */
   readonly connections: number
+  /** What this browser can reach peers with, and what it is connected over. */
+  readonly transports: Readonly<Record<TransportName, TransportStatusData>>
   readonly storage: StorageStatusData
   readonly kad: KadStatusData
   readonly bitswap: BitswapStatusData
@@ -259,6 +264,17 @@ export interface AminoClientOptions {
    * browsers with `protocols` of their own: on Amino a browser is a client. Default: `false`.
    */
   readonly server?: boolean | undefined
+  /** Transports not to use; WebRTC takes part only where the page has it. Default: all. */
+  readonly transports?: {
+    readonly webSocket?: boolean | undefined
+    readonly webTransport?: boolean | undefined
+    readonly webRTC?: boolean | undefined
+  }
+  /**
+   * STUN and TURN servers with which two browsers find a way to each other; `[]` for none. Default: libp2p's list of
+   * public STUN servers, or none where private addresses are allowed.
+   */
+  readonly iceServers?: readonly RtcIceServer[] | undefined
   readonly limits?: { readonly [Name in keyof ClientLimits]?: ClientLimits[Name] | undefined } | undefined
   readonly discovery?: { readonly [Name in keyof DiscoveryOptions]?: DiscoveryOptions[Name] | undefined } | undefined
   /**

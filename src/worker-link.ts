@@ -5,6 +5,7 @@ import type { ProgressData, ServiceEvent, StartOptions, StartReport } from '../w
 import type { StreamId, StreamItem, StreamRequest } from '../worker/contract/stream.ts'
 import { version } from '../worker/contract/version.ts'
 import { abortedError, AminoError } from './errors.ts'
+import { RtcBridge } from './rtc-bridge/bridge.ts'
 import { type RemoteApi, wrapWorker } from './rpc-comlink.ts'
 import { type ConsumerEndpoint, StreamConsumer } from './stream-consumer.ts'
 
@@ -52,6 +53,8 @@ export class WorkerLink {
   #over: AminoError | undefined
   #terminated = false
   #stopping: Promise<void> | undefined
+  /** The page's real peer connections, which outlive the Worker unless somebody closes them. */
+  #rtc: RtcBridge | undefined
   /** Resolves when the Worker's lock is free; at once where there is none. */
   #gone: Promise<void> = Promise.resolve()
 
@@ -196,6 +199,9 @@ export class WorkerLink {
       case 'progress':
         this.#pending.get(notice.call)?.onProgress?.(notice.progress)
         break
+      case 'rtc':
+        this.#rtc = new RtcBridge(notice.port, RTCPeerConnection)
+        break
       case 'event':
         if (this.#over === undefined) this.#init.onEvent(notice.event)
         break
@@ -231,6 +237,7 @@ export class WorkerLink {
     this.#terminated = true
     this.#listening.abort()
     this.#init.worker.terminate()
+    this.#rtc?.close()
     this.#rejectAll(error)
   }
 

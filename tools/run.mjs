@@ -22,6 +22,7 @@ import { SetupError } from './setup/progress.mjs'
 const COMMANDS = {
   demo: { steps: [['tools/build.ts', '--quiet'], ['demo/main.ts']], browser: (args) => args.includes('--check') },
   test: { steps: [['tools/test.ts']], browser: (args) => args.length === 0 || args.includes('browser') },
+  interop: { steps: [['tools/test.ts', 'build', 'interop']], browser: () => true },
   build: { steps: [['tools/build.ts']] },
   format: { steps: [['tools/format.ts']] },
   lint: { steps: [['tools/test.ts', 'lint', 'rooms']] },

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { findKubo } from './kubo.ts'
 import { root, runFile, runTool } from './shell.ts'
 import type { Counts } from './test-reporter.ts'
 
@@ -18,6 +19,8 @@ interface Stage {
   readonly run: () => Promise<Outcome>
   /** A stage without which this one can say nothing. */
   readonly after?: string
+  /** Present where the stage runs only when it is named, or asked for by this. */
+  readonly asked?: boolean
 }
 
 interface Row {
@@ -26,7 +29,19 @@ interface Row {
   readonly durationMs: number
 }
 
-const LINTED = ['worker', 'src', 'sim', 'demo', 'examples', 'test', 'test-browser', 'bench', 'tools', 'playwright.config.ts']
+const LINTED = [
+  'worker',
+  'src',
+  'sim',
+  'demo',
+  'examples',
+  'test',
+  'test-browser',
+  'bench',
+  'tools',
+  'playwright.config.ts',
+  'playwright.interop.config.ts',
+]
 const OUTPUT_LINES_MAX = 200
 const passed: Outcome = { passed: 1, failed: 0, skipped: 0 }
 const failed: Outcome = { passed: 0, failed: 1, skipped: 0 }
@@ -43,6 +58,7 @@ const STAGES: readonly Stage[] = [
   { name: 'size', run: () => shown(runOwn('tools/size.ts')), after: 'build' },
   { name: 'package', run: () => quiet(runOwn('tools/package.ts')), after: 'build' },
   { name: 'browser', run: browserTests, after: 'build' },
+  { name: 'interop', run: interopTests, after: 'build', asked: process.env['AMINO_INTEROP'] === '1' },
 ]
 
 async function main(): Promise<number> {
@@ -56,7 +72,7 @@ async function main(): Promise<number> {
   }
   const rows: Row[] = []
   for (const stage of STAGES) {
-    if (wanted.length > 0 && !wanted.includes(stage.name)) continue
+    if (wanted.length > 0 ? !wanted.includes(stage.name) : stage.asked === false) continue
     const blocked = rows.some(({ name, outcome }) => name === stage.after && outcome.failed > 0)
     rows.push(await perform(stage, blocked))
   }
@@ -107,10 +123,29 @@ async function unitTests(): Promise<Outcome> {
   return verdict(code, () => JSON.parse(readFileSync(counts, 'utf8')) as Counts)
 }
 
-async function browserTests(): Promise<Outcome> {
-  const report = scratchFile('browser')
-  const env = { ...process.env, PLAYWRIGHT_JSON_OUTPUT_FILE: report, FORCE_COLOR: '0' }
-  const { code } = await runTool('@playwright/test', 'playwright', ['test', '--reporter=list,json'], { env, live: true })
+function browserTests(): Promise<Outcome> {
+  return playwright('browser', [])
+}
+
+/** Against real Kubo. Where there is none, that is a failure only for whoever named the stage. */
+async function interopTests(): Promise<Outcome> {
+  const found = await findKubo((what) => console.log(what))
+  if ('missing' in found) {
+    console.log(`The interop tests with Kubo were NOT run: ${found.missing}.`)
+    const isNamed = process.argv.slice(2).includes('interop')
+    return { passed: 0, failed: isNamed ? 1 : 0, skipped: isNamed ? 0 : 1, note: 'not run: no Kubo' }
+  }
+  console.log(`Kubo is from ${found.how}.`)
+  return playwright('interop', ['--config=playwright.interop.config.ts'], { KUBO_BIN: found.binary })
+}
+
+async function playwright(name: string, options: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  const report = scratchFile(name)
+  const env = { ...process.env, ...more, PLAYWRIGHT_JSON_OUTPUT_FILE: report, FORCE_COLOR: '0' }
+  const { code } = await runTool('@playwright/test', 'playwright', ['test', '--reporter=list,json', ...options], {
+    env,
+    live: true,
+  })
   return verdict(code, () => {
     const { stats } = JSON.parse(readFileSync(report, 'utf8')) as {
       stats: Record<'expected' | 'unexpected' | 'flaky' | 'skipped', number>

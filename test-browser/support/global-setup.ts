@@ -9,7 +9,7 @@ const startMs = 60_000
 
 /** Builds the package, and starts one swarm and one server for all specs. Playwright calls what it returns at the end. */
 export default async function setUp(): Promise<() => Promise<void>> {
-  await build()
+  await buildPackage()
   const stage = spawn(process.execPath, ['test-browser/support/stage-process.ts'], {
     cwd: root,
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -22,7 +22,7 @@ export default async function setUp(): Promise<() => Promise<void>> {
   }
 }
 
-async function build(): Promise<void> {
+export async function buildPackage(): Promise<void> {
   const child = spawn(process.execPath, ['tools/build.ts'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
   const [code] = (await once(child, 'exit')) as [number | null]
   if (code !== 0) throw new Error('The build failed; "npm run build" says why.')

@@ -2,13 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { multiaddr } from '@multiformats/multiaddr'
 import fc from 'fast-check'
-import { type AddressPolicyOptions, createAddressPolicy } from '../../worker/host/addresses.ts'
+import { type AddressPolicyOptions, createAddressPolicy, type DialableTransports } from '../../worker/host/addresses.ts'
 
 const self = '12D3KooWC5hxG4kBvRAvVJKGWGfkU6KGMj9Z5rLdf4e3FgTQ2XqL'
 const selfBytes = multiaddr(`/p2p/${self}`).bytes.subarray(3)
+const certhash = 'uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ'
 const relay = 'QmNnooDu7bfjPFoTZYxMNLWUQJyrVwtbZg5gBMjTezGAJN'
 
-const open: AddressPolicyOptions = { allowPrivateAddresses: false, transports: { webSockets: true, circuitRelay: true } }
+const allTransports: DialableTransports = { webSockets: true, circuitRelay: true, webTransport: true, webRtc: true }
+const open: AddressPolicyOptions = { allowPrivateAddresses: false, transports: allTransports }
 const local: AddressPolicyOptions = { ...open, allowPrivateAddresses: true }
 
 /** Address, dialable on the public network, dialable where private addresses are allowed. */
@@ -36,8 +38,15 @@ const table: readonly [string, boolean, boolean][] = [
   // other transports
   ['/ip4/147.75.87.27/tcp/4001', false, false],
   ['/ip4/147.75.87.27/udp/4001/quic-v1', false, false],
-  ['/ip4/147.75.87.27/udp/4001/quic-v1/webtransport/certhash/uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ', false, false],
-  ['/ip4/147.75.87.27/udp/4001/webrtc-direct/certhash/uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ', false, false],
+  ['/ip4/147.75.87.27/udp/4001/quic-v1/webtransport/certhash/uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ', true, true],
+  [`/ip4/147.75.87.27/udp/4001/quic-v1/webtransport/certhash/${certhash}/certhash/${certhash}`, true, true],
+  [`/dns4/node.example.com/udp/4001/quic-v1/webtransport/certhash/${certhash}`, true, true],
+  [`/ip4/127.0.0.1/udp/4001/quic-v1/webtransport/certhash/${certhash}`, false, true],
+  ['/ip4/147.75.87.27/udp/4001/quic-v1/webtransport', false, false],
+  ['/ip4/147.75.87.27/udp/4001/webrtc-direct/certhash/uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ', true, true],
+  [`/ip4/10.0.0.1/udp/4001/webrtc-direct/certhash/${certhash}`, false, true],
+  [`/dns4/node.example.com/udp/4001/webrtc-direct/certhash/${certhash}`, false, false],
+  ['/ip4/147.75.87.27/udp/4001/webrtc-direct', false, false],
   ['/dns4/node.example.com/udp/443/wss', false, false],
   // relays
   [`/dns4/relay.example.com/tcp/443/wss/p2p/${relay}/p2p-circuit`, true, true],
@@ -45,7 +54,10 @@ const table: readonly [string, boolean, boolean][] = [
   [`/ip4/147.75.87.27/tcp/4001/p2p/${relay}/p2p-circuit`, false, false],
   [`/ip4/147.75.87.27/udp/4001/quic-v1/p2p/${relay}/p2p-circuit`, false, false],
   ['/dns4/relay.example.com/tcp/443/wss/p2p-circuit', false, false],
-  [`/dns4/relay.example.com/tcp/443/wss/p2p/${relay}/p2p-circuit/webrtc`, false, false],
+  [`/dns4/relay.example.com/tcp/443/wss/p2p/${relay}/p2p-circuit/webrtc`, true, true],
+  [`/ip4/147.75.87.27/udp/4001/quic-v1/webtransport/certhash/${certhash}/p2p/${relay}/p2p-circuit`, true, true],
+  [`/ip4/147.75.87.27/tcp/4001/p2p/${relay}/p2p-circuit/webrtc`, false, false],
+  [`/dns4/relay.example.com/tcp/443/wss/p2p/${relay}/p2p-circuit/webrtc/webrtc`, false, false],
   ['/p2p-circuit', false, false],
 ]
 
@@ -71,10 +83,22 @@ for (const [text, publicly, locally] of table) {
 test('a transport that is off makes its addresses undialable', () => {
   const bytes = multiaddr('/dns4/node.example.com/tcp/443/wss').bytes
   const circuit = multiaddr(`/dns4/relay.example.com/tcp/443/wss/p2p/${relay}/p2p-circuit`).bytes
-  const noRelay = createAddressPolicy({ ...open, transports: { webSockets: true, circuitRelay: false } })
-  const noSockets = createAddressPolicy({ ...open, transports: { webSockets: false, circuitRelay: true } })
+  const noRelay = createAddressPolicy({ ...open, transports: { ...allTransports, circuitRelay: false } })
+  const noSockets = createAddressPolicy({ ...open, transports: { ...allTransports, webSockets: false } })
   assert.deepEqual([noRelay(bytes)?.dialable, noRelay(circuit)?.dialable], [true, false])
   assert.deepEqual([noSockets(bytes)?.dialable, noSockets(circuit)?.dialable], [false, false])
+})
+
+test('when WebRTC goes, its addresses are judged again', () => {
+  const transports = { ...allTransports }
+  const policy = createAddressPolicy({ ...open, transports })
+  const direct = multiaddr(`/ip4/147.75.87.27/udp/4001/webrtc-direct/certhash/${certhash}`).bytes
+  const relayed = multiaddr(`/dns4/relay.example.com/tcp/443/wss/p2p/${relay}/p2p-circuit/webrtc`).bytes
+  const plain = multiaddr('/dns4/node.example.com/tcp/443/wss').bytes
+  const verdicts = () => [direct, relayed, plain].map((bytes) => policy(bytes)?.dialable)
+  assert.deepEqual(verdicts(), [true, true, true])
+  transports.webRtc = false
+  assert.deepEqual(verdicts(), [false, false, true])
 })
 
 test('an address that ends with another peer than the one it is said of is refused', () => {

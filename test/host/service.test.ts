@@ -20,6 +20,8 @@ const options: StartOptions = {
   announce: [],
   relay: false,
   server: false,
+  transports: { webSocket: true, webTransport: false, webRtc: false },
+  iceServers: [],
   denyPeers: [],
   discovery: {
     broadcast: 'steps',
@@ -33,11 +35,13 @@ const options: StartOptions = {
   limits: { operationsMax: 16, connectionsMax: 16, blockStoreBytesMax: 1_000_000 },
 }
 
+const noWebRtc = (): never => assert.fail('no WebRTC was asked for')
+
 const context = (): CallContext => ({ signal: new AbortController().signal, onProgress: undefined })
 
 async function started(changes: Partial<StartOptions> = {}): Promise<EngineService> {
   const service = new EngineService()
-  await service.start({ ...options, ...changes }, () => {})
+  await service.start({ ...options, ...changes }, () => {}, noWebRtc)
   return service
 }
 
@@ -83,7 +87,7 @@ test('a value that no server would keep is refused before anything is sent', asy
 
 test('a client that is stopped while it starts does not live on', async () => {
   const service = new EngineService()
-  const starting = service.start(options, () => {})
+  const starting = service.start(options, () => {}, noWebRtc)
   await service.stop()
   await refused(starting, 'stopped')
   await refused(service.status(), 'stopped')

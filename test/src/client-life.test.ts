@@ -38,6 +38,8 @@ test('the options reach the Worker with their defaults', async (t) => {
       announce: [],
       relay: true,
       server: false,
+      transports: { webSocket: true, webTransport: true, webRtc: false },
+      iceServers: undefined,
       denyPeers: [],
       delegated: { mode: 'off', routers: [] },
       discovery: {
@@ -71,6 +73,7 @@ test('a wrong option is refused before a Worker is made', async () => {
     { announce: ['1.2.3.4'] },
     { protocols: { kad: 'kad' } },
     { denyPeers: ['nobody'] },
+    { iceServers: [{ urls: 'https://stun.example' }] },
     { limits: { operationsMax: 0 } },
     { limits: { connectionsMax: 1.5 } },
     { limits: { blockStoreBytesMax: -1 } },

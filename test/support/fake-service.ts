@@ -17,6 +17,13 @@ export const statusData: StatusData = {
   startedMsAgo: 5,
   start: 'warm',
   connections: 3,
+  transports: {
+    websocket: { available: true, problem: undefined, connections: 3 },
+    webtransport: { available: true, problem: undefined, connections: 0 },
+    'webrtc-direct': { available: false, problem: 'The page has no WebRTC.', connections: 0 },
+    webrtc: { available: false, problem: 'The page has no WebRTC.', connections: 0 },
+    relay: { available: true, problem: undefined, connections: 0 },
+  },
   storage: { mode: 'indexeddb', blocks: 2, blockBytes: 10, problem: undefined },
   kad: {
     tableSize: 30,
@@ -57,10 +64,10 @@ export function fakeService(overrides: Partial<AminoService> = {}): FakeService 
   return {
     seen,
     tell: (event) => tell(event),
-    start: async (options, onEvent) => {
+    start: async (options, onEvent, openRtcPort) => {
       note('start', options)
       tell = onEvent
-      return (await overrides.start?.(options, onEvent)) ?? { peerId: peerBytes, start: 'cold' }
+      return (await overrides.start?.(options, onEvent, openRtcPort)) ?? { peerId: peerBytes, start: 'cold' }
     },
     findProviders: (cid, options, context) => {
       note('findProviders', cid, options)

@@ -20,3 +20,6 @@ export const releaseTimeoutMs = 1_000
 
 /** Calls of any kind that the Worker works on at once; queries and wants have a lower limit of their own. */
 export const callsMax = 4_096
+
+/** WebRTC certificates that the page keeps for dials about to begin; each dial makes one and uses it at once. */
+export const rtcCertificatesMax = 32

@@ -22,6 +22,7 @@ import type {
  *     { control: 'abort', call } ─────────────▶
  *     { control: 'stream', port } ────────────▶   then `stream.ts` on the port
  *          ◀──────────────────── { control: 'progress' | 'event', … }
+ *          ◀──────────────────── { control: 'rtc', port }           then `rtc.ts` on the port
  *
  * Notices travel on the same channel as Comlink's messages, so that the progress of a call arrives before its answer.
  * Comlink passes over them: they have neither its `id` nor its `type`.
@@ -96,3 +97,5 @@ export type PageNotice =
 export type WorkerNotice =
   | { readonly control: 'progress'; readonly call: CallId; readonly progress: ProgressData }
   | { readonly control: 'event'; readonly event: ServiceEvent }
+  /** At most one, while `start` runs, and only where the options say that the page has WebRTC. */
+  | { readonly control: 'rtc'; readonly port: MessagePort }

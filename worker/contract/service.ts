@@ -1,3 +1,5 @@
+import type { RtcIceServer } from './rtc.ts'
+
 /**
  * What the Worker does for the page, in plain data that survives a structured clone. CIDs travel as binary CIDs, peer
  * ids as multihash bytes, times as milliseconds. Multiaddrs travel as text: only the Worker carries the multiaddr
@@ -20,6 +22,10 @@ export interface StartOptions {
   readonly relay: boolean
   /** Whether the DHT requests of others are answered, and records kept for them. */
   readonly server: boolean
+  /** What to reach peers with. `webRtc`: the page has it and bridges it. */
+  readonly transports: { readonly webSocket: boolean; readonly webTransport: boolean; readonly webRtc: boolean }
+  /** For WebRTC between browsers; undefined for libp2p's public STUN servers. */
+  readonly iceServers: readonly RtcIceServer[] | undefined
   /** Peer ids as multihash bytes that are never dialed, asked or answered. */
   readonly denyPeers: readonly Uint8Array[]
   readonly discovery: DiscoverySettings
@@ -184,6 +190,17 @@ export interface BitswapStatusData {
   readonly counters: Readonly<Record<string, number>>
 }
 
+/** How a peer is reached. `relay` carries little, and only until something better is there. */
+export type TransportName = 'websocket' | 'webtransport' | 'webrtc-direct' | 'webrtc' | 'relay'
+
+export interface TransportStatusData {
+  readonly available: boolean
+  /** Why not, in a sentence, unless the options say so. */
+  readonly problem: string | undefined
+  /** Open at the moment, in both directions; a peer may have several. */
+  readonly connections: number
+}
+
 export interface StatusData {
   readonly peerId: Uint8Array
   /** Own textual multiaddrs that others can dial. */
@@ -192,6 +209,7 @@ export interface StatusData {
   /** Whether the routing table of an earlier visit was there. */
   readonly start: 'cold' | 'warm'
   readonly connections: number
+  readonly transports: Readonly<Record<TransportName, TransportStatusData>>
   readonly storage: StorageStatusData
   readonly kad: KadStatusData
   readonly bitswap: BitswapStatusData

@@ -161,6 +161,32 @@ export const limits = {
   answerBytesMax: limit(67_108_864, 'bytes', 'the same for all peers'),
   recentBlocksMax: limit(1_024, 'entries', 'remembered to tell a duplicate from a block nobody wanted'),
 
+  // host: transports
+  rtcConnectionsMax: limit(
+    128,
+    'count',
+    'open WebRTC connections; Chromium allows a tab about 500, the closed ones it has not collected among them',
+  ),
+  webTransportPendingMax: limit(
+    16,
+    'count',
+    'WebTransport sessions being opened; Chromium throttles from 64 on, and stays slow for minutes after failures',
+  ),
+  dialStaggerMs: limit(250, 'ms', 'head start of the likeliest transport before the next is tried beside it (RFC 8305)'),
+  relayStaggerMs: limit(
+    3_000,
+    'ms',
+    'the same before a relayed connection, which WebRTC over that relay replaces within that time',
+  ),
+  transportMistrustFailures: limit(
+    4,
+    'count',
+    'failures of a transport in a row, with whatever peers, after which the others go first',
+  ),
+  heldEventsMax: limit(32, 'messages', 'of a peer that is connected by a relay only, until WebRTC has been agreed on'),
+  relayedRetireMs: limit(2_000, 'ms', 'a relayed connection stays beside the direct one that replaced it, for what is under way'),
+  workedTransportsMax: limit(1_024, 'peers', 'remembered: which transport they were reached by'),
+
   // host: addresses and storage
   cachedAddressesMax: limit(8_192, 'addresses', 'parsed and judged once; about 4 MB when full'),
   storedTableEntriesMax: limit(2_048, 'entries', 'several times a full routing table; the least recently useful go first'),

@@ -15,7 +15,16 @@ import { isPrivateHost } from './private-hosts.ts'
 export interface AddressPolicyOptions {
   /** Loopback, private and plain `ws` addresses are dialable too. For local swarms. */
   readonly allowPrivateAddresses: boolean
-  readonly transports: { readonly webSockets: boolean; readonly circuitRelay: boolean }
+  readonly transports: DialableTransports
+}
+
+/** What there is to dial with. May change: WebRTC goes when the page turns out not to hand its channels over. */
+export interface DialableTransports {
+  readonly webSockets: boolean
+  readonly circuitRelay: boolean
+  readonly webTransport: boolean
+  /** Both kinds: to servers (`webrtc-direct`), and between browsers over a relay. */
+  readonly webRtc: boolean
 }
 
 /**
@@ -29,13 +38,15 @@ type Reach =
   | 'web-socket'
   /** Browsers refuse it from a secure page: only where private addresses are allowed. */
   | 'plain-web-socket'
+  | 'web-transport'
+  | 'web-rtc-direct'
   /** A list of addresses in DNS; libp2p resolves it and dials what it can. */
   | 'resolvable'
   | 'undialable'
 
 /**
- * What follows the host, without values. Not listed is not dialable: tcp, QUIC, and for now WebTransport, WebRTC-direct
- * and WebRTC. A new transport is a new row and, if it has a condition, a new kind of reach.
+ * What follows the host, without values. Not listed is not dialable: tcp, plain QUIC, and what has no certificate hash
+ * where browsers need one. A new transport is a new row and, if it has a condition, a new kind of reach.
  * `tls/ws` on a bare IP address stays: certificates for IP addresses exist.
  */
 const reachByStack: Readonly<Record<string, Reach>> = {
@@ -43,13 +54,21 @@ const reachByStack: Readonly<Record<string, Reach>> = {
   'tcp/tls/ws': 'web-socket',
   'tcp/tls/sni/ws': 'web-socket',
   'tcp/ws': 'plain-web-socket',
+  'udp/quic-v1/webtransport/certhash': 'web-transport',
+  'udp/quic-v1/webtransport/certhash/certhash': 'web-transport',
+  'udp/webrtc-direct/certhash': 'web-rtc-direct',
 }
 
 const hostNames: ReadonlySet<string> = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6'])
 
 export function createAddressPolicy(options: AddressPolicyOptions): AddressPolicy {
   const slots = new Array<Judged | undefined>(limits.cachedAddressesMax.value)
+  let { webRtc } = options.transports
   return (bytes, of) => {
+    if (webRtc !== options.transports.webRtc) {
+      webRtc = options.transports.webRtc
+      slots.fill(undefined)
+    }
     if (bytes.length > limits.addressBytesMax.value) return undefined
     // One slot per hash, and the newer address takes it: bounded, and no bookkeeping on a hit.
     const slot = hashOf(bytes) % slots.length
@@ -114,11 +133,13 @@ function peerIdOf(component: Component): Uint8Array {
 function isDialable(components: readonly Component[], options: AddressPolicyOptions): boolean {
   const circuit = components.findIndex(({ name }) => name === 'p2p-circuit')
   if (circuit === -1) return isDirectlyDialable(components, options)
-  // libp2p needs the relay's id, and what stands after the circuit would be another transport (`/webrtc`).
-  const endsWithCircuit = circuit === components.length - 1
+  // What stands after the circuit is another transport, for which the relay only carries the first words.
+  const after = components.slice(circuit + 1).map(({ name }) => name)
+  const isEnd = after.length === 0 || (after.length === 1 && after[0] === 'webrtc' && options.transports.webRtc)
+  // libp2p needs the relay's id.
   const relayIsNamed = components[circuit - 1]?.code === CODE_P2P
   const relay = components.slice(0, Math.max(0, circuit - 1))
-  return options.transports.circuitRelay && endsWithCircuit && relayIsNamed && isDirectlyDialable(relay, options)
+  return options.transports.circuitRelay && isEnd && relayIsNamed && isDirectlyDialable(relay, options)
 }
 
 /** A relayed address says where the relay is, not the peer. */
@@ -133,14 +154,23 @@ function isDirectlyDialable(components: readonly Component[], options: AddressPo
   if (host === undefined) return false
   switch (reachOf(host, components)) {
     case 'web-socket':
-      return options.transports.webSockets && (options.allowPrivateAddresses || !isPrivateHost(host.name, host.value ?? ''))
+      return options.transports.webSockets && isReachable(host, options)
     case 'plain-web-socket':
       return options.transports.webSockets && options.allowPrivateAddresses
+    case 'web-transport':
+      return options.transports.webTransport && isReachable(host, options)
+    case 'web-rtc-direct':
+      // The answer that the server would give is made up here, and needs its number.
+      return options.transports.webRtc && host.name.startsWith('ip') && isReachable(host, options)
     case 'resolvable':
-      return options.transports.webSockets
+      return options.transports.webSockets || options.transports.webTransport
     case 'undialable':
       return false
   }
+}
+
+function isReachable(host: Component, options: AddressPolicyOptions): boolean {
+  return options.allowPrivateAddresses || !isPrivateHost(host.name, host.value ?? '')
 }
 
 function reachOf(host: Component, components: readonly Component[]): Reach {

@@ -37,7 +37,8 @@ export interface SessionOptions {
  * puts it behind Comlink and stream ports. Rejections are `PlainError`s (thrown as `ServiceError`).
  */
 export interface AminoService {
-  start(options: StartOptions, onEvent: (event: ServiceEvent) => void): Promise<StartReport>
+  /** `openRtcPort` gives the Worker's end of the page's WebRTC bridge; called at most once. */
+  start(options: StartOptions, onEvent: (event: ServiceEvent) => void, openRtcPort: () => MessagePort): Promise<StartReport>
   findProviders(cid: Uint8Array, options: { limit: number }, context: CallContext): AsyncIterable<ProviderItem>
   getClosestPeers(key: Uint8Array, context: CallContext): AsyncIterable<ClosestPeerItem>
   findPeer(id: Uint8Array, context: CallContext): Promise<PeerData>

@@ -12,6 +12,7 @@ import type {
   WorkerNotice,
 } from '../contract/rpc.ts'
 import type { AminoService, CallContext } from './amino-service.ts'
+import type { ServiceEvent } from '../contract/service.ts'
 import type { StreamItem, StreamRequest } from '../contract/stream.ts'
 import { version } from '../contract/version.ts'
 import { exposeApi, type RpcApi } from './rpc-comlink.ts'
@@ -54,7 +55,7 @@ export function serve(service: AminoService, scope: ServerScope, options: Server
  */
 class RpcServer implements RpcApi {
   readonly #service: AminoService
-  readonly #post: (notice: WorkerNotice) => void
+  readonly #post: (notice: WorkerNotice, transfer?: Transferable[]) => void
   readonly #locks: ServerOptions['locks']
   readonly #callsMax: number
   readonly #calls = new Map<CallId, AbortController>()
@@ -64,7 +65,7 @@ class RpcServer implements RpcApi {
 
   constructor(service: AminoService, scope: ServerScope, options: ServerOptions) {
     this.#service = service
-    this.#post = (notice) => scope.postMessage(notice)
+    this.#post = (notice, transfer) => scope.postMessage(notice, transfer)
     this.#locks = options.locks
     this.#callsMax = options.callsMax ?? callsMax
   }
@@ -130,7 +131,8 @@ class RpcServer implements RpcApi {
     const { request } = envelope
     switch (request.method) {
       case 'start': {
-        const report = await this.#service.start(request.args, (event) => this.#post({ control: 'event', event }))
+        const onEvent = (event: ServiceEvent): void => this.#post({ control: 'event', event })
+        const report = await this.#service.start(request.args, onEvent, () => this.#openRtcPort())
         this.#phase = 'serving'
         return done<'start'>(report)
       }
@@ -175,6 +177,13 @@ class RpcServer implements RpcApi {
     for (const controller of this.#calls.values()) controller.abort()
     for (const host of [...this.#hosts]) host.fail(stopped())
     await this.#service.stop()
+  }
+
+  /** The bridge's port is made here, not on the page: the shim works at once. */
+  #openRtcPort(): MessagePort {
+    const { port1, port2 } = new MessageChannel()
+    this.#post({ control: 'rtc', port: port2 }, [port2])
+    return port1
   }
 
   /** One stream a port. The page closes the port when it has heard the last word. */

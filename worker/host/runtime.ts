@@ -1,7 +1,6 @@
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
-import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id'
-import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { PeerData, ServiceEvent, StartOptions, StatusData } from '../contract/service.ts'
 import type { SessionId } from '../engine/bitswap/contract.ts'
 import { BytesMap } from '../engine/bytes-map.ts'
@@ -18,7 +17,9 @@ import { filterWords } from './delegated/filter-words.ts'
 import { Sources } from './delegated/sources.ts'
 import { createNode } from './network/node.ts'
 import { Network } from './network/network.ts'
+import { openTransports, transportStatus, type Transports } from './network/transports.ts'
 import { Operations } from './operations.ts'
+import { parseAddress, parseAnnounced, parseBootstrap } from './parse-addresses.ts'
 import { addressText } from './plain-data.ts'
 import { ServiceError } from './service-error.ts'
 import { createStore, type Store } from './store/store.ts'
@@ -48,10 +49,29 @@ export interface Runtime {
   stop(): Promise<void>
 }
 
-export async function startRuntime(options: StartOptions, onEvent: (event: ServiceEvent) => void): Promise<Runtime> {
+export async function startRuntime(
+  options: StartOptions,
+  onEvent: (event: ServiceEvent) => void,
+  openRtcPort: () => MessagePort,
+): Promise<Runtime> {
+  const { relay, iceServers } = options
+  const transports = await openTransports({ ...options.transports, relay, iceServers, openRtcPort })
+  try {
+    return await startWith(transports, options, onEvent)
+  } catch (error) {
+    transports.close()
+    throw error
+  }
+}
+
+async function startWith(
+  transports: Transports,
+  options: StartOptions,
+  onEvent: (event: ServiceEvent) => void,
+): Promise<Runtime> {
   const addressPolicy = createAddressPolicy({
     allowPrivateAddresses: options.allowPrivateAddresses,
-    transports: { webSockets: true, circuitRelay: options.relay },
+    transports: transports.dialable,
   })
   // Before anything is opened: a wrong option must not leave a lock or a socket behind.
   const bootstrap = options.bootstrap.map((text) => parseBootstrap(text, addressPolicy))
@@ -62,7 +82,8 @@ export async function startRuntime(options: StartOptions, onEvent: (event: Servi
     onLost: (reason) => onEvent({ type: 'storage-lost', reason }),
   })
   try {
-    const runtime = new EngineRuntime({ options, onEvent, addressPolicy, store, privateKey: await identity(options, store) })
+    const privateKey = await identity(options, store)
+    const runtime = new EngineRuntime({ options, onEvent, transports, addressPolicy, store, privateKey })
     return await runtime.begin(bootstrap).then(
       () => runtime,
       async (error: unknown) => {
@@ -92,7 +113,7 @@ class EngineRuntime implements Runtime {
   constructor(init: RuntimeInit) {
     this.#init = init
     const { mode } = init.options.delegated
-    this.#delegated = mode === 'off' ? undefined : delegatedRouting(init.options)
+    this.#delegated = mode === 'off' ? undefined : delegatedRouting(init.options, init.transports)
     this.store = init.store
     this.mayGetAddress = init.options.relay || init.options.announce.length > 0
     this.peerId = peerIdFromPrivateKey(init.privateKey).toMultihash().bytes
@@ -123,13 +144,14 @@ class EngineRuntime implements Runtime {
   }
 
   async begin(bootstrapPeers: readonly { id: PeerIdBytes; address: Address }[]): Promise<void> {
-    const { options, addressPolicy, onEvent, privateKey } = this.#init
+    const { options, transports, addressPolicy, onEvent, privateKey } = this.#init
     const denied = new BytesMap<true>()
     for (const id of options.denyPeers) denied.set(id, true)
     const node = await createNode({
       privateKey,
       connectionsMax: options.limits.connectionsMax,
-      relay: options.relay,
+      transports: transports.factories,
+      listen: transports.listen,
       announce: options.announce,
       pendingDialsMax: limits.pendingDialsMax.value,
       dialTimeoutMs: limits.dialTimeoutMs.value,
@@ -138,6 +160,7 @@ class EngineRuntime implements Runtime {
     })
     this.#network = new Network({
       node,
+      transports,
       peers: this.driver.peers,
       protocols: options.protocols,
       server: options.server,
@@ -209,6 +232,7 @@ class EngineRuntime implements Runtime {
       startedMsAgo: performance.now() - this.#startedAt,
       start: this.start,
       connections: this.#network?.connections() ?? 0,
+      transports: this.#network?.transports() ?? transportStatus(this.#init.transports, []),
       storage: stored,
       kad: { ...kad, counters: { ...kad.counters } },
       bitswap: { ...bitswap, counters: { ...bitswap.counters } },
@@ -296,6 +320,7 @@ class EngineRuntime implements Runtime {
 interface RuntimeInit {
   readonly options: StartOptions
   readonly onEvent: (event: ServiceEvent) => void
+  readonly transports: Transports
   readonly addressPolicy: AddressPolicy
   readonly store: Store
   readonly privateKey: PrivateKey
@@ -315,10 +340,10 @@ type StoredEffect = Extract<
   }
 >
 
-function delegatedRouting({ delegated, allowPrivateAddresses, relay }: StartOptions): DelegatedRouting {
+function delegatedRouting({ delegated, allowPrivateAddresses }: StartOptions, transports: Transports): DelegatedRouting {
   return new DelegatedRouting({
     urls: delegated.routers,
-    filterAddrs: filterWords({ webSockets: true, circuitRelay: relay }, allowPrivateAddresses),
+    filterAddrs: filterWords(transports.dialable, allowPrivateAddresses),
     fetch: (url, init) => fetch(url, init),
     now: () => performance.now(),
   })
@@ -340,48 +365,6 @@ async function keptIdentity(store: Store): Promise<PrivateKey | undefined> {
     return kept === undefined ? undefined : privateKeyFromProtobuf(kept)
   } catch {
     return undefined
-  }
-}
-
-function parseBootstrap(text: string, policy: AddressPolicy): { id: PeerIdBytes; address: Address } {
-  const parsed = parseAddress(text)
-  const last = parsed.getComponents().at(-1)
-  if (last?.name !== 'p2p' || last.value === undefined) {
-    throw new ServiceError('invalid-argument', `The bootstrap address ${text} does not end in /p2p/<peer id>. Add the peer id.`)
-  }
-  const id = parsePeerId(last.value)
-  if (id === undefined) {
-    throw new ServiceError('invalid-argument', `The bootstrap address ${text} ends in something that is no peer id.`)
-  }
-  const address = policy(parsed.decapsulate(`/p2p/${last.value}`).bytes)
-  if (address === undefined) {
-    throw new ServiceError('invalid-argument', `The bootstrap address ${text} is of no form that this client knows.`)
-  }
-  return { id, address }
-}
-
-function parsePeerId(text: string): PeerIdBytes | undefined {
-  try {
-    return peerIdFromString(text).toMultihash().bytes as PeerIdBytes
-  } catch {
-    return undefined
-  }
-}
-
-function parseAnnounced(text: string, policy: AddressPolicy): void {
-  if (policy(parseAddress(text).bytes) === undefined) {
-    throw new ServiceError('invalid-argument', `The announced address ${text} is of no form that this client knows.`)
-  }
-}
-
-function parseAddress(text: string): Multiaddr {
-  try {
-    return multiaddr(text)
-  } catch {
-    throw new ServiceError(
-      'invalid-argument',
-      `${text} is not a multiaddr. It should read like /dns4/example.com/tcp/443/wss/p2p/12D3KooW….`,
-    )
   }
 }
 

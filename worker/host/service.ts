@@ -38,11 +38,15 @@ export class EngineService implements AminoService {
   #nextSession = 1
   #isStopped = false
 
-  async start(options: StartOptions, onEvent: (event: ServiceEvent) => void): Promise<StartReport> {
+  async start(
+    options: StartOptions,
+    onEvent: (event: ServiceEvent) => void,
+    openRtcPort: () => MessagePort,
+  ): Promise<StartReport> {
     if (this.#onEvent !== undefined)
       throw new ServiceError('invalid-argument', 'This Worker has a client already: one client, one Worker.')
     this.#onEvent = onEvent
-    const runtime = await startRuntime(options, onEvent)
+    const runtime = await startRuntime(options, onEvent, openRtcPort)
     if (this.#isStopped) {
       await runtime.stop()
       throw new ServiceError('stopped', 'The client was stopped while it was starting.')

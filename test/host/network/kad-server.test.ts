@@ -17,6 +17,7 @@ import { createAddressPolicy } from '../../../worker/host/addresses.ts'
 import { Driver, platformClock } from '../../../worker/host/driver.ts'
 import { createNode } from '../../../worker/host/network/node.ts'
 import { Network } from '../../../worker/host/network/network.ts'
+import { openWebSocketTransports } from '../../support/web-socket-transports.ts'
 import { judgeRecord } from '../../../worker/host/validators.ts'
 import { encodeFrame, FrameReader } from '../../../worker/wire/frame.ts'
 import { decodeKadResponse, encodeKadRequest } from '../../../worker/wire/kad.ts'
@@ -24,7 +25,10 @@ import { decodeKadResponse, encodeKadRequest } from '../../../worker/wire/kad.ts
 /** Our engine as a server of a private network, asked by a real libp2p peer and its own DHT over a real WebSocket. */
 
 const kad = '/private/kad/1.0.0'
-const policy = createAddressPolicy({ allowPrivateAddresses: true, transports: { webSockets: true, circuitRelay: false } })
+const policy = createAddressPolicy({
+  allowPrivateAddresses: true,
+  transports: { webSockets: true, circuitRelay: false, webTransport: false, webRtc: false },
+})
 const multihash = CID.parse('bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e').multihash.bytes
 
 let other: Libp2p<{ dht: KadDHT }>
@@ -45,10 +49,12 @@ before(async () => {
     },
   })
   const privateKey = await generateKeyPair('Ed25519')
+  const transports = await openWebSocketTransports()
   const node = await createNode({
     privateKey,
     connectionsMax: 10,
-    relay: false,
+    transports: transports.factories,
+    listen: transports.listen,
     announce: ['/ip4/127.0.0.1/tcp/9/ws'],
     pendingDialsMax: 8,
     dialTimeoutMs: 5_000,
@@ -70,6 +76,7 @@ before(async () => {
   })
   network = new Network({
     node,
+    transports,
     peers: driver.peers,
     protocols: { kad, bitswap: '/ipfs/bitswap/1.2.0' },
     addressPolicy: policy,

@@ -14,6 +14,7 @@ import type { OrderId } from '../../../worker/engine/machine.ts'
 import { PeerCache, type Address, type Peer, type PeerIdBytes } from '../../../worker/engine/peer.ts'
 import { createAddressPolicy } from '../../../worker/host/addresses.ts'
 import { createNode } from '../../../worker/host/network/node.ts'
+import { openWebSocketTransports } from '../../support/web-socket-transports.ts'
 import { Network } from '../../../worker/host/network/network.ts'
 import { encodeFrame } from '../../../worker/wire/frame.ts'
 
@@ -21,7 +22,10 @@ import { encodeFrame } from '../../../worker/wire/frame.ts'
 
 const kad = '/ipfs/kad/1.0.0'
 const bitswap = '/ipfs/bitswap/1.2.0'
-const policy = createAddressPolicy({ allowPrivateAddresses: true, transports: { webSockets: true, circuitRelay: false } })
+const policy = createAddressPolicy({
+  allowPrivateAddresses: true,
+  transports: { webSockets: true, circuitRelay: false, webTransport: false, webRtc: false },
+})
 const cache = new PeerCache()
 
 let other: Libp2p
@@ -70,10 +74,12 @@ before(async () => {
   await other.handle(kad, (stream) => {
     stream.addEventListener('message', () => answer(stream))
   })
+  const transports = await openWebSocketTransports()
   const node = await createNode({
     privateKey: await generateKeyPair('Ed25519'),
     connectionsMax: 10,
-    relay: false,
+    transports: transports.factories,
+    listen: transports.listen,
     announce: [],
     pendingDialsMax: 8,
     dialTimeoutMs: 5_000,
@@ -82,6 +88,7 @@ before(async () => {
   })
   network = new Network({
     node,
+    transports,
     peers: cache,
     protocols: { kad, bitswap },
     addressPolicy: policy,

@@ -28,7 +28,8 @@ async function startedNode(changes: Partial<NodeOptions>): Promise<Node> {
   const node = await createNode({
     privateKey: await generateKeyPair('Ed25519'),
     connectionsMax: 10,
-    relay: false,
+    transports: [webSockets()],
+    listen: [],
     announce: [],
     pendingDialsMax: 8,
     dialTimeoutMs: 5_000,

@@ -6,6 +6,8 @@ type Transports = AddressPolicyOptions['transports']
 const words: Readonly<Record<keyof Transports, readonly string[]>> = {
   webSockets: ['wss', 'tls'],
   circuitRelay: ['p2p-circuit'],
+  webTransport: ['webtransport'],
+  webRtc: ['webrtc', 'webrtc-direct'],
 }
 
 /** What a router is asked to filter addresses by, so that it sends none that we cannot dial. */

@@ -2,9 +2,9 @@ import type { Connection, IdentifyResult, PeerId, Stream } from '@libp2p/interfa
 import { peerIdFromMultihash } from '@libp2p/peer-id'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import * as Digest from 'multiformats/hashes/digest'
+import type { StatusData } from '../../contract/service.ts'
 import { BytesMap } from '../../engine/bytes-map.ts'
 import type { BitswapMessage } from '../../engine/bitswap/message.ts'
-import type { ConnectionFailure } from '../../engine/connections/contract.ts'
 import type { EngineEffect, EngineEvent } from '../../engine/contract.ts'
 import type { KadRequest } from '../../engine/kad/message.ts'
 import { limits } from '../../engine/limits.ts'
@@ -15,10 +15,14 @@ import { decodeKadResponse, encodeKadRequest } from '../../wire/kad.ts'
 import type { AddressPolicy } from '../addresses.ts'
 import { hashBlocks } from '../block-hash.ts'
 import { BitswapChannels } from './bitswap-channels.ts'
+import { Dialer, dialFailure } from './dialer.ts'
+import { HeldPeers } from './held-peers.ts'
 import { KadChannels } from './kad-channels.ts'
 import { KadServer } from './kad-server.ts'
 import type { Node } from './node.ts'
 import { FrameBudget, type FrameEnd, readFrames } from './stream-frames.ts'
+import { transportOf } from './transport-name.ts'
+import { transportStatus, type Transports } from './transports.ts'
 
 /** Effects of the engine that the network performs. */
 export type NetworkEffect = Extract<
@@ -28,6 +32,7 @@ export type NetworkEffect = Extract<
 
 export interface NetworkInit {
   readonly node: Node
+  readonly transports: Transports
   readonly peers: PeerCache
   readonly protocols: { readonly kad: string; readonly bitswap: string }
   readonly addressPolicy: AddressPolicy
@@ -51,12 +56,16 @@ export class Network {
   readonly #kad: KadChannels
   readonly #server: KadServer
   readonly #bitswap: BitswapChannels
+  readonly #dialer: Dialer
+  readonly #held: HeldPeers
   readonly #dropped: Record<string, number> = {}
   readonly #frameBudgets = new BytesMap<FrameBudget>()
   #addresses: readonly Uint8Array[] = []
 
   constructor(init: NetworkInit) {
     this.#init = init
+    this.#held = new HeldPeers(init.dispatch)
+    this.#dialer = new Dialer(init.node, (transport) => init.transports.availability(transport).available)
     const open =
       (protocol: string, runOnLimitedConnection: boolean) =>
       (peer: Peer, signal: AbortSignal): Promise<Stream> =>
@@ -114,6 +123,7 @@ export class Network {
     this.#kad.closeAll()
     this.#bitswap.closeAll()
     await this.#init.node.stop()
+    this.#init.transports.close()
   }
 
   perform(effect: NetworkEffect): void {
@@ -147,6 +157,11 @@ export class Network {
     return this.#init.node.getPeers().length
   }
 
+  /** What there is to reach peers with, and how many connections go over each. */
+  transports(): StatusData['transports'] {
+    return transportStatus(this.#init.transports, this.#init.node.getConnections())
+  }
+
   /** Our own dialable addresses, as binary multiaddrs. */
   addresses(): readonly Uint8Array[] {
     return this.#addresses
@@ -164,11 +179,13 @@ export class Network {
     try {
       const id = toPeerId(info.peer.id)
       const targets = info.addresses.filter((address) => address.dialable).map((address) => dialTarget(address, id))
-      await this.#init.node.dial(targets, { signal: controller.signal })
+      await this.#dialer.dial(id, targets, controller.signal)
       outcome = { type: 'dial-succeeded', order }
     } catch (error) {
       outcome = { type: 'dial-failed', order, reason: dialFailure(error) }
     }
+    // Connected by now, by whatever way: the engine hears of that first.
+    this.#held.release(info.peer.id)
     // A dial that was cancelled is answered by nobody's leave.
     if (this.#dials.delete(order)) this.#init.dispatch(outcome)
   }
@@ -219,11 +236,14 @@ export class Network {
     // While the blocks were hashed the peer may have gone: the engine has been told, and must not meet it again.
     if (stream.status !== 'open' && this.#init.node.getConnections(toPeerId(peer.id)).length === 0) return
     if (hashed.unsupported > 0) this.#drop('bitswap-unsupported-hash', hashed.unsupported)
-    this.#init.dispatch({ type: 'message-received', peer, message: { ...rest, blocks: hashed.blocks } })
+    this.#held.tell(peer.id, { type: 'message-received', peer, message: { ...rest, blocks: hashed.blocks } })
   }
 
   #peerConnected(id: PeerId): void {
-    this.#init.dispatch({ type: 'peer-connected', peer: this.#peer(id) })
+    const peer = this.#peer(id)
+    const connections = this.#init.node.getConnections(id)
+    if (connections.every(isRelayed) && this.#dialer.isAgreeingOnWebRtc(peer.id)) this.#held.hold(peer.id)
+    this.#held.tell(peer.id, { type: 'peer-connected', peer })
     this.#init.onConnectionsChanged(this.connections())
   }
 
@@ -232,13 +252,14 @@ export class Network {
     this.#kad.closePeer(peer)
     this.#bitswap.closePeer(peer)
     this.#frameBudgets.delete(peer.id)
-    this.#init.dispatch({ type: 'peer-disconnected', peer })
+    if (!this.#held.drop(peer.id)) this.#init.dispatch({ type: 'peer-disconnected', peer })
     this.#init.onConnectionsChanged(this.connections())
   }
 
   #peerIdentified(result: IdentifyResult): void {
-    const { protocols, dispatch } = this.#init
+    const { protocols } = this.#init
     const peer = this.#peer(result.peerId)
+    const dispatch = (event: EngineEvent): void => this.#held.tell(peer.id, event)
     const judged = identifiedAddresses(result).map((address) => this.#init.addressPolicy(address.bytes, peer.id))
     const known = judged.filter((address): address is Address => address !== undefined)
     const addresses = known.slice(0, limits.addressesPerPeerMax.value)
@@ -287,7 +308,13 @@ async function openStream(
 /** A direct connection where there is one; a relayed one only for what may run over it. */
 function bestConnection(connections: readonly Connection[], limitedAllowed: boolean): Connection | undefined {
   const open = connections.filter((connection) => connection.status === 'open')
-  return open.find((connection) => connection.limits === undefined) ?? (limitedAllowed ? open[0] : undefined)
+  const unlimited = open.filter((connection) => connection.limits === undefined)
+  return unlimited.find((connection) => !isRelayed(connection)) ?? unlimited[0] ?? (limitedAllowed ? open[0] : undefined)
+}
+
+/** A relay may set no limits; it is a detour all the same. */
+function isRelayed(connection: Connection): boolean {
+  return transportOf(connection.remoteAddr) === 'relay'
 }
 
 function toPeerId(id: Uint8Array): PeerId {
@@ -300,20 +327,6 @@ function dialTarget(address: Address, id: PeerId): Multiaddr {
 
 function identifiedAddresses(result: IdentifyResult): Multiaddr[] {
   return result.signedPeerRecord?.addresses ?? result.listenAddrs
-}
-
-function dialFailure(error: unknown): ConnectionFailure {
-  switch (error instanceof Error ? error.name : '') {
-    case 'TimeoutError':
-    case 'AbortError':
-      return 'timeout'
-    case 'DialDeniedError':
-      return 'denied'
-    case 'NoValidAddressesError':
-      return 'no-dialable-address'
-    default:
-      return 'refused'
-  }
 }
 
 function sameList(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {

@@ -1,19 +1,19 @@
-import { noise } from '@chainsafe/libp2p-noise'
+import { noise } from '@libp2p/noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
-import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
-import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import type { Connection, Libp2p, PrivateKey } from '@libp2p/interface'
 import { ping } from '@libp2p/ping'
-import { webSockets } from '@libp2p/websockets'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import type { TransportFactory } from './transports.ts'
 
 /** The libp2p node of the Worker: transports and limits. Every decision about whom to dial is the engine's. */
 
 export interface NodeOptions {
   readonly privateKey: PrivateKey
   readonly connectionsMax: number
-  readonly relay: boolean
+  readonly transports: readonly TransportFactory[]
+  readonly listen: readonly string[]
   readonly announce: readonly string[]
   readonly pendingDialsMax: number
   readonly dialTimeoutMs: number
@@ -23,17 +23,27 @@ export interface NodeOptions {
   readonly mayDial: (address: Multiaddr) => boolean
 }
 
-export type Node = Libp2p
+/** Dials one address at once. libp2p's own queue takes one address of a peer after the other; we race transports. */
+interface DirectDialer {
+  dial(address: Multiaddr, signal: AbortSignal): Promise<Connection>
+}
+
+/** The part of libp2p's components that is needed for it. */
+interface DialComponents {
+  readonly transportManager: { dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection> }
+}
+
+export type Node = Libp2p<{ readonly direct: DirectDialer }>
 
 export async function createNode(options: NodeOptions): Promise<Node> {
   return createLibp2p({
     start: false,
     privateKey: options.privateKey,
     addresses: {
-      listen: options.relay ? ['/p2p-circuit'] : [],
+      listen: [...options.listen],
       appendAnnounce: [...options.announce],
     },
-    transports: [webSockets(), ...(options.relay ? [circuitRelayTransport()] : [])],
+    transports: [...options.transports],
     connectionEncrypters: [noise()],
     streamMuxers: [
       yamux({
@@ -41,7 +51,13 @@ export async function createNode(options: NodeOptions): Promise<Node> {
         streamOptions: { maxStreamWindowSize: 2 * 1024 * 1024, maxReadBufferLength: 4 * 1024 * 1024 },
       }),
     ],
-    services: { identify: identify(), ping: ping() },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      direct: ({ transportManager }: DialComponents): DirectDialer => ({
+        dial: (address, signal) => transportManager.dial(address, { signal }),
+      }),
+    },
     connectionManager: {
       maxConnections: options.connectionsMax,
       maxParallelDials: options.pendingDialsMax,

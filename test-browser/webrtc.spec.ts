@@ -1,0 +1,77 @@
+import { expect, openLab, test } from './support/fixtures.ts'
+import { sampleNamed } from './support/stage-info.ts'
+import { blockOf } from './support/strangers.ts'
+
+/** Nobody is there: to dial it is enough. */
+const serverOverWebRtc =
+  '/ip4/127.0.0.1/udp/9/webrtc-direct/certhash/uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ/p2p/12D3KooWC5hxG4kBvRAvVJKGWGfkU6KGMj9Z5rLdf4e3FgTQ2XqL'
+
+test('One page fetches a block from another over WebRTC, with both engines in Workers', async ({ lab, stage, context }) => {
+  const { cid, bytes } = blockOf('over WebRTC from page to page')
+  const provider = await lab.evaluate(
+    async ({ bootstrap, text, block }) => {
+      const client = await window.lab.start('one', { bootstrap })
+      await client.putBlock(text, Uint8Array.from(block))
+      const isThere = async () => (await client.status()).addresses.some((address) => address.endsWith('/webrtc'))
+      while (!(await isThere())) await new Promise((resolve) => client.addEventListener('addresses', resolve, { once: true }))
+      await client.provide(text)
+      return { id: client.peerId, addresses: (await client.status()).addresses }
+    },
+    { bootstrap: stage.bootstrap, text: cid, block: Array.from(bytes) },
+  )
+  const { page: other } = await openLab(context, stage)
+  const got = await other.evaluate(
+    async ({ bootstrap, text }) => {
+      const worker = new Worker('/worker.js', { type: 'module' })
+      Object.assign(window, { worker })
+      const client = await window.lab.start('two', { bootstrap, worker })
+      const providers = await window.lab.collect(client.findProviders(text))
+      const block = await client.getBlock(text, { providers, signal: AbortSignal.timeout(20_000) })
+      const text2 = new TextDecoder().decode(block.bytes)
+      return { providers, from: block.from, text: text2, transports: (await client.status()).transports }
+    },
+    { bootstrap: stage.bootstrap, text: cid },
+  )
+  expect(got.from).toBe(provider.id)
+  expect(got.text).toBe('over WebRTC from page to page')
+  expect(got.providers.map(({ id }) => id)).toEqual([provider.id])
+  expect(got.transports.webrtc, JSON.stringify(got)).toMatchObject({ available: true, connections: 1 })
+
+  // Nobody hangs up when a Worker dies: the page notices by the lock that the Worker held.
+  const remaining = () => lab.evaluate(async () => (await window.lab.client('one').status()).transports.webrtc.connections)
+  expect(await remaining()).toBe(1)
+  await other.evaluate(() => {
+    const { worker } = window as unknown as { worker: Worker }
+    worker.terminate()
+  })
+  await expect.poll(remaining, { timeout: 5_000 }).toBe(0)
+})
+
+test('Where the browser does not hand data channels over, WebRTC is unavailable and nothing else suffers', async ({
+  lab,
+  stage,
+}) => {
+  const { cid, providerIds } = sampleNamed(stage, 'note')
+  const got = await lab.evaluate(
+    async ({ bootstrap, text, address }) => {
+      const post = MessagePort.prototype.postMessage
+      MessagePort.prototype.postMessage = function (this: MessagePort, message: unknown, transfer?: unknown) {
+        const moved = Array.isArray(transfer) ? transfer : []
+        if (moved.some((item) => item instanceof RTCDataChannel)) throw new DOMException('Not here.', 'DataCloneError')
+        post.call(this, message, moved as never)
+      } as typeof post
+      const client = await window.lab.start('one', { bootstrap: [...bootstrap, address] })
+      const isThere = async () => (await client.status()).transports.webrtc.available
+      const deadline = Date.now() + 10_000
+      while ((await isThere()) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
+      const providers = await window.lab.collect(client.findProviders(text))
+      return { providers: providers.map(({ id }) => id), transports: (await client.status()).transports }
+    },
+    { bootstrap: stage.bootstrap, text: cid, address: serverOverWebRtc },
+  )
+  expect(got.transports.webrtc).toMatchObject({ available: false, connections: 0 })
+  expect(got.transports.webrtc.problem).toMatch(/does not hand data channels to Workers/)
+  expect(got.transports['webrtc-direct'].available).toBe(false)
+  expect(got.transports.websocket.connections).toBeGreaterThan(0)
+  expect(got.providers.toSorted()).toEqual([...providerIds].toSorted())
+})
