@@ -265,15 +265,8 @@ export interface AminoClientOptions {
    */
   readonly server?: boolean | undefined
   /** Transports not to use; WebRTC takes part only where the page has it. Default: all. */
-  readonly transports?: {
-    readonly webSocket?: boolean | undefined
-    readonly webTransport?: boolean | undefined
-    readonly webRTC?: boolean | undefined
-  }
-  /**
-   * STUN and TURN servers with which two browsers find a way to each other; `[]` for none. Default: libp2p's list of
-   * public STUN servers, or none where private addresses are allowed.
-   */
+  readonly transports?: { readonly [Name in 'webSocket' | 'webTransport' | 'webRTC']?: boolean | undefined } | undefined
+  /** STUN and TURN servers for WebRTC between browsers. Default: libp2p's public STUN servers; none for private addresses. */
   readonly iceServers?: readonly RtcIceServer[] | undefined
   readonly limits?: { readonly [Name in keyof ClientLimits]?: ClientLimits[Name] | undefined } | undefined
   readonly discovery?: { readonly [Name in keyof DiscoveryOptions]?: DiscoveryOptions[Name] | undefined } | undefined
