@@ -12,7 +12,7 @@ import { root, runFile, runTool, ToolError } from './shell.ts'
 const INSTALLED_MAX = 5
 /** Nothing else belongs there. */
 const CONTENTS =
-  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/[a-z0-9]+\.js(\.map)?|dist\/(src|worker\/contract)\/[a-z0-9-]+\.d\.ts)$/
+  /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|dist\/[a-z0-9]+\.js(\.map)?|dist\/(src|src\/rtc-bridge|worker\/contract)\/[a-z0-9-]+\.d\.ts)$/
 
 interface LockEntry {
   readonly dependencies?: Readonly<Record<string, string>>
