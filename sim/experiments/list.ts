@@ -1,3 +1,5 @@
+import { bitswap } from './bitswap.ts'
+import { bitswapScaling } from './bitswap-scaling.ts'
 import { calibration } from './calibration.ts'
 import { coverage } from './coverage.ts'
 import { crowd } from './crowd.ts'
@@ -9,6 +11,8 @@ import { lookup } from './lookup.ts'
 import { lookupCost } from './lookup-cost.ts'
 import { overload } from './overload.ts'
 import { scaling } from './scaling.ts'
+import { searchDelay } from './search-delay.ts'
+import { wantInspection } from './want-inspection.ts'
 
 /** In the order in which a report runs them. */
 export const experiments: readonly Experiment[] = [
@@ -22,4 +26,8 @@ export const experiments: readonly Experiment[] = [
   crowd,
   coverage,
   hydra,
+  bitswap,
+  searchDelay,
+  wantInspection,
+  bitswapScaling,
 ]

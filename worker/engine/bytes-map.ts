@@ -87,7 +87,11 @@ export class BytesMap<V> {
   }
 
   *values(): IterableIterator<V> {
-    for (const [, value] of this.entries()) yield value
+    // Not through entries(): wants walk their peers at every event.
+    for (let link = this.#anchor.after; link !== this.#anchor; link = link.after) {
+      const entry = link as Entry<V>
+      if (!entry.gone) yield entry.value
+    }
   }
 
   #find(key: Uint8Array): Entry<V> | undefined {

@@ -1,0 +1,240 @@
+import { Bitswap, defaultDiscoveryOptions } from '../../worker/engine/bitswap/bitswap.ts'
+import type { BitswapEffect, BitswapEvent, DiscoveryOptions, WantId } from '../../worker/engine/bitswap/contract.ts'
+import type { BitswapMessage, WantlistEntry } from '../../worker/engine/bitswap/message.ts'
+import { BytesMap } from '../../worker/engine/bytes-map.ts'
+import { OrderIds, type OrderId } from '../../worker/engine/machine.ts'
+import { PeerCache, type Peer, type PeerIdBytes, type PeerInfo } from '../../worker/engine/peer.ts'
+import { Rng } from '../../worker/engine/rng.ts'
+import { Agenda } from '../core/agenda.ts'
+import { noMessages, type Measured, type Messages } from './measured.ts'
+import { lognormal, type Request } from './traffic.ts'
+
+/**
+ * Our engine's Bitswap among many peers that only answer: HAVE and block if they hold it, DONT_HAVE if they were asked to say
+ * so. The DHT is a delay and a name; a dial is a delay. Who is connected beyond the bound and has not served goes.
+ */
+export class Crowd {
+  readonly agenda = new Agenda()
+  readonly machine: Bitswap
+  readonly #options: CrowdOptions
+  readonly #rng: Rng
+  readonly #peers = new PeerCache()
+  readonly #all: Peer[] = []
+  readonly #rankOf = new BytesMap<number>()
+  readonly #tripMs: number[] = []
+  readonly #connected = new Set<number>()
+  readonly #requests = new BytesMap<Running>()
+  readonly #wants = new Map<WantId, Running>()
+  readonly #searches = new Map<OrderId, { running: Running; at: number }>()
+  #nextWant = 1
+  #ticksAt = Infinity
+
+  constructor(options: CrowdOptions) {
+    this.#options = options
+    this.#rng = new Rng(options.seed)
+    const discovery = { ...defaultDiscoveryOptions, ...options.discovery }
+    this.machine = new Bitswap({ rng: this.#rng.child(), peers: this.#peers, orders: new OrderIds(), discovery })
+    for (let rank = 0; rank < options.peers; rank++) {
+      const peer = this.#peers.intern(new Uint8Array([0x12, 0x20, ...this.#rng.bytes(32)]) as PeerIdBytes)
+      this.#all.push(peer)
+      this.#rankOf.set(peer.id, rank)
+      this.#tripMs.push(lognormal(this.#rng, 80, 0.7))
+    }
+    const order = this.#rng.shuffle(this.#all.map((_, rank) => rank))
+    for (const rank of order.slice(0, options.connections)) this.#connect(rank)
+  }
+
+  get connected(): ReadonlySet<number> {
+    return this.#connected
+  }
+
+  /** Starts a request; what came of it is there when time has passed. */
+  request(request: Request): Running {
+    const running: Running = {
+      request,
+      messages: noMessages(),
+      startedAt: this.agenda.now,
+      result: undefined,
+      dhtMessages: 0,
+      wasDialed: false,
+    }
+    const want = this.#nextWant++ as WantId
+    this.#requests.set(request.cid, running)
+    this.#wants.set(want, running)
+    const context = request.isInContext && this.#options.usesContext === true ? 'nft' : undefined
+    this.#handle({ type: 'want-block', want, cid: request.cid, session: undefined, providers: [], context })
+    // The study gave each request 15 seconds.
+    this.agenda.plan(15_000, () => {
+      if (running.result !== undefined) return
+      this.#settle(running, undefined)
+      this.#handle({ type: 'cancel-want', want })
+    })
+    return running
+  }
+
+  #handle(event: BitswapEvent): void {
+    this.machine.handle(event, this.agenda.now)
+    for (let effect = this.machine.poll(); effect !== undefined; effect = this.machine.poll()) this.#perform(effect)
+    const deadline = this.machine.nextDeadline()
+    if (deadline === undefined || deadline >= this.#ticksAt) return
+    this.#ticksAt = deadline
+    this.agenda.planAt(deadline, () => {
+      if (this.#ticksAt !== deadline) return
+      this.#ticksAt = Infinity
+      this.#handle({ type: 'tick' })
+    })
+  }
+
+  #perform(effect: BitswapEffect): void {
+    switch (effect.type) {
+      case 'load-block':
+        return this.agenda.plan(0, () => this.#handle({ type: 'block-loaded', order: effect.order, bytes: undefined }))
+      case 'store-block':
+        return this.agenda.plan(0, () => this.#handle({ type: 'block-stored', order: effect.order }))
+      case 'want-ended':
+        return this.#settle(this.#wants.get(effect.want)!, effect.from)
+      case 'want-failed':
+        return this.#settle(this.#wants.get(effect.want)!, undefined)
+      case 'send-message':
+        this.agenda.plan(0, () => this.#handle({ type: 'message-sent', order: effect.order }))
+        return this.#deliver(effect.peer, effect.message)
+      case 'search-providers':
+        return this.#search(effect.search, this.#requests.get(effect.cid)!)
+      case 'stop-provider-search':
+        return this.#stopSearch(effect.search)
+      case 'need-connection':
+        return this.#dial(effect.info.peer)
+      default:
+    }
+  }
+
+  #settle(running: Running, from: Peer | undefined): void {
+    if (running.result !== undefined) return
+    const servedBy = from === undefined ? undefined : this.#rankOf.get(from.id)
+    running.result = {
+      isFound: from !== undefined,
+      isByBitswap: from !== undefined && !running.wasDialed,
+      latencyMs: this.agenda.now - running.startedAt,
+      servedBy,
+    }
+  }
+
+  #deliver(to: Peer, message: BitswapMessage): void {
+    const rank = this.#rankOf.get(to.id)
+    for (const entry of message.wantlist) {
+      const running = this.#requests.get(entry.cid)
+      if (running === undefined) continue
+      if (entry.cancel) running.messages.cancel++
+      else if (entry.wantType === 'block') running.messages.wantBlock++
+      else running.messages.wantHave++
+      if (!entry.cancel) this.#answer(to, rank, running, entry)
+    }
+  }
+
+  #answer(to: Peer, rank: number | undefined, running: Running, { cid, wantType, sendDontHave }: WantlistEntry): void {
+    const isExtra = rank === undefined && running.request.kind === 'only-by-dht'
+    const tripMs = rank === undefined ? (isExtra ? 120 : undefined) : running.request.holders.get(rank)
+    if (tripMs === undefined && !sendDontHave) return
+    this.agenda.plan(tripMs ?? this.#tripMs[rank ?? 0] ?? 100, () => {
+      if (rank !== undefined && !this.#connected.has(rank)) return
+      const empty = { wantlist: [], full: false, pendingBytes: 0, blocks: [], presences: [] }
+      if (tripMs !== undefined && wantType === 'block') {
+        running.messages.block++
+        return this.#handle({ type: 'message-received', peer: to, message: { ...empty, blocks: [{ cid, bytes: blockBytes }] } })
+      }
+      const type = tripMs === undefined ? 'dont-have' : 'have'
+      running.messages[tripMs === undefined ? 'dontHave' : 'have']++
+      this.#handle({ type: 'message-received', peer: to, message: { ...empty, presences: [{ cid, type }] } })
+    })
+  }
+
+  #search(search: OrderId, running: Running): void {
+    this.#searches.set(search, { running, at: this.agenda.now })
+    const { request } = running
+    if (request.isPublished && this.#options.dht) {
+      this.agenda.plan(request.walkMs, () => {
+        if (!this.#searches.has(search)) return
+        const peer = this.#providerOf(request)
+        if (peer !== undefined) this.#handle({ type: 'provider-found', search, provider: infoOf(peer) })
+      })
+    }
+    this.agenda.plan(this.#options.dht ? 3 * request.walkMs : 0, () => {
+      if (!this.#searches.has(search)) return
+      this.#stopSearch(search)
+      this.#handle({ type: 'provider-search-ended', search })
+    })
+  }
+
+  /** Three requests for each round trip of 100 ms, as the report reckons. */
+  #stopSearch(search: OrderId): void {
+    const found = this.#searches.get(search)
+    this.#searches.delete(search)
+    if (found !== undefined && this.#options.dht) {
+      found.running.dhtMessages += Math.min(60, 3 * Math.ceil((this.agenda.now - found.at) / 100))
+    }
+  }
+
+  /** One of its holders; for what only the DHT knows, a peer of its own. */
+  #providerOf(request: Request): Peer | undefined {
+    const [rank] = request.holders.keys()
+    if (rank !== undefined) return this.#all[rank]
+    return this.#peers.intern(new Uint8Array([0x12, 0x20, ...request.cid.subarray(4)]) as PeerIdBytes)
+  }
+
+  #dial(peer: Peer): void {
+    const rank = this.#rankOf.get(peer.id)
+    for (const running of this.#requests.values()) if (running.result === undefined) running.wasDialed = true
+    this.agenda.plan(400, () => {
+      this.#handle({ type: 'connection-ready', peer })
+      if (rank !== undefined) this.#connect(rank)
+      else this.#handle({ type: 'bitswap-peer-connected', ...infoOf(peer) })
+      if (rank === undefined) this.agenda.plan(30_000, () => this.#handle({ type: 'bitswap-peer-disconnected', peer }))
+    })
+  }
+
+  #connect(rank: number): void {
+    this.#connected.add(rank)
+    this.#handle({ type: 'bitswap-peer-connected', ...infoOf(this.#all[rank]!) })
+    if (this.#connected.size <= this.#options.connections) return
+    // The oldest connection goes, as a connection manager does that knows nothing of who serves.
+    const [oldest] = this.#connected
+    this.#connected.delete(oldest!)
+    this.#handle({ type: 'bitswap-peer-disconnected', peer: this.#all[oldest!]! })
+  }
+
+  /** Done with a request: late messages are counted no more. */
+  measured(running: Running): Measured {
+    this.#requests.delete(running.request.cid)
+    const { messages, dhtMessages, result } = running
+    return {
+      ...(result ?? { isFound: false, isByBitswap: false, latencyMs: 15_000, servedBy: undefined }),
+      messages,
+      dhtMessages,
+    }
+  }
+}
+
+export interface CrowdOptions {
+  readonly seed: number
+  readonly peers: number
+  readonly connections: number
+  readonly dht: boolean
+  readonly usesContext?: boolean
+  readonly discovery: Partial<DiscoveryOptions>
+}
+
+export interface Running {
+  readonly request: Request
+  readonly messages: Messages
+  readonly startedAt: number
+  result: Omit<Measured, 'messages' | 'dhtMessages'> | undefined
+  dhtMessages: number
+  wasDialed: boolean
+}
+
+/** The engine never looks into a block; its size is that of the prototype's picture. */
+const blockBytes = new Uint8Array(49_000)
+
+function infoOf(peer: Peer): PeerInfo {
+  return { peer, addresses: [{ bytes: peer.id.subarray(0, 8), dialable: true }] }
+}

@@ -1,0 +1,64 @@
+import type { DiscoveryOptions } from '../../worker/engine/bitswap/contract.ts'
+import { Rng } from '../../worker/engine/rng.ts'
+import { Crowd } from './crowd.ts'
+import { flood } from './flood.ts'
+import type { Measured } from './measured.ts'
+import { drawRequest, type Request, type Traffic } from './traffic.ts'
+
+/** The same requests, by flooding and by our engine. */
+
+export interface Arm {
+  readonly label: string
+  readonly connections: number
+  readonly dht: boolean
+  readonly usesContext?: boolean
+  readonly discovery: Partial<DiscoveryOptions>
+}
+
+export interface Setting {
+  readonly seed: number
+  readonly traffic: Traffic
+  readonly peers: number
+  /** Requests before those that are measured. */
+  readonly warmUp: number
+  readonly requests: number
+}
+
+/** Of the study: 71,769 requests in 50 hours. */
+const everyMs = 2_500
+
+export interface Outcome {
+  readonly request: Request
+  readonly measured: Measured
+}
+
+export function runOurs({ seed, traffic, peers, warmUp, requests }: Setting, arm: Arm): Outcome[] {
+  const rng = new Rng(seed)
+  const crowd = new Crowd({ seed: seed + 1_000_003, peers, ...arm })
+  const outcomes: Outcome[] = []
+  for (let index = 0; index < warmUp + requests; index++) {
+    const request = drawRequest(traffic, rng, peers)
+    // What nobody has teaches nothing; asking for it is counted apart.
+    if (request.kind === 'no-provider') continue
+    const running = crowd.request(request)
+    crowd.agenda.plan(20_000, () => {
+      const measured = crowd.measured(running)
+      if (index >= warmUp) outcomes.push({ request, measured })
+    })
+    crowd.agenda.run(crowd.agenda.now + everyMs)
+  }
+  crowd.agenda.run(crowd.agenda.now + 30_000)
+  return outcomes
+}
+
+export function runFlood({ seed, traffic, peers, warmUp, requests }: Setting, connections: number): Outcome[] {
+  const rng = new Rng(seed)
+  const own = new Rng(seed + 2_000_003)
+  const connected = new Set(own.shuffle(Array.from({ length: peers }, (_, rank) => rank)).slice(0, connections))
+  const outcomes: Outcome[] = []
+  for (let index = 0; index < warmUp + requests; index++) {
+    const request = drawRequest(traffic, rng, peers)
+    if (index >= warmUp) outcomes.push({ request, measured: flood(request, connected, own) })
+  }
+  return outcomes
+}
