@@ -32,6 +32,7 @@ const COMMANDS = {
   example: { steps: [['tools/build.ts', '--quiet'], ['examples/main.ts']] },
   swarm: { steps: [['demo/swarm/main.ts']] },
   sim: { steps: [['sim/cli/main.ts']] },
+  'bench:peers': { steps: [['tools/build.ts', '--quiet'], ['bench/peers/main.ts']], browser: () => true },
   bench: { steps: [['--expose-gc', 'bench/engine.ts']] },
   lock: { steps: [['tools/lock.ts']] },
 }
