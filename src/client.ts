@@ -1,6 +1,15 @@
 import { CID } from 'multiformats/cid'
 import type { CallMethod, CallRequest, Calls } from '../worker/contract/rpc.ts'
-import type { BlockData, ClosestPeerItem, PeerData, ProviderItem, ServiceEvent, StartReport } from '../worker/contract/service.ts'
+import type {
+  BlockData,
+  ClosestPeerItem,
+  PeerData,
+  ProviderItem,
+  ProvidingReply,
+  ProvidingRequest,
+  ServiceEvent,
+  StartReport,
+} from '../worker/contract/service.ts'
 import {
   checkedInteger,
   cidBytes,
@@ -14,6 +23,7 @@ import {
 } from './arguments.ts'
 import { abortedError } from './errors.ts'
 import { startOptions } from './options.ts'
+import { provideMany } from './provide-many.ts'
 import { peerIdText, toClosestPeer, toPeerInfo, toProgress, toProvider, toStatus } from './results.ts'
 import { ClientSession, type SessionOwner } from './session.ts'
 import type {
@@ -30,7 +40,9 @@ import type {
   PeerIdInput,
   PeerInfo,
   Probe,
+  ProvideManyOptions,
   ProvideOptions,
+  ProvideStatus,
   Provider,
   ProviderInput,
   QueryOptions,
@@ -61,6 +73,7 @@ export async function startClient(options: AminoClientOptions): Promise<AminoCli
   })
   const report = await link.start(start, signal)
   client = new Client(link, report)
+  client.watchPage()
   return client
 }
 
@@ -69,6 +82,7 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
   readonly peerId: string
   readonly start: 'cold' | 'warm'
   readonly #link: WorkerLink
+  readonly #stopped = new AbortController()
 
   constructor(link: WorkerLink, report: StartReport) {
     super()
@@ -112,7 +126,38 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
   }
 
   async provide(cid: CidInput, options: ProvideOptions = {}): Promise<StoreResult> {
-    return this.#call({ method: 'provide', args: { cid: cidBytes(cid), mode: provideMode(options.mode) } }, options)
+    return this.#provide(cid, options, true)
+  }
+
+  async provideOnce(cid: CidInput, options: ProvideOptions = {}): Promise<StoreResult> {
+    return this.#provide(cid, options, false)
+  }
+
+  async provideMany(
+    cids: Iterable<CidInput> | AsyncIterable<CidInput>,
+    options: ProvideManyOptions = {},
+  ): ReturnType<AminoClient['provideMany']> {
+    return provideMany(cids, options, (request) => this.#providing(request, options))
+  }
+
+  async cancelProvide(cid: CidInput, options: CallOptions = {}): Promise<void> {
+    await this.#providing({ type: 'cancel', cids: [cidBytes(cid)] }, options)
+  }
+
+  async clearProvides(options: CallOptions = {}): Promise<number> {
+    return (await this.#providing({ type: 'clear' }, options)).changed
+  }
+
+  async provideStatus(options: CallOptions = {}): Promise<ProvideStatus> {
+    return (await this.#providing({ type: 'status' }, options)).status
+  }
+
+  async pauseProviding(options: CallOptions = {}): Promise<void> {
+    await this.#providing({ type: 'pause', paused: true }, options)
+  }
+
+  async resumeProviding(options: CallOptions = {}): Promise<void> {
+    await this.#providing({ type: 'pause', paused: false }, options)
   }
 
   async getBlock(cid: CidInput, options: GetBlockOptions = {}): Promise<Block> {
@@ -167,7 +212,18 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
     await this.#call({ method: 'closeSession', args: { session } }, {})
   }
 
+  /** A hidden page sweeps with less. */
+  watchPage(): void {
+    if (typeof document === 'undefined') return
+    const tell = (): void => {
+      this.#providing({ type: 'hide', hidden: document.hidden }, {}).catch(() => {})
+    }
+    document.addEventListener('visibilitychange', tell, { signal: this.#stopped.signal })
+    if (document.hidden) tell()
+  }
+
   stop(): Promise<void> {
+    this.#stopped.abort()
     return this.#link.stop()
   }
 
@@ -187,6 +243,9 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
       case 'addresses-changed':
         this.#dispatch('addresses', { addresses: event.addresses })
         break
+      case 'region-provided':
+        this.#dispatch('region', event.region)
+        break
       case 'storage-lost':
         this.#dispatch('storage-lost', { reason: event.reason })
         break
@@ -194,6 +253,14 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
         this.#dispatch('fault', { message: event.message })
         break
     }
+  }
+
+  #provide(cid: CidInput, options: ProvideOptions, keep: boolean): Promise<StoreResult> {
+    return this.#call({ method: 'provide', args: { cid: cidBytes(cid), mode: provideMode(options.mode), keep } }, options)
+  }
+
+  #providing(request: ProvidingRequest, { signal }: CallOptions): Promise<ProvidingReply> {
+    return this.#call({ method: 'providing', args: request }, { signal })
   }
 
   #dispatch(type: string, detail: object): void {

@@ -30,8 +30,9 @@ export class HeliaRouter implements Router {
     requireStored(await this.#running().provide(cid, { signal: options.signal }), 'provider record')
   }
 
-  /** A provider record is not renewed by itself, so that there is nothing to take back. */
-  async cancelReprovide(): Promise<void> {}
+  async cancelReprovide(cid: CID, options: RoutingOptions = {}): Promise<void> {
+    await this.#running().cancelProvide(cid, { signal: options.signal })
+  }
 
   async put(key: Uint8Array, value: Uint8Array, options: RoutingOptions = {}): Promise<void> {
     requireNetwork(options, 'to publish')

@@ -57,8 +57,9 @@ class ClientContentRouting implements ContentRouting {
     requireStored(await this.#client.provide(cid, { signal: options.signal }), 'provider record')
   }
 
-  /** A provider record is not renewed by itself, so that there is nothing to take back. */
-  async cancelReprovide(): Promise<void> {}
+  async cancelReprovide(cid: CID, options: RoutingOptions = {}): Promise<void> {
+    await this.#client.cancelProvide(cid, { signal: options.signal })
+  }
 
   async put(key: Uint8Array, value: Uint8Array, options: RoutingOptions = {}): Promise<void> {
     requireStored(await this.#client.putValue(key, value, { signal: options.signal }), 'value')

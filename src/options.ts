@@ -1,4 +1,4 @@
-import type { DelegatedOptionsData, DiscoverySettings, StartOptions } from '../worker/contract/service.ts'
+import type { DelegatedOptionsData, DiscoverySettings, ProvidingSettings, StartOptions } from '../worker/contract/service.ts'
 import { checkedInteger, peerIdBytes } from './arguments.ts'
 import { AminoError } from './errors.ts'
 import type { AminoClientOptions, ClientLimits, DelegatedRoutingOptions } from './types.ts'
@@ -51,6 +51,7 @@ export function startOptions(options: AminoClientOptions): StartOptions {
     denyPeers: list('denyPeers', options.denyPeers ?? []).map((id) => peerIdBytes(id, 'invalid-argument')),
     discovery: discoverySettings(options),
     delegated: delegatedRouting(options.delegatedRouting),
+    providing: providingSettings(options),
     limits: {
       operationsMax: checkedInteger('limits.operationsMax', limits.operationsMax, defaultLimits.operationsMax),
       connectionsMax: checkedInteger('limits.connectionsMax', limits.connectionsMax, defaultLimits.connectionsMax),
@@ -62,6 +63,14 @@ export function startOptions(options: AminoClientOptions): StartOptions {
     },
   }
 }
+
+function providingSettings({ providing = {} }: AminoClientOptions): ProvidingSettings {
+  const { intervalMs = 22 * hour, withoutAddress = false } = providing
+  require(intervalMs >= hour && intervalMs <= 36 * hour, 'providing.intervalMs must be milliseconds from 1 to 36 hours.')
+  return { intervalMs, withoutAddress: withoutAddress === true }
+}
+
+const hour = 3_600_000
 
 function discoverySettings({ discovery = {}, listenToWants = true }: AminoClientOptions): DiscoverySettings {
   const { broadcast = 'steps', coldStart = 'steps', leaders = { type: 'coverage', share: 0.3 } } = discovery

@@ -1,16 +1,18 @@
 import type { CID } from 'multiformats/cid'
-import type { RtcIceServer } from '../worker/contract/rtc.ts'
 import type {
   BitswapStatusData,
   DelegatedStatusData,
-  DiscoverySettings,
   KadStatusData,
+  ProvideStatusData,
+  RegionData,
   StatsData,
   StorageStatusData,
   TransportName,
   TransportStatusData,
 } from '../worker/contract/service.ts'
 import type { AminoError } from './errors.ts'
+
+export type { AminoClientOptions, ClientLimits, DelegatedRoutingOptions, DiscoveryOptions } from './option-types.ts'
 
 /**
  * The types of the public API. Peer ids are base58 text (`12D3KooW…`, `Qm…`), multiaddrs are text without the trailing
@@ -112,6 +114,17 @@ export interface GetValueOptions extends QueryOptions {
   readonly quorum?: number | undefined
 }
 
+export interface ProvideManyOptions extends CallOptions {
+  /** What was kept before and is not among these goes, when all of them have come. Until then nothing is missing. Default: `false`. */
+  readonly replace?: boolean | undefined
+  /** After each portion: how many were given, and how many of them were new. */
+  readonly onProgress?: ((progress: { readonly given: number; readonly added: number }) => void) | undefined
+}
+
+export type ProvideStatus = ProvideStatusData
+
+export type ProvidedRegion = RegionData
+
 export interface ProvideOptions extends QueryOptions {
   /**
    * `classic`: search, then store with the 20 nearest peers. `optimistic`: store while searching, stop as soon as peers are
@@ -192,100 +205,14 @@ export interface AminoClientEventMap {
   table: CustomEvent<{ readonly size: number }>
   /** The addresses at which others can dial this client changed. */
   addresses: CustomEvent<{ readonly addresses: readonly string[] }>
+  /** A region of the keyspace has been told what is provided there. */
+  region: CustomEvent<ProvidedRegion>
   /** The browser refuses to store; the client goes on in memory. */
   'storage-lost': CustomEvent<{ readonly reason: string }>
   /** An exception in the Worker that nobody caught: a fault of this package. The client goes on if it can. */
   fault: CustomEvent<{ readonly message: string }>
   /** The Worker is gone; every pending call has been rejected. Create a new client. Not told after `stop()`. */
   died: CustomEvent<{ readonly error: AminoError }>
-}
-
-export interface ClientLimits {
-  /** Queries and wants under way at once; more reject with `too-many-queries`. Default: 256. */
-  readonly operationsMax: number
-  /** Connections kept at once. Default: 100. */
-  readonly connectionsMax: number
-  /** Ceiling of the block store in bytes; the least recently used go first. Default: 256 MiB. */
-  readonly blockStoreBytesMax: number
-}
-
-/** Whom Bitswap asks for a block that is not here. */
-export interface DiscoveryOptions {
-  /**
-   * `'steps'`: peers that wanted the same, then those that served us lately, then connected peers in steps of 10, 40, 160.
-   * `'ranked'`: only those that served us lately (but for a cold start), and what the DHT finds. `'flood'`: all connected
-   * peers at once, which costs two messages a peer and block. Default: `'steps'`.
-   */
-  readonly broadcast: DiscoverySettings['broadcast']
-  /** While nobody has served us yet: ask connected peers in steps, or only what the DHT finds first. Default: `'steps'`. */
-  readonly coldStart: DiscoverySettings['coldStart']
-  /**
-   * Who of the ranking goes first: the best `peers`, all that served at least `blocks` in two hours, or the fewest that
-   * served the `share` (0 to 1) of all blocks. Default: `{ type: 'coverage', share: 0.3 }`.
-   */
-  readonly leaders: DiscoverySettings['leaders']
-  /**
-   * Until the DHT is searched beside the connected peers: milliseconds (up to 5000), or a percentile of the time that
-   * connected peers took in the last two hours (500 ms until that is known). Default: 0.
-   */
-  readonly searchDelay: DiscoverySettings['searchDelay']
-  /** Want-blocks sent at once to peers that wanted the same: 0 to 4, or by their hit rate. Default: `'dynamic'`. */
-  readonly guesses: DiscoverySettings['guesses']
-}
-
-/**
- * Delegated routers answer over HTTP (`/routing/v1`) what the DHT would: providers, peers, closest peers, IPNS records. They are
- * quick, and they learn what you look for. What they say is checked as what peers say is.
- */
-export interface DelegatedRoutingOptions {
-  /** `race`: both are asked at once. `fallback`: routers are asked when the DHT has found nothing. */
-  readonly mode: 'off' | 'fallback' | 'race'
-  /** URLs without `/routing/v1`, eight at most. Default: `['https://delegated-ipfs.dev']`. */
-  readonly routers?: readonly string[] | undefined
-}
-
-export interface AminoClientOptions {
-  /** Multiaddrs with `/p2p/…` at which the network is entered; `[]` for none. Default: {@link aminoBootstrappers}. */
-  readonly bootstrap?: readonly string[] | undefined
-  /** Name of the IndexedDB database; `false` keeps everything in memory. One client at a time per name. Default: `'amino-worker'`. */
-  readonly storage?: string | false | undefined
-  /** `kept`: the same peer id after a reload (needs storage). Default: `'fresh'`. */
-  readonly identity?: 'fresh' | 'kept' | undefined
-  /** Loopback, private and plain `ws` addresses are dialed too. For local swarms. Default: `false`. */
-  readonly allowPrivateAddresses?: boolean | undefined
-  /** Protocol ids. Default: `/ipfs/kad/1.0.0` and `/ipfs/bitswap/1.2.0`. */
-  readonly protocols?: { readonly kad?: string | undefined; readonly bitswap?: string | undefined } | undefined
-  /** Multiaddrs at which others can dial this client; added to what relays give. Default: none. */
-  readonly announce?: readonly string[] | undefined
-  /** Whether to ask a connected relay for an address of our own, which `provide` needs. Default: `true`. */
-  readonly relay?: boolean | undefined
-  /**
-   * Whether to answer the DHT requests of others and keep their records, in memory, as servers do. For private networks of
-   * browsers with `protocols` of their own: on Amino a browser is a client. Default: `false`.
-   */
-  readonly server?: boolean | undefined
-  /** Transports not to use; WebRTC takes part only where the page has it. Default: all. */
-  readonly transports?: { readonly [Name in 'webSocket' | 'webTransport' | 'webRTC']?: boolean | undefined } | undefined
-  /** STUN and TURN servers for WebRTC between browsers. Default: libp2p's public STUN servers; none for private addresses. */
-  readonly iceServers?: readonly RtcIceServer[] | undefined
-  readonly limits?: { readonly [Name in keyof ClientLimits]?: ClientLimits[Name] | undefined } | undefined
-  readonly discovery?: { readonly [Name in keyof DiscoveryOptions]?: DiscoveryOptions[Name] | undefined } | undefined
-  /**
-   * Whether to remember which peers want which CIDs, in order to ask them for the same blocks. It stays on this machine;
-   * what is remembered says something about the interests of others. Default: `true`.
-   */
-  readonly listenToWants?: boolean | undefined
-  /** HTTP routers beside the DHT. Default: off, and no router hears of anything. */
-  readonly delegatedRouting?: DelegatedRoutingOptions | undefined
-  /** Peers that are never dialed, asked or answered. */
-  readonly denyPeers?: readonly PeerIdInput[] | undefined
-  /**
-   * The Worker, a function that makes one, or the URL of its script (for a bundler that does not understand
-   * `new URL('./worker.js', import.meta.url)`). The client owns it from then on: `stop()` and a failed start terminate it.
-   */
-  readonly worker?: Worker | (() => Worker) | string | URL | undefined
-  /** Gives up starting; the Worker is terminated. It has no effect on a client that has started. */
-  readonly signal?: AbortSignal | undefined
 }
 
 /**
@@ -322,13 +249,45 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
   putValue(key: RecordKeyInput, value: Uint8Array, options?: QueryOptions): Promise<StoreResult>
 
   /**
-   * Tells the network that this client has the content. Codes: `invalid-cid`, `no-address` (nobody could dial us:
+   * Tells the network that this client has the content: now, and again before the records run out, for as long as this client
+   * or its next one with the same storage runs; see {@link cancelProvide}. When nobody can be reached now it rejects, and
+   * tells them later. Codes: `invalid-cid`, `no-address` (nobody could dial us:
    * see `relay` and `announce`), `no-peers`, `too-many-queries`.
    *
    * @example
    * const { stored, targeted, undialable } = await client.provide(cid)
    */
   provide(cid: CidInput, options?: ProvideOptions): Promise<StoreResult>
+
+  /** As {@link provide}, but only now: nothing is kept. The record runs out after 48 hours. */
+  provideOnce(cid: CidInput, options?: ProvideOptions): Promise<StoreResult>
+
+  /**
+   * Keeps many CIDs provided. Resolves when all of them are stored here: telling the network goes on in the Worker, region by
+   * region, over reloads too; see {@link provideStatus} and the event `region`. Takes the next portion when the last one is
+   * stored, so that an endless source does not fill the memory. Codes: `invalid-cid`, `no-address`, `storage`.
+   *
+   * @example
+   * await client.provideMany(pinnedCids(), { replace: true, onProgress: ({ given }) => console.log(given) })
+   */
+  provideMany(
+    cids: Iterable<CidInput> | AsyncIterable<CidInput>,
+    options?: ProvideManyOptions,
+  ): Promise<{ readonly given: number; readonly added: number; readonly removed: number }>
+
+  /** Provides it no longer. The records that are out there run out within 48 hours. Code: `invalid-cid`. */
+  cancelProvide(cid: CidInput, options?: CallOptions): Promise<void>
+
+  /** Provides nothing any longer. Resolves with how many CIDs that were. */
+  clearProvides(options?: CallOptions): Promise<number>
+
+  /** How far the sweep is. Counts are of what was sent, never of what was meant to be. */
+  provideStatus(options?: CallOptions): Promise<ProvideStatus>
+
+  /** Stops telling what is kept; `provide` and `provideOnce` still work. Not remembered over a reload. */
+  pauseProviding(options?: CallOptions): Promise<void>
+
+  resumeProviding(options?: CallOptions): Promise<void>
 
   /**
    * A block from the store here or from the network. Without a signal it waits for as long as somebody might still have

@@ -23,6 +23,7 @@ const options: StartOptions = {
   transports: { webSocket: true, webTransport: false, webRtc: false },
   iceServers: [],
   denyPeers: [],
+  providing: { intervalMs: 79_200_000, withoutAddress: false },
   discovery: {
     broadcast: 'steps',
     coldStart: 'steps',

@@ -42,6 +42,7 @@ test('the options reach the Worker with their defaults', async (t) => {
       iceServers: undefined,
       denyPeers: [],
       delegated: { mode: 'off', routers: [] },
+      providing: { intervalMs: 79_200_000, withoutAddress: false },
       discovery: {
         broadcast: 'steps',
         coldStart: 'steps',
@@ -58,6 +59,7 @@ test('the options reach the Worker with their defaults', async (t) => {
 test('a wrong option is refused before a Worker is made', async () => {
   const wrong: readonly AminoClientOptions[] = [
     { storage: '' },
+    { providing: { intervalMs: 48 * 3_600_000 } },
     { discovery: { broadcast: 'everybody' as never } },
     { discovery: { coldStart: 'flood' as never } },
     { discovery: { searchDelay: 6_000 } },

@@ -54,7 +54,7 @@ test('every method hands its arguments to the service as plain values and its re
     { method: 'findPeer', args: [peerBytes] },
     { method: 'getValue', args: [recordKey, { quorum: 16 }] },
     { method: 'putValue', args: [recordKey, Uint8Array.of(5)] },
-    { method: 'provide', args: [cid.bytes, { mode: 'optimistic' }] },
+    { method: 'provide', args: [cid.bytes, { mode: 'optimistic', keep: true }] },
     { method: 'getBlock', args: [cid.bytes, { session: undefined, providers }] },
     { method: 'putBlock', args: [cid.bytes, Uint8Array.of(7, 8)] },
     { method: 'hasBlock', args: [cid.bytes] },

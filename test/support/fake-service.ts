@@ -1,5 +1,5 @@
 import type { AminoService, CallContext } from '../../worker/host/amino-service.ts'
-import type { ServiceEvent, StatsData, StatusData, StoreData } from '../../worker/contract/service.ts'
+import type { ProvideStatusData, ServiceEvent, StatsData, StatusData, StoreData } from '../../worker/contract/service.ts'
 
 /** The id 12D3KooW… of a public bootstrapper, as text and as multihash bytes. */
 export const peerText = '12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'
@@ -46,6 +46,28 @@ export const statusData: StatusData = {
   },
   delegated: undefined,
   dropped: { malformed: 1 },
+}
+
+export const provideStatusData: ProvideStatusData = {
+  phase: 'idle',
+  provided: 5,
+  queued: 1,
+  cells: { used: 5, expired: 0, due: 1 },
+  region: undefined,
+  nextDueAt: 1_700_000_000_000,
+  endsAt: undefined,
+  totals: {
+    keys: 4,
+    regions: 1,
+    targeted: 80,
+    stored: 70,
+    undialable: 8,
+    failed: 2,
+    missed: 0,
+    lookups: 1,
+    searches: 2,
+    requests: 9,
+  },
 }
 
 /** A service that answers everything at once with plausible data, notes its calls, and takes other methods to play with. */
@@ -95,6 +117,12 @@ export function fakeService(overrides: Partial<AminoService> = {}): FakeService 
     provide: async (cid, options, context) => {
       note('provide', cid, options)
       return overrides.provide?.(cid, options, context) ?? stored
+    },
+    providing: async (request) => {
+      note('providing', request)
+      return (
+        overrides.providing?.(request) ?? { changed: request.type === 'add' ? request.cids.length : 0, status: provideStatusData }
+      )
     },
     getBlock: async (cid, options, context) => {
       note('getBlock', cid, { session: options.session, providers: options.providers })

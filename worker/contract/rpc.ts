@@ -4,6 +4,8 @@ import type {
   PeerData,
   ProbeData,
   ProgressData,
+  ProvidingReply,
+  ProvidingRequest,
   ServiceEvent,
   StartOptions,
   StartReport,
@@ -37,7 +39,8 @@ export interface Calls {
   findPeer: { args: { readonly id: Uint8Array }; result: PeerData }
   getValue: { args: { readonly key: Uint8Array; readonly quorum: number }; result: ValueData }
   putValue: { args: { readonly key: Uint8Array; readonly value: Uint8Array }; result: StoreData }
-  provide: { args: { readonly cid: Uint8Array; readonly mode: ProvideMode }; result: StoreData }
+  provide: { args: { readonly cid: Uint8Array; readonly mode: ProvideMode; readonly keep: boolean }; result: StoreData }
+  providing: { args: ProvidingRequest; result: ProvidingReply }
   getBlock: {
     args: {
       readonly cid: Uint8Array

@@ -30,6 +30,7 @@ export interface StartOptions {
   readonly denyPeers: readonly Uint8Array[]
   readonly discovery: DiscoverySettings
   readonly delegated: DelegatedOptionsData
+  readonly providing: ProvidingSettings
   readonly limits: ServiceLimits
 }
 
@@ -66,6 +67,71 @@ export interface DiscoverySettings {
   readonly searchDelay: number | 'p50' | 'p75' | 'p90'
   readonly guesses: number | 'dynamic'
   readonly listenToWants: boolean
+}
+
+export interface ProvidingSettings {
+  /** From one time that a region is told to the next. */
+  readonly intervalMs: number
+  /** Whether to provide although nobody could dial this client. */
+  readonly withoutAddress: boolean
+}
+
+export type ProvidingRequest =
+  | { readonly type: 'status' }
+  /** `replacement`: the number of a bulk replacement, greater than those before it. */
+  | { readonly type: 'add'; readonly cids: readonly Uint8Array[]; readonly replacement: number | undefined }
+  /** All of the replacement was added: what it has not added again goes. */
+  | { readonly type: 'replaced'; readonly replacement: number }
+  | { readonly type: 'cancel'; readonly cids: readonly Uint8Array[] }
+  | { readonly type: 'clear' }
+  | { readonly type: 'pause'; readonly paused: boolean }
+  /** Whether the page is hidden. */
+  | { readonly type: 'hide'; readonly hidden: boolean }
+
+export interface ProvidingReply {
+  /** CIDs that came, or went. */
+  readonly changed: number
+  readonly status: ProvideStatusData
+}
+
+/** Times are wall-clock milliseconds. */
+export interface ProvideStatusData {
+  /** `no-address`: nobody could dial us, so that nothing is told. `offline`: nobody answers; it is tried again. */
+  readonly phase: 'idle' | 'working' | 'paused' | 'offline' | 'no-address'
+  /** CIDs that are kept provided. */
+  readonly provided: number
+  /** Of which nobody has been told yet. */
+  readonly queued: number
+  /** Of 4096 parts of the keyspace: with CIDs, with records that have run out, and due to be told again. */
+  readonly cells: { readonly used: number; readonly expired: number; readonly due: number }
+  /** Bits of the region that is worked on. */
+  readonly region: string | undefined
+  readonly nextDueAt: number | undefined
+  /** When what is queued and due will be done, at the pace so far. */
+  readonly endsAt: number | undefined
+  /** Since the start. */
+  readonly totals: Omit<RegionData, 'prefix' | 'peers' | 'endedAt'> & { readonly regions: number }
+}
+
+/** How far the records of a region got. `stored`, `undialable` and `failed` add up to `targeted`: records, one a CID and peer. */
+export interface RegionData {
+  /** The bits that its keys share. */
+  readonly prefix: string
+  readonly keys: number
+  /** Servers that were told. */
+  readonly peers: number
+  readonly targeted: number
+  readonly stored: number
+  /** At peers that a browser has no way to reach. */
+  readonly undialable: number
+  readonly failed: number
+  /** CIDs of which nobody was told, although somebody could have been. They are tried again. */
+  readonly missed: number
+  /** Lookups that began at the routing table, searches among the neighbours, and their FIND_NODE requests. */
+  readonly lookups: number
+  readonly searches: number
+  readonly requests: number
+  readonly endedAt: number
 }
 
 export interface ServiceLimits {
@@ -223,6 +289,7 @@ export interface StatusData {
 export type ServiceEvent =
   | { readonly type: 'connections-changed'; readonly connections: number }
   | { readonly type: 'table-changed'; readonly size: number }
+  | { readonly type: 'region-provided'; readonly region: RegionData }
   | { readonly type: 'addresses-changed'; readonly addresses: readonly string[] }
   /** The store failed; the client goes on in memory. */
   | { readonly type: 'storage-lost'; readonly reason: string }

@@ -3,6 +3,7 @@ import type { ConnectionFailure } from './connections/contract.ts'
 import type { KadCommand, KadEffect, KadEvent, KadStatus } from './kad/contract.ts'
 import type { OrderId, Tick } from './machine.ts'
 import type { Peer, PeerInfo } from './peer.ts'
+import type { ProvideEffect, ProvideEvent, ProvideStatus } from './provide/contract.ts'
 
 /**
  * Events into and effects out of the whole engine. The driver knows only these. Most pass through to or from a part
@@ -12,6 +13,7 @@ import type { Peer, PeerInfo } from './peer.ts'
 export type EngineEvent =
   | Tick
   | KadCommand
+  | Exclude<ProvideEvent, { type: 'closest-found' | 'peer-asked' | 'peer-told' }>
   | BitswapCommand
   | Extract<
       KadEvent,
@@ -55,6 +57,7 @@ export type EngineEvent =
 
 export type EngineEffect =
   | Exclude<KadEffect, { type: 'need-connection' | 'drop-connection-need' }>
+  | Exclude<ProvideEffect, { type: 'find-closest' | 'ask-peer' | 'tell-peer' | 'drop-order' }>
   | Exclude<BitswapEffect, { type: 'need-connection' | 'drop-connection-need' | 'search-providers' | 'stop-provider-search' }>
   /** Answered by `dial-succeeded` or `dial-failed`; `peer-connected` comes too, before the answer. */
   | { readonly type: 'dial'; readonly order: OrderId; readonly info: PeerInfo }
@@ -63,4 +66,5 @@ export type EngineEffect =
 export interface EngineStatus {
   readonly kad: KadStatus
   readonly bitswap: BitswapStatus
+  readonly provide: ProvideStatus
 }

@@ -9,7 +9,9 @@ import type { KadEffect, KadOptions } from './kad/contract.ts'
 import { Kad } from './kad/kad.ts'
 import { limits } from './limits.ts'
 import { earlier, OrderIds, type Machine, type Millis, type OrderId } from './machine.ts'
-import { PeerCache } from './peer.ts'
+import { PeerCache, type PeerInfo } from './peer.ts'
+import type { ProvideEffect, ProvideEvent, ProvideOptions } from './provide/contract.ts'
+import { Provide } from './provide/provide.ts'
 import type { QueryId } from './query.ts'
 import { Rng } from './rng.ts'
 
@@ -18,7 +20,8 @@ import { Rng } from './rng.ts'
  *
  *              ┌──────────── need-connection ────────────┐
  *   event ──▶ kad ◀── find-providers ── bitswap ──▶ connections ──▶ dial
- *              └── ready, failed ◀────────────────────────┘
+ *              │  └── ready, failed ◀─────────────────────┘
+ *              └◀── closest peers, ask, tell ── provide
  *
  * It only routes: events go down to the part they concern, effects come up; a connection need becomes an event for
  * `connections`, a provider search of Bitswap becomes a query of Kademlia. Everything else leaves through `poll`.
@@ -29,7 +32,11 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
   readonly #kad: Kad
   readonly #bitswap: Bitswap
   readonly #connections: Connections
+  readonly #provide: Provide
   readonly #effects: EngineEffect[] = []
+  #handledAt: Millis = 0
+  /** What lookups of the sweep have found so far. */
+  readonly #found = new Map<QueryId, PeerInfo[]>()
 
   constructor(init: EngineInit) {
     const rng = new Rng(init.seed)
@@ -40,10 +47,12 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
     const server = init.server === true
     this.#kad = new Kad({ options, rng: rng.child(), peers: this.peers, orders, server, ...denied })
     this.#bitswap = new Bitswap({ rng: rng.child(), peers: this.peers, orders, discovery: init.discovery })
+    this.#provide = new Provide({ orders, options: { ...defaultProvideOptions, ...init.provide, k: options.k } })
     this.#connections = new Connections({ orders, ...denied })
   }
 
   handle(event: EngineEvent, now: Millis): void {
+    this.#handledAt = now
     this.#route(event, now)
     this.#settle(now)
   }
@@ -53,11 +62,15 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
   }
 
   nextDeadline(): Millis | undefined {
-    return earlier(earlier(this.#kad.nextDeadline(), this.#bitswap.nextDeadline()), this.#connections.nextDeadline())
+    return [this.#kad, this.#bitswap, this.#connections, this.#provide].reduce<Millis | undefined>(
+      (deadline, part) => earlier(deadline, part.nextDeadline()),
+      undefined,
+    )
   }
 
-  status(): EngineStatus {
-    return { kad: this.#kad.status(), bitswap: this.#bitswap.status() }
+  /** `now`: if time has passed since the last event. */
+  status(now: Millis = this.#handledAt): EngineStatus {
+    return { kad: this.#kad.status(), bitswap: this.#bitswap.status(), provide: this.#provide.status(now) }
   }
 
   #route(event: EngineEvent, now: Millis): void {
@@ -66,6 +79,11 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
         this.#connections.handle(event, now)
         this.#kad.handle(event, now)
         this.#bitswap.handle(event, now)
+        this.#provide.handle(event, now)
+        break
+      case 'own-addresses-changed':
+        this.#kad.handle(event, now)
+        this.#provide.handle(event, now)
         break
       case 'dial-succeeded':
       case 'dial-failed':
@@ -77,7 +95,8 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
         this.#bitswap.handle({ type: 'bitswap-peer-disconnected', peer: event.peer }, now)
         break
       default:
-        if (isForBitswap(event)) this.#bitswap.handle(event, now)
+        if (isForProvide(event)) this.#provide.handle(event, now)
+        else if (isForBitswap(event)) this.#bitswap.handle(event, now)
         else this.#kad.handle(event, now)
     }
   }
@@ -96,8 +115,13 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
         continue
       }
       const fromConnections = this.#connections.poll()
-      if (fromConnections === undefined) return
-      this.#takeConnectionsEffect(fromConnections, now)
+      if (fromConnections !== undefined) {
+        this.#takeConnectionsEffect(fromConnections, now)
+        continue
+      }
+      const fromProvide = this.#provide.poll()
+      if (fromProvide === undefined) return
+      this.#takeProvideEffect(fromProvide, now)
     }
   }
 
@@ -113,7 +137,8 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
       case 'query-progress':
       case 'query-ended':
       case 'query-failed':
-        if (effect.query < 0) this.#tellSearch(effect, now)
+        if (isOfProvide(effect.query)) this.#tellProvide(effect, now)
+        else if (effect.query < 0) this.#tellSearch(effect, now)
         else this.#effects.push(effect)
         break
       default:
@@ -148,6 +173,25 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
     }
   }
 
+  #takeProvideEffect(effect: ProvideEffect, now: Millis): void {
+    switch (effect.type) {
+      case 'find-closest':
+        this.#found.set(provideQuery(effect.order), [])
+        this.#kad.handle({ type: 'closest-peers', query: provideQuery(effect.order), key: effect.key, lane: 'background' }, now)
+        break
+      case 'ask-peer':
+      case 'tell-peer':
+        this.#kad.handle({ ...effect, query: provideQuery(effect.order) }, now)
+        break
+      case 'drop-order':
+        this.#found.delete(provideQuery(effect.order))
+        this.#kad.handle({ type: 'cancel', query: provideQuery(effect.order) }, now)
+        break
+      default:
+        this.#effects.push(effect)
+    }
+  }
+
   #takeConnectionsEffect(effect: ConnectionsEffect, now: Millis): void {
     switch (effect.type) {
       case 'dial':
@@ -174,9 +218,31 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
     return user === 'kad' ? this.#kad : this.#bitswap
   }
 
+  #tellProvide(effect: Extract<KadEffect, { query: QueryId }>, now: Millis): void {
+    const { query } = effect
+    const order = ((-query - 1) / 2) as OrderId
+    const found = this.#found.get(query)
+    if (effect.type === 'query-item') {
+      if (effect.item.type === 'peer' && effect.item.outcome !== 'failed') found?.push(effect.item.info)
+    } else if (effect.type === 'query-ended' && effect.result.type === 'ask-peer') {
+      this.#provide.handle({ type: 'peer-asked', order, closer: effect.result.closer }, now)
+    } else if (effect.type === 'query-ended' && effect.result.type === 'tell-peer') {
+      this.#provide.handle({ type: 'peer-told', order, sent: effect.result.sent }, now)
+    } else if (effect.type !== 'query-progress') {
+      this.#found.delete(query)
+      const peers = effect.type === 'query-ended' ? found : undefined
+      // A query that was refused ends the order of whatever kind it was.
+      if (found !== undefined) this.#provide.handle({ type: 'closest-found', order, peers }, now)
+      else {
+        this.#provide.handle({ type: 'peer-asked', order, closer: undefined }, now)
+        this.#provide.handle({ type: 'peer-told', order, sent: 0 }, now)
+      }
+    }
+  }
+
   /** A query with a negative id is a provider search that Bitswap started. */
   #tellSearch(effect: Extract<KadEffect, { query: QueryId }>, now: Millis): void {
-    const search = -effect.query as OrderId
+    const search = (-effect.query / 2) as OrderId
     if (effect.type === 'query-item' && effect.item.type === 'provider') {
       this.#bitswap.handle({ type: 'provider-found', search, provider: effect.item.provider }, now)
     } else if (effect.type === 'query-ended' || effect.type === 'query-failed') {
@@ -186,11 +252,14 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
   }
 }
 
+const defaultProvideOptions = { intervalMs: limits.provideIntervalMs.value, withoutAddress: false }
+
 export interface EngineInit {
   /** The same seed and the same events give the same effects. */
   readonly seed: number
   readonly kad?: KadOptions
   readonly discovery?: DiscoveryOptions | undefined
+  readonly provide?: Partial<Omit<ProvideOptions, 'k'>> | undefined
   /** Peers that are never dialed, asked or told of, keyed by id. */
   readonly denied?: BytesMap<true>
   /** Whether the DHT requests of others are answered. */
@@ -202,7 +271,7 @@ export const defaultKadOptions: KadOptions = { k: 20, alpha: 10, beta: 3 }
 
 type PartEvent = Exclude<
   EngineEvent,
-  { type: 'tick' | 'dial-succeeded' | 'dial-failed' | 'peer-connected' | 'peer-disconnected' }
+  { type: 'tick' | 'own-addresses-changed' | 'dial-succeeded' | 'dial-failed' | 'peer-connected' | 'peer-disconnected' }
 >
 
 function isForBitswap(event: PartEvent): event is Extract<PartEvent, BitswapEvent> {
@@ -229,6 +298,31 @@ function isForBitswap(event: PartEvent): event is Extract<PartEvent, BitswapEven
   }
 }
 
+function isForProvide(event: PartEvent): event is Extract<PartEvent, ProvideEvent> {
+  switch (event.type) {
+    case 'provide-start':
+    case 'provide-cells':
+    case 'keys-loaded':
+    case 'keys-not-loaded':
+    case 'online-changed':
+    case 'provide-paused':
+    case 'page-hidden':
+    case 'time-told':
+      return true
+    default:
+      return false
+  }
+}
+
+/** Queries of our own have negative ids: odd those of the sweep, even those of Bitswap. */
+function provideQuery(order: OrderId): QueryId {
+  return (-2 * order - 1) as QueryId
+}
+
+function isOfProvide(query: QueryId): boolean {
+  return query < 0 && query % 2 !== 0
+}
+
 function searchQuery(search: OrderId): QueryId {
-  return -search as QueryId
+  return (-2 * search) as QueryId
 }

@@ -295,4 +295,45 @@ export const limits = {
   refreshCplMax: limit(15, 'count', 'buckets refreshed by a random key: more bits take too many hashes to hit'),
   preimageHashesPerStep: limit(256, 'count', 'hashes per step of a preimage search: below a millisecond'),
   preimageStepMs: limit(10, 'ms', 'between two such steps, so that they delay nothing else'),
+
+  // Providing: the schedule
+  provideIntervalMs: limit(79_200_000, 'ms', '22 h from one sweep of a region to the next (go-libp2p-kad-dht)'),
+  providerRecordMs: limit(172_800_000, 'ms', '48 h after which servers drop a provider record (Amino)'),
+  sweepReserveMs: limit(43_200_000, 'ms', 'a record that expires within 12 h goes before everything else'),
+  regionRetryMs: limit(300_000, 'ms', 'before a region that failed is tried again (go-libp2p-kad-dht)'),
+  regionStallMs: limit(180_000, 'ms', 'without any answer, after which a region is given up; each order has ended long before'),
+  offlineProbeFirstMs: limit(10_000, 'ms', 'before the first probe when nobody answers; doubles'),
+  offlineProbeMaxMs: limit(600_000, 'ms', 'ceiling of that delay'),
+  clockTrustMs: limit(
+    600_000,
+    'ms',
+    'a monotonic clock may stand still while the machine sleeps; the wall clock is asked for again',
+  ),
+  provideHoldMs: limit(
+    75_000,
+    'ms',
+    'while a provide of the page tells a key, the sweep leaves it alone: longer than a query may take',
+  ),
+
+  // Providing: a region
+  regionPageKeys: limit(1_024, 'entries', 'keys in memory at a time: a region of a million keys among 25,000 servers'),
+  neighbourhoodPeersMax: limit(2_048, 'peers', 'remembered from the regions before'),
+  neighbourhoodMs: limit(1_800_000, 'ms', 'what was certain about a region is not after half an hour'),
+  exploredNearestMax: limit(128, 'peers', 'nearest known among whom some must be dialable, before a lookup from the table'),
+  exploredAnswersMin: limit(3, 'requests', 'nearest peers that must answer for a search to end, as in a lookup'),
+  exploredAsksMax: limit(24, 'requests', 'of one search, before it becomes a lookup'),
+  exploredSearchesMax: limit(
+    512,
+    'requests',
+    'searches for one page of keys: two or three in a network of hashes, many in one where all peers are far',
+  ),
+  exploredVainMax: limit(2, 'count', 'lookups without anything before exploring ends (go-libp2p-kad-dht)'),
+  sendLanesMax: limit(6, 'peers', 'told at once: two places to dial are left for what a person waits for'),
+  sendLanesHidden: limit(2, 'peers', 'told at once while the page is hidden'),
+  sendRoundsMax: limit(3, 'count', 'times that keys of peers that failed go to the next nearest'),
+  toldKeysMax: limit(256, 'entries', 'ADD_PROVIDERs to one peer in one order: some 70 KB'),
+  tellingMax: limit(16, 'requests', 'ADD_PROVIDERs to one peer that have not left yet'),
+  tellFailuresMax: limit(2, 'count', 'failures in a row after which a peer is given up (go-libp2p-kad-dht)'),
+  settledPeersMin: limit(10, 'peers', 'tried before a region is judged by the share that failed, unless there are fewer'),
+  failedPeersShareMax: limit(0.8, 'count', 'of those tried: above it the region has failed and is tried again'),
 } as const satisfies Record<string, Limit>

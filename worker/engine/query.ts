@@ -59,6 +59,9 @@ export type QueryResult =
   | { readonly type: 'get-value'; readonly value: Uint8Array; readonly confirmations: number; readonly stats: LookupStats }
   | { readonly type: 'put-value'; readonly counts: StoreCounts; readonly stats: LookupStats }
   | { readonly type: 'provide'; readonly counts: StoreCounts; readonly stats: LookupStats }
+  | { readonly type: 'ask-peer'; readonly closer: readonly PeerInfo[] }
+  /** How many of the list have left, counted from its beginning. */
+  | { readonly type: 'tell-peer'; readonly sent: number }
 
 /** Of the k nearest peers, how many hold the record now. The others add up to `targeted`. */
 export interface StoreCounts {

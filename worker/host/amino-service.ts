@@ -6,6 +6,8 @@ import type {
   ProgressData,
   ProvideMode,
   ProviderItem,
+  ProvidingReply,
+  ProvidingRequest,
   ServiceEvent,
   StartOptions,
   StartReport,
@@ -44,7 +46,8 @@ export interface AminoService {
   findPeer(id: Uint8Array, context: CallContext): Promise<PeerData>
   getValue(key: Uint8Array, options: { quorum: number }, context: CallContext): Promise<ValueData>
   putValue(key: Uint8Array, value: Uint8Array, context: CallContext): Promise<StoreData>
-  provide(cid: Uint8Array, options: { mode: ProvideMode }, context: CallContext): Promise<StoreData>
+  provide(cid: Uint8Array, options: { mode: ProvideMode; keep: boolean }, context: CallContext): Promise<StoreData>
+  providing(request: ProvidingRequest): Promise<ProvidingReply>
   getBlock(cid: Uint8Array, options: BlockOptions, context: CallContext): Promise<BlockData>
   putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
   hasBlock(cid: Uint8Array): Promise<boolean>

@@ -45,7 +45,7 @@ export class Driver {
   }
 
   status(): EngineStatus {
-    return this.#engine.status()
+    return this.#engine.status(this.#clock.now())
   }
 
   /** After `stop` events are ignored: what is still under way in the network may answer late. */

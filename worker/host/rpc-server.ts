@@ -157,8 +157,12 @@ class RpcServer implements RpcApi {
         return done<'getValue'>(await this.#service.getValue(request.args.key, { quorum: request.args.quorum }, context))
       case 'putValue':
         return done<'putValue'>(await this.#service.putValue(request.args.key, request.args.value, context))
-      case 'provide':
-        return done<'provide'>(await this.#service.provide(request.args.cid, { mode: request.args.mode }, context))
+      case 'provide': {
+        const { cid, mode, keep } = request.args
+        return done<'provide'>(await this.#service.provide(cid, { mode, keep }, context))
+      }
+      case 'providing':
+        return done<'providing'>(await this.#service.providing(request.args))
       case 'putBlock':
         return done<'putBlock'>(await this.#service.putBlock(request.args.cid, request.args.bytes))
       case 'hasBlock':

@@ -1,11 +1,10 @@
-import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { PeerData, ServiceEvent, StartOptions, StatusData } from '../contract/service.ts'
 import type { SessionId } from '../engine/bitswap/contract.ts'
 import { BytesMap } from '../engine/bytes-map.ts'
 import type { EngineEffect } from '../engine/contract.ts'
-import type { RecordVerdict, StoredTableEntry } from '../engine/kad/contract.ts'
+import type { RecordVerdict } from '../engine/kad/contract.ts'
 import { limits } from '../engine/limits.ts'
 import type { Address, PeerIdBytes, PeerInfo } from '../engine/peer.ts'
 import { createAddressPolicy, type AddressPolicy } from './addresses.ts'
@@ -21,7 +20,9 @@ import { openTransports, transportStatus, type Transports } from './network/tran
 import { Operations } from './operations.ts'
 import { parseAddress, parseAnnounced, parseBootstrap } from './parse-addresses.ts'
 import { addressText } from './plain-data.ts'
+import { Providing, type ProvidingEffect } from './providing.ts'
 import { ServiceError } from './service-error.ts'
+import { identity, reviewed } from './start-values.ts'
 import { createStore, type Store } from './store/store.ts'
 import { judgeRecord } from './validators.ts'
 
@@ -37,8 +38,10 @@ export interface Runtime {
   readonly operations: Operations
   /** The DHT and the delegated routers together; undefined when those are off. */
   readonly sources: Sources | undefined
-  /** Whether there is anything to wait for: a relay's grant, or an address that the caller gave. */
-  readonly mayGetAddress: boolean
+  readonly providing: Providing
+  /** Whether there is anything to wait for: a relay's grant, or an address that the caller gave; or none is wanted. */
+  readonly mayProvide: boolean
+  readonly withoutAddress: boolean
   judge(key: Uint8Array, value: Uint8Array): Promise<RecordVerdict>
   peerInfo(data: PeerData): PeerInfo
   putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
@@ -102,9 +105,11 @@ class EngineRuntime implements Runtime {
   readonly store: Store
   readonly driver: Driver
   readonly operations: Operations
-  readonly mayGetAddress: boolean
   readonly sources: Sources | undefined
   readonly #delegated: DelegatedRouting | undefined
+  readonly providing: Providing
+  readonly mayProvide: boolean
+  readonly withoutAddress: boolean
   start: 'cold' | 'warm' = 'cold'
   readonly #init: RuntimeInit
   readonly #startedAt = performance.now()
@@ -115,7 +120,8 @@ class EngineRuntime implements Runtime {
     const { mode } = init.options.delegated
     this.#delegated = mode === 'off' ? undefined : delegatedRouting(init.options, init.transports)
     this.store = init.store
-    this.mayGetAddress = init.options.relay || init.options.announce.length > 0
+    this.withoutAddress = init.options.providing.withoutAddress
+    this.mayProvide = this.withoutAddress || init.options.relay || init.options.announce.length > 0
     this.peerId = peerIdFromPrivateKey(init.privateKey).toMultihash().bytes
     const denied = new BytesMap<true>()
     for (const id of init.options.denyPeers) denied.set(id, true)
@@ -124,8 +130,16 @@ class EngineRuntime implements Runtime {
       denied,
       server: init.options.server,
       discovery: { rankingWindowMs: limits.rankingWindowMs.value, ...init.options.discovery },
+      provide: init.options.providing,
       clock: platformClock,
       perform: (effect) => this.#perform(effect),
+    })
+    this.providing = new Providing({
+      keys: init.store.keys,
+      dispatch: (event) => this.driver.dispatch(event),
+      status: () => this.driver.status().provide,
+      onEvent: init.onEvent,
+      mayProvide: this.mayProvide,
     })
     this.operations = new Operations({
       dispatch: (event) => this.driver.dispatch(event),
@@ -141,6 +155,11 @@ class EngineRuntime implements Runtime {
             review: (id, addresses) => this.#review(id, addresses),
             judge: judgeRecord,
           })
+  }
+
+  /** What the browser says of the network. */
+  readonly #onNetwork = (): void => {
+    this.driver.dispatch({ type: 'online-changed', online: navigator.onLine })
   }
 
   async begin(bootstrapPeers: readonly { id: PeerIdBytes; address: Address }[]): Promise<void> {
@@ -183,6 +202,10 @@ class EngineRuntime implements Runtime {
       tableEntries,
       networkSize: await this.store.networkSize(),
     })
+    const self = peers.intern(this.peerId as PeerIdBytes)
+    this.driver.dispatch({ type: 'provide-start', self, cells: await this.store.keys.cells(), wallMs: Date.now() })
+    if (navigator.onLine === false) this.#onNetwork()
+    for (const name of networkEvents) scope.addEventListener?.(name, this.#onNetwork)
   }
 
   async judge(key: Uint8Array, value: Uint8Array): Promise<RecordVerdict> {
@@ -243,6 +266,7 @@ class EngineRuntime implements Runtime {
 
   async stop(): Promise<void> {
     this.operations.cancelAll(new ServiceError('stopped', 'The client was stopped while this was under way.'))
+    for (const name of networkEvents) scope.removeEventListener?.(name, this.#onNetwork)
     this.driver.dispatch({ type: 'stopping' })
     this.driver.stop()
     // What is to be kept first: a transport that does not close in time must not cost the routing table.
@@ -298,6 +322,12 @@ class EngineRuntime implements Runtime {
       case 'forget-table-entry':
         store.deleteTableEntry(effect.peer.id)
         break
+      case 'load-keys':
+      case 'keys-sent':
+      case 'tell-time':
+      case 'region-ended':
+        this.providing.perform(effect)
+        break
       case 'persist-discovery':
         persistDiscovery(store, effect.memory)
         break
@@ -317,6 +347,10 @@ class EngineRuntime implements Runtime {
   }
 }
 
+/** A Worker's; where tests run there are no such events. */
+const scope: Partial<Pick<typeof globalThis, 'addEventListener' | 'removeEventListener'>> = globalThis
+const networkEvents = ['online', 'offline'] as const
+
 interface RuntimeInit {
   readonly options: StartOptions
   readonly onEvent: (event: ServiceEvent) => void
@@ -331,6 +365,7 @@ type StoredEffect = Extract<
   {
     type:
       | 'judge-record'
+      | ProvidingEffect['type']
       | 'persist-network-size'
       | 'persist-table-entry'
       | 'forget-table-entry'
@@ -347,29 +382,4 @@ function delegatedRouting({ delegated, allowPrivateAddresses }: StartOptions, tr
     fetch: (url, init) => fetch(url, init),
     now: () => performance.now(),
   })
-}
-
-async function identity(options: StartOptions, store: Store): Promise<PrivateKey> {
-  if (options.identity === 'fresh') return generateKeyPair('Ed25519')
-  const kept = await keptIdentity(store)
-  if (kept !== undefined) return kept
-  const created = await generateKeyPair('Ed25519')
-  await store.putIdentity(privateKeyToProtobuf(created))
-  return created
-}
-
-/** A key that cannot be read is of no use to anybody: a new one takes its place. */
-async function keptIdentity(store: Store): Promise<PrivateKey | undefined> {
-  const kept = await store.identity()
-  try {
-    return kept === undefined ? undefined : privateKeyFromProtobuf(kept)
-  } catch {
-    return undefined
-  }
-}
-
-/** What this host can dial may have changed since the entry was stored. */
-function reviewed(entry: StoredTableEntry, policy: AddressPolicy): StoredTableEntry {
-  const addresses = entry.addresses.map((address) => policy(address.bytes))
-  return { ...entry, addresses: addresses.filter((address): address is Address => address !== undefined) }
 }

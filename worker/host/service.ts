@@ -5,6 +5,8 @@ import type {
   ProbeData,
   ProvideMode,
   ProviderItem,
+  ProvidingReply,
+  ProvidingRequest,
   ServiceEvent,
   StartOptions,
   StartReport,
@@ -23,6 +25,7 @@ import type { Producer } from './delegated/combined.ts'
 import { wantWithRouters } from './delegated/wants.ts'
 import type { Command, Outcome } from './operations.ts'
 import { decodeCid, peerData } from './plain-data.ts'
+import { noAddress } from './providing.ts'
 import { startRuntime, type Runtime } from './runtime.ts'
 import { ServiceError } from './service-error.ts'
 
@@ -105,17 +108,20 @@ export class EngineService implements AminoService {
     return { ...result.counts, stats: result.stats }
   }
 
-  async provide(cid: Uint8Array, options: { mode: ProvideMode }, context: CallContext): Promise<StoreData> {
-    if (!this.#running().mayGetAddress) {
-      const message = 'Nobody could dial this client: set relay to true, or give its addresses in announce.'
-      throw new ServiceError('no-address', message)
+  async provide(cid: Uint8Array, options: { mode: ProvideMode; keep: boolean }, context: CallContext): Promise<StoreData> {
+    const { mayProvide, withoutAddress, providing } = this.#running()
+    if (!mayProvide) throw noAddress()
+    const { mode } = options
+    const multihash = decodeCid(cid).multihash.bytes
+    const tell = async (): Promise<StoreData> => {
+      const result = await this.#run({ type: 'provide', multihash, mode, withoutAddress }, 'provide', context)
+      return { ...result.counts, stats: result.stats }
     }
-    const result = await this.#run(
-      { type: 'provide', multihash: decodeCid(cid).multihash.bytes, mode: options.mode },
-      'provide',
-      context,
-    )
-    return { ...result.counts, stats: result.stats }
+    return options.keep ? providing.provide(cid, tell) : tell()
+  }
+
+  async providing(request: ProvidingRequest): Promise<ProvidingReply> {
+    return this.#running().providing.handle(request)
   }
 
   async getBlock(cid: Uint8Array, options: BlockOptions, context: CallContext): Promise<BlockData> {

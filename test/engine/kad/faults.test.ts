@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import type { KadCommand } from '../../../worker/engine/kad/contract.ts'
 import { limits } from '../../../worker/engine/limits.ts'
+import type { PeerInfo } from '../../../worker/engine/peer.ts'
 import type { QueryId } from '../../../worker/engine/query.ts'
 import { KadNetwork } from '../../support/kad-network.ts'
 
@@ -31,6 +32,8 @@ const kinds = [
   'get-value',
   'put-value',
   'provide',
+  'ask-peer',
+  'tell-peer',
   'cancel',
   'check',
   'gone',
@@ -53,7 +56,18 @@ function commandOf(network: KadNetwork, kind: Exclude<KadCommand['type'], 'cance
       return { type: kind, query, key, value: Uint8Array.of(byte) }
     case 'provide':
       return { type: kind, query, multihash: key }
+    case 'ask-peer':
+      return { type: kind, query, info: infoOf(network, byte), key, lane: byte % 2 === 0 ? 'background' : 'idle' }
+    case 'tell-peer': {
+      const multihashes = Array.from({ length: 20 * byte }, (_, index) => Uint8Array.of(0x12, index))
+      return { type: kind, query, info: infoOf(network, byte), multihashes, lane: 'background' }
+    }
   }
+}
+
+function infoOf(network: KadNetwork, index: number): PeerInfo {
+  const peer = network.peers[index]?.peer ?? network.self
+  return { peer, addresses: [{ bytes: peer.id.slice(-6), dialable: index !== 3 }] }
 }
 
 test('whatever fails and whatever comes when, every query ends once and nothing is left over', () => {

@@ -106,10 +106,10 @@ test('when another tab wants to upgrade, what waits is written, the way is freed
   const factory = await filled()
   const here = await visit(factory)
   here.store.putTableEntry(testEntry(2, 2))
-  const elsewhere = await plainOpen(factory, 3)
+  const elsewhere = await plainOpen(factory, 4)
   elsewhere.close()
   await worksInMemory(here, /Another tab/)
-  const again = await plainOpen(factory, 3)
+  const again = await plainOpen(factory, 4)
   const rows = await promised(again.transaction('tableEntries').objectStore('tableEntries').getAll())
   assert.deepEqual(
     rows.map(({ id }: { id: Uint8Array }) => id[2]),

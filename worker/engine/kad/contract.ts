@@ -25,7 +25,7 @@ export interface StoredTableEntry {
 export type KadCommand =
   /** `limit`: end after that many distinct providers; at least 1. */
   | { readonly type: 'find-providers'; readonly query: QueryId; readonly multihash: Uint8Array; readonly limit: number }
-  | { readonly type: 'closest-peers'; readonly query: QueryId; readonly key: Uint8Array }
+  | { readonly type: 'closest-peers'; readonly query: QueryId; readonly key: Uint8Array; readonly lane?: Lane | undefined }
   | { readonly type: 'find-peer'; readonly query: QueryId; readonly id: PeerIdBytes }
   | { readonly type: 'get-value'; readonly query: QueryId; readonly key: Uint8Array; readonly quorum: number }
   | { readonly type: 'put-value'; readonly query: QueryId; readonly key: Uint8Array; readonly value: Uint8Array }
@@ -33,9 +33,34 @@ export type KadCommand =
    * `optimistic`: stores while it searches, ends as soon as the peers are as near as the size of the network lets expect,
    * and answers when three quarters are done; the rest is stored afterwards. As `classic` while the size is unknown.
    */
-  | { readonly type: 'provide'; readonly query: QueryId; readonly multihash: Uint8Array; readonly mode?: ProvideMode }
+  | {
+      readonly type: 'provide'
+      readonly query: QueryId
+      readonly multihash: Uint8Array
+      readonly mode?: ProvideMode
+      readonly withoutAddress?: boolean
+    }
+  /** FIND_NODE to one certain peer. */
+  | {
+      readonly type: 'ask-peer'
+      readonly query: QueryId
+      readonly info: PeerInfo
+      readonly key: Uint8Array
+      readonly lane?: Lane | undefined
+    }
+  /** ADD_PROVIDERs to one certain peer. Always ends with a result: how many have left. */
+  | {
+      readonly type: 'tell-peer'
+      readonly query: QueryId
+      readonly info: PeerInfo
+      readonly multihashes: readonly Uint8Array[]
+      readonly lane?: Lane | undefined
+    }
   /** Ends the query without a further word about it; unknown ids are ignored. */
   | { readonly type: 'cancel'; readonly query: QueryId }
+
+/** Nobody waits for it: after everything a person waits for; `idle`: after maintenance, too. */
+export type Lane = 'background' | 'idle'
 
 /** Default: `classic`. */
 export type ProvideMode = 'classic' | 'optimistic'

@@ -125,6 +125,8 @@ export class Kad implements Machine<KadEvent, KadEffect> {
       case 'get-value':
       case 'put-value':
       case 'provide':
+      case 'ask-peer':
+      case 'tell-peer':
         return this.#command(event, now)
       case 'cancel':
         return this.#runs.cancel(event.query, now)
@@ -197,7 +199,11 @@ export class Kad implements Machine<KadEvent, KadEffect> {
       this.#outbox.push({ type: 'query-failed', query, failure, stats: undefined })
       return
     }
-    this.#runs.begin((context) => createQuery(command, context, now), { type: 'command', query }, now)
+    this.#runs.begin(
+      (context) => createQuery(command, context, now),
+      { type: 'command', query, lane: 'lane' in command ? command.lane : undefined },
+      now,
+    )
   }
 
   /** For a query that knows nobody to ask: see the header for who comes when. */

@@ -4,6 +4,7 @@ import { limits } from '../limits.ts'
 import { earlier, type Millis, type OrderId } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import type { QueryId } from '../query.ts'
+import type { Lane } from './contract.ts'
 import type { SeedsTaken } from './peer-book.ts'
 import type { Query, QueryEvent } from './queries/contract.ts'
 
@@ -28,7 +29,7 @@ export interface Run {
 }
 
 export type RunPurpose =
-  | { readonly type: 'command'; readonly query: QueryId }
+  | { readonly type: 'command'; readonly query: QueryId; readonly lane?: Lane | undefined }
   | { readonly type: 'table-lookup'; readonly isRepair: boolean }
   | { readonly type: 'correction' }
   /** What an answered query still stores. */
@@ -54,7 +55,7 @@ export function newRun(machine: Query, purpose: RunPurpose, now: Millis): Run {
 export function priorityOf(purpose: RunPurpose): Priority {
   switch (purpose.type) {
     case 'command':
-      return 'urgent'
+      return priorityOfLane(purpose.lane)
     case 'table-lookup':
       return purpose.isRepair ? 'normal' : 'maintenance'
     case 'correction':
@@ -63,9 +64,14 @@ export function priorityOf(purpose: RunPurpose): Priority {
   }
 }
 
+function priorityOfLane(lane: Lane | undefined): Priority {
+  if (lane === undefined) return 'urgent'
+  return lane === 'idle' ? 'maintenance' : 'normal'
+}
+
 /** Shares the few places of maintenance. A remainder has its place already: it only stores. */
 export function isMaintenance(purpose: RunPurpose): boolean {
-  return purpose.type === 'correction' || (purpose.type === 'table-lookup' && !purpose.isRepair)
+  return purpose.type !== 'remainder' && priorityOf(purpose) === 'maintenance'
 }
 
 export function runDeadline(run: Run): Millis {

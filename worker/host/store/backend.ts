@@ -1,5 +1,6 @@
 import type { StoredTableEntry } from '../../engine/kad/contract.ts'
 import type { PeerIdBytes } from '../../engine/peer.ts'
+import type { KeyTable } from './key-table.ts'
 
 /**
  * One place to keep things, in memory or on disk. A backend may reject: the store in front of it then goes on without.
@@ -17,6 +18,7 @@ export interface Backend {
   networkSize(): Promise<number | undefined>
   putNetworkSize(size: number): Promise<void>
   /** Anything a structured clone can carry, by name; undefined if there is none. */
+  readonly keys: KeyTable
   learned(name: string): Promise<unknown>
   putLearned(name: string, value: unknown): Promise<void>
   getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined>

@@ -1,4 +1,5 @@
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, type StoreNames, unwrap, wrap } from 'idb'
+import type { CellState } from '../../engine/provide/contract.ts'
 
 /**
  * The database and how it came to be. A version, once shipped, never changes: a new one is a new step at the end of
@@ -7,9 +8,10 @@ import { type DBSchema, type IDBPDatabase, type IDBPTransaction, type StoreNames
  *   version 1  meta, tableEntries; blocks with size and time in one value
  *   version 2  the bytes of a block apart from its use, so that reading one does not write megabytes, and least recent
  *              use has an index; the sum of all blocks in meta; addresses without a verdict that may be out of date
+ *   version 3  what is to be provided: keys in their order, the queue, and counts and times by cell
  */
 
-export const schemaVersion = 2
+export const schemaVersion = 3
 
 export interface Schema extends DBSchema {
   /** Single values by name. */
@@ -17,6 +19,11 @@ export interface Schema extends DBSchema {
   tableEntries: { key: IDBValidKey; value: TableRow }
   /** By binary CID. */
   blocks: { key: IDBValidKey; value: Uint8Array<ArrayBuffer> }
+  /** By Kademlia key, 32 bytes. */
+  provided: { key: IDBValidKey; value: ProvidedRow }
+  /** Multihashes that nobody has been told of yet, by Kademlia key. */
+  provideQueue: { key: IDBValidKey; value: Uint8Array<ArrayBuffer> }
+  provideCells: { key: number; value: CellState }
   blockUses: { key: IDBValidKey; value: BlockUse; indexes: { lastUsedAt: number } }
 }
 
@@ -26,6 +33,12 @@ export interface TableRow {
   /** Binary multiaddrs. What is dialable is decided when they are read. */
   readonly addresses: readonly Uint8Array[]
   readonly lastUsefulAt: number
+}
+
+export interface ProvidedRow {
+  readonly multihash: Uint8Array
+  /** Grows with each addition: a bulk replacement removes what it has not added again. */
+  readonly generation: number
 }
 
 export interface BlockUse {
@@ -102,7 +115,11 @@ function abortQuietly(transaction: IDBTransaction): void {
 type Upgrade = IDBPTransaction<unknown, string[], 'versionchange'>
 
 /** Step n leads from version n to n + 1. */
-const migrations: readonly ((database: IDBPDatabase<unknown>, upgrade: Upgrade) => Promise<void>)[] = [toVersion1, toVersion2]
+const migrations: readonly ((database: IDBPDatabase<unknown>, upgrade: Upgrade) => Promise<void>)[] = [
+  toVersion1,
+  toVersion2,
+  toVersion3,
+]
 
 async function migrate(database: IDBDatabase, transaction: IDBTransaction, from: number, to: number): Promise<void> {
   const upgrade = wrap(transaction) as unknown as Upgrade
@@ -146,9 +163,23 @@ async function toVersion2(database: IDBPDatabase<unknown>, upgrade: Upgrade): Pr
   }
 }
 
+async function toVersion3(database: IDBPDatabase<unknown>): Promise<void> {
+  database.createObjectStore('provided')
+  database.createObjectStore('provideQueue')
+  database.createObjectStore('provideCells', { keyPath: 'cell' })
+}
+
 function isComplete(database: IDBDatabase, version: number): boolean {
   if (version < schemaVersion) return true
-  const names: readonly StoreNames<Schema>[] = ['meta', 'tableEntries', 'blocks', 'blockUses']
+  const names: readonly StoreNames<Schema>[] = [
+    'meta',
+    'tableEntries',
+    'blocks',
+    'blockUses',
+    'provided',
+    'provideQueue',
+    'provideCells',
+  ]
   return names.every((name) => database.objectStoreNames.contains(name))
 }
 

@@ -14,6 +14,8 @@ import {
   type Schema,
   type TableRow,
 } from './idb-schema.ts'
+import type { KeyTable } from './key-table.ts'
+import { IdbKeyTable } from './idb-key-table.ts'
 
 /**
  * Keeps things in IndexedDB. Each change and the sums that belong to it are one transaction, so that a tab that is
@@ -52,6 +54,7 @@ export async function openIdbBackend(options: IdbOptions): Promise<IdbBackend> {
 
 export class IdbBackend implements Backend {
   usage: BlockUsage
+  readonly keys: KeyTable
   readonly blockBytesMax: number
   /** The ceiling in force: lower than `blockBytesMax` once the browser has granted less. */
   #grantedBytesMax: number
@@ -63,6 +66,7 @@ export class IdbBackend implements Backend {
   constructor(database: Database, options: IdbOptions, totals: BlockTotals, latestUseAt: number) {
     this.latestUseAt = latestUseAt
     this.#database = database
+    this.keys = guarded(new IdbKeyTable(database))
     this.#now = options.now
     this.usage = totals
     this.blockBytesMax = options.blockBytesMax
@@ -243,6 +247,17 @@ async function latestUse(database: Database): Promise<number> {
   const transaction = database.transaction('blockUses')
   const [cursor] = await Promise.all([transaction.store.index('lastUsedAt').openKeyCursor(null, 'prev'), transaction.done])
   return cursor?.key ?? 0
+}
+
+/** Every rejection is a `DatabaseError`. */
+function guarded(keys: KeyTable): KeyTable {
+  return {
+    cells: () => attempt(() => keys.cells()),
+    load: (range) => attempt(() => keys.load(range)),
+    change: (change) => attempt(() => keys.change(change)),
+    removeOlder: (generation) => attempt(() => keys.removeOlder(generation)),
+    clear: () => attempt(() => keys.clear()),
+  }
 }
 
 async function attempt<T>(operation: () => Promise<T>): Promise<T> {

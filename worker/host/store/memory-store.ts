@@ -2,6 +2,7 @@ import { BytesMap } from '../../engine/bytes-map.ts'
 import type { StoredTableEntry } from '../../engine/kad/contract.ts'
 import { limits } from '../../engine/limits.ts'
 import type { Backend, BlockUsage, Writes } from './backend.ts'
+import { MemoryKeyTable } from './key-table.ts'
 
 /** Keeps everything until the Worker ends: where the page asked for that, or where the browser refuses to store. */
 export class MemoryBackend implements Backend {
@@ -12,6 +13,7 @@ export class MemoryBackend implements Backend {
   #blockBytes = 0
   #identity: Uint8Array | undefined
   #networkSize: number | undefined
+  readonly keys = new MemoryKeyTable()
   readonly #learned = new Map<string, unknown>()
 
   constructor(blockBytesMax: number) {
@@ -88,6 +90,7 @@ export class MemoryBackend implements Backend {
 
   async close(): Promise<void> {
     this.#entries.clear()
+    await this.keys.clear()
     this.#blocks.clear()
     this.#blockBytes = 0
   }

@@ -5,6 +5,7 @@ import { ServiceError } from '../service-error.ts'
 import type { Backend, Writes } from './backend.ts'
 import { DatabaseError, type DatabaseFault } from './idb-schema.ts'
 import { openIdbBackend } from './idb-store.ts'
+import type { KeyTable } from './key-table.ts'
 import { MemoryBackend } from './memory-store.ts'
 import { holdStorageName, type LockPort } from './storage-name.ts'
 import { WriteBehind } from './write-behind.ts'
@@ -32,6 +33,8 @@ export interface Store {
   /** The estimate that `putNetworkSize` stored last. */
   networkSize(): Promise<number | undefined>
   putNetworkSize(size: number): Promise<void>
+  /** What is to be provided. What was on a disk that failed is out of reach for this visit. */
+  readonly keys: KeyTable
   /** What `putLearned` stored last under this name, unchecked. */
   learned(name: string): Promise<unknown>
   /** It may be lost where the disk is full: what was learned once is learned again. */
@@ -99,6 +102,13 @@ class FallbackStore implements Store {
   readonly #platform: StorePlatform
   readonly #release: () => void
   readonly #onLost: (reason: string) => void
+  readonly keys: KeyTable = {
+    cells: () => this.#run(({ keys }) => keys.cells()),
+    load: (range) => this.#run(({ keys }) => keys.load(range)),
+    change: (change) => this.#run(({ keys }) => keys.change(change)),
+    removeOlder: (generation) => this.#run(({ keys }) => keys.removeOlder(generation)),
+    clear: () => this.#run(({ keys }) => keys.clear()),
+  }
   readonly #pending = new WriteBehind()
   #cancelTimer: (() => void) | undefined
   #lastStamp = 0

@@ -3,6 +3,7 @@ import type { Millis } from '../../machine.ts'
 import type { PeerIdBytes } from '../../peer.ts'
 import type { Failure } from '../../query.ts'
 import type { KadCommand } from '../contract.ts'
+import { AskPeer } from './ask-peer.ts'
 import { ClosestPeers } from './closest-peers.ts'
 import type { Query, QueryContext } from './contract.ts'
 import { FindPeer } from './find-peer.ts'
@@ -10,6 +11,7 @@ import { FindProviders } from './find-providers.ts'
 import { GetValue } from './get-value.ts'
 import { Provide } from './provide.ts'
 import { PutValue } from './put-value.ts'
+import { TellPeer } from './tell-peer.ts'
 
 export type QueryCommand = Exclude<KadCommand, { type: 'cancel' }>
 
@@ -39,6 +41,10 @@ export function createQuery(command: QueryCommand, context: QueryContext, now: M
       return new PutValue({ context, ...command, now })
     case 'provide':
       return new Provide({ context, ...command, now })
+    case 'ask-peer':
+      return new AskPeer({ context, ...command })
+    case 'tell-peer':
+      return new TellPeer({ context, ...command })
   }
 }
 
@@ -48,10 +54,13 @@ function keyBytesOf(command: QueryCommand): Uint8Array | PeerIdBytes {
     case 'provide':
       return command.multihash
     case 'closest-peers':
+    case 'ask-peer':
     case 'get-value':
     case 'put-value':
       return command.key
     case 'find-peer':
       return command.id
+    case 'tell-peer':
+      return command.info.peer.id
   }
 }

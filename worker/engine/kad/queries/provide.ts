@@ -38,15 +38,24 @@ export class Provide implements Query {
   readonly #multihash: Uint8Array
   readonly #mode: ProvideMode
   readonly #outbox = new Outbox<QueryOutput>()
+  readonly #withoutAddress: boolean
   #state: ProvideState
 
-  constructor(init: { context: QueryContext; query: QueryId; multihash: Uint8Array; mode?: ProvideMode; now: Millis }) {
+  constructor(init: {
+    context: QueryContext
+    query: QueryId
+    multihash: Uint8Array
+    mode?: ProvideMode
+    withoutAddress?: boolean
+    now: Millis
+  }) {
     const { context, multihash, now } = init
     this.target = context.peers.keyOf(multihash)
     this.#query = init.query
     this.#context = context
     this.#multihash = multihash
     this.#mode = init.mode ?? 'classic'
+    this.#withoutAddress = init.withoutAddress === true
     this.#state = { type: 'gated', until: now + limits.provideAddressWaitMs.value }
     this.#passGate(now)
   }
@@ -89,7 +98,7 @@ export class Provide implements Query {
 
   #passGate(now: Millis): void {
     const { world, options } = this.#context
-    if (world.ownAddresses.length === 0) return
+    if (world.ownAddresses.length === 0 && !this.#withoutAddress) return
     const request = { type: 'find-node', key: this.#multihash } as const
     const walk = new Walk({ context: this.#context, outbox: this.#outbox, target: this.target, request, now })
     const size = this.#mode === 'optimistic' ? world.networkSize.estimate(now) : undefined
@@ -148,7 +157,7 @@ export class Provide implements Query {
   #newRound(now: Millis): StoreRound | undefined {
     const { self, ownAddresses, records } = this.#context.world
     assert(self !== undefined, 'nobody answers before the start')
-    if (ownAddresses.length === 0) return undefined
+    if (ownAddresses.length === 0 && !this.#withoutAddress) return undefined
     records?.addProvider(this.#multihash, self, ownAddresses, now)
     const provider = { id: self.id, addresses: ownAddresses }
     const request = { type: 'add-provider', key: this.#multihash, provider } as const

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { keyFromDigest } from '../../../worker/engine/peer.ts'
+import { cellCount } from '../../../worker/engine/provide/contract.ts'
+import { cellOf, Schedule } from '../../../worker/engine/provide/schedule.ts'
+
+const hour = 3_600_000
+const now = 1_700_000_000_000
+const zero = keyFromDigest(new Uint8Array(0))
+
+function schedule(cells: readonly { cell: number; provided?: number; queued?: number; sweptAt?: number }[], held = 0): Schedule {
+  const made = new Schedule({ self: zero, intervalMs: 22 * hour })
+  for (const cell of cells) made.set({ provided: 1, queued: 0, sweptAt: 0, ...cell }, held)
+  return made
+}
+
+test('an empty schedule has nothing to do, ever', () => {
+  assert.equal(schedule([]).next(now), undefined)
+  assert.equal(schedule([]).nextAt(now), undefined)
+})
+
+test('what expires soon goes first, then what nobody was told of, then what is due', () => {
+  const cells = schedule([
+    { cell: 1, sweptAt: now - 28 * hour },
+    { cell: 2, provided: 1, queued: 1 },
+    { cell: 3, sweptAt: now - 40 * hour },
+    { cell: 4, sweptAt: now - 47 * hour },
+  ])
+  const order: unknown[] = []
+  for (let next = cells.next(now); next !== undefined; next = cells.next(now)) {
+    order.push([next.cell, next.source])
+    cells.told(next.cell, 1)
+    cells.swept(next.cell, now)
+  }
+  assert.deepEqual(order, [
+    [4, 'provided'],
+    [3, 'provided'],
+    [2, 'queue'],
+    [1, 'provided'],
+  ])
+})
+
+test('a cell is due once a cycle, at its own moment, and never later than 36 h after it was swept', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: cellCount - 1 }), fc.integer({ min: 0, max: 100 * hour }), (cell, ago) => {
+      const made = schedule([{ cell, sweptAt: now - ago }])
+      const dueAt = made.dueAt(cell)
+      const after = dueAt - (now - ago)
+      assert.ok(after >= (22 / 4) * hour && after <= 1.25 * 22 * hour, `${after / hour} h after it was swept`)
+      assert.ok(Math.abs((dueAt % (22 * hour)) - (22 * hour * cell) / cellCount) <= 1, 'interval × (prefix XOR own id) / 2^bits')
+      made.swept(cell, dueAt)
+      assert.ok(Math.abs(made.dueAt(cell) - dueAt - 22 * hour) <= 1, 'from then on it keeps its moment')
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('own cells are spread over the whole cycle, and those of others lie elsewhere', () => {
+  const self = keyFromDigest(Uint8Array.of(0b1010_1010))
+  const made = new Schedule({ self, intervalMs: 22 * hour })
+  for (let cell = 0; cell < cellCount; cell++) made.set({ cell, provided: 1, queued: 0, sweptAt: now }, 0)
+  const quarters = [0, 0, 0, 0]
+  for (let cell = 0; cell < cellCount; cell++) quarters[Math.floor(((made.dueAt(cell) % (22 * hour)) * 4) / (22 * hour))]!++
+  assert.deepEqual(quarters, [1_024, 1_024, 1_024, 1_024])
+  assert.notEqual(made.dueAt(7), schedule([{ cell: 7, sweptAt: now }]).dueAt(7))
+})
+
+test('queued keys that somebody else is telling are left alone for so long, and resting cells too', () => {
+  const held = schedule([{ cell: 9, provided: 1, queued: 1 }], now + 1_000)
+  assert.equal(held.next(now), undefined)
+  assert.equal(held.nextAt(now), now + 1_000)
+  assert.deepEqual(held.next(now + 1_000), { cell: 9, source: 'queue' })
+  held.rest(9, now + 5_000)
+  assert.equal(held.next(now + 1_000), undefined)
+  assert.equal(held.nextAt(now + 1_000), now + 5_000)
+})
+
+test('counts say what is expired and due', () => {
+  const counts = schedule([
+    { cell: 1, provided: 10, sweptAt: now - 49 * hour },
+    { cell: 2, provided: 5, queued: 2, sweptAt: now },
+    { cell: 3, provided: 3, queued: 3 },
+  ]).counts(now)
+  assert.deepEqual(counts, { provided: 18, queued: 5, used: 3, expired: 1, due: 1, dueKeys: 10 })
+})
+
+test('a cell is the first twelve bits', () => {
+  assert.equal(cellOf(keyFromDigest(Uint8Array.of(0xab, 0xcd))), 0xabc)
+})

@@ -1,0 +1,127 @@
+import 'fake-indexeddb/auto'
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { IDBFactory } from 'fake-indexeddb'
+import { keyFromDigest } from '../../../worker/engine/peer.ts'
+import type { CellState, ProvidedKey } from '../../../worker/engine/provide/contract.ts'
+import { cellOf } from '../../../worker/engine/provide/schedule.ts'
+import { openDatabase } from '../../../worker/host/store/idb-schema.ts'
+import { IdbKeyTable } from '../../../worker/host/store/idb-key-table.ts'
+import { type KeyTable, MemoryKeyTable } from '../../../worker/host/store/key-table.ts'
+import { createStore } from '../../../worker/host/store/store.ts'
+import { testCid } from '../../support/store-contract.ts'
+import { ManualPlatform } from '../../support/store-platform.ts'
+
+const never = new AbortController().signal
+const [first, last] = [keyFromDigest(new Uint8Array(32)), keyFromDigest(new Uint8Array(32).fill(255))]
+
+/** Keys of cell 0, 1, 2, … in turns of four. */
+function key(number: number): ProvidedKey {
+  const digest = new Uint8Array(32).fill(number)
+  digest.set([0, (number % 4) << 4])
+  return { key: keyFromDigest(digest), multihash: Uint8Array.of(0x12, number) }
+}
+
+function keys(...numbers: number[]): ProvidedKey[] {
+  return numbers.map(key)
+}
+
+async function numbersIn(table: KeyTable, source: 'provided' | 'queue', limit = 100): Promise<number[]> {
+  const found = await table.load({ source, from: first, to: last, limit })
+  return found.map(({ multihash }) => multihash[1]!)
+}
+
+async function countsOf(table: KeyTable): Promise<string[]> {
+  const text = ({ cell, provided, queued, sweptAt }: CellState): string => `${cell}: ${provided} ${queued} ${sweptAt}`
+  return (await table.cells()).sort((a, b) => a.cell - b.cell).map(text)
+}
+
+const tables: readonly [string, () => Promise<KeyTable>][] = [
+  ['in memory', async () => new MemoryKeyTable()],
+  ['on disk', async () => new IdbKeyTable(await openDatabase(new IDBFactory() as never, 'keys', never))],
+]
+
+for (const [where, open] of tables) {
+  test(`keys ${where} come back in their order, by range and page`, async () => {
+    const table = await open()
+    await table.change({ add: { keys: keys(5, 2, 1, 9, 4), generation: 1 } })
+    assert.deepEqual(await numbersIn(table, 'provided'), [4, 1, 5, 9, 2], 'by cell, then by key')
+    assert.deepEqual(await numbersIn(table, 'provided', 2), [4, 1])
+    const range = { source: 'provided', from: key(1).key, to: key(5).key, limit: 10 } as const
+    assert.deepEqual(
+      (await table.load(range)).map(({ multihash }) => multihash[1]),
+      [1, 5],
+    )
+    assert.deepEqual(
+      (await table.load(range)).map((found) => cellOf(found.key)),
+      [1, 1],
+    )
+    assert.deepEqual(await numbersIn(table, 'queue'), [])
+  })
+
+  test(`counts ${where} are exact by cell, whatever is added twice or was never there`, async () => {
+    const table = await open()
+    const cells = await table.change({ add: { keys: keys(1, 5, 2), generation: 1 }, queue: keys(1, 5, 2, 3) })
+    assert.deepEqual(
+      cells.map(({ cell, provided, queued }) => [cell, provided, queued]).sort(([a = 0], [b = 0]) => a - b),
+      [
+        [1, 2, 2],
+        [2, 1, 1],
+        [3, 0, 1],
+      ],
+    )
+    await table.change({ add: { keys: keys(1), generation: 2 }, queue: keys(1) })
+    await table.change({ sent: keys(1, 7), swept: [{ cell: 1, at: 77 }] })
+    await table.change({ remove: keys(2, 6) })
+    assert.deepEqual(await countsOf(table), ['1: 2 1 77', '3: 0 1 0'], 'an empty cell is gone')
+    assert.deepEqual(
+      [await numbersIn(table, 'provided'), await numbersIn(table, 'queue')],
+      [
+        [1, 5],
+        [5, 3],
+      ],
+    )
+    await table.clear()
+    assert.deepEqual([await countsOf(table), await numbersIn(table, 'queue')], [[], []])
+  })
+
+  test(`a bulk replacement ${where} has no gap: what is old goes when all that is new has come`, async () => {
+    const table = await open()
+    await table.change({ add: { keys: keys(1, 2, 3), generation: 1 }, queue: keys(3) })
+    await table.change({ add: { keys: keys(2, 4), generation: 2 } })
+    assert.deepEqual(await numbersIn(table, 'provided'), [4, 1, 2, 3])
+    await table.change({ add: { keys: keys(8), generation: 3 } })
+    const { done } = await table.removeOlder(2)
+    assert.deepEqual([done, await numbersIn(table, 'provided'), await numbersIn(table, 'queue')], [true, [4, 8, 2], []])
+    assert.deepEqual(await countsOf(table), ['0: 2 0 0', '2: 1 0 0'])
+  })
+}
+
+test('keys, queue and times are there at the next visit, and a database of version 2 gets their place', async () => {
+  const factory = new IDBFactory() as unknown as globalThis.IDBFactory
+  const old = await openDatabase(factory, 'test', never, 2)
+  const raw = old as unknown as { put(store: string, value: unknown, key?: unknown): Promise<unknown> }
+  await raw.put('meta', Uint8Array.of(7), 'identity')
+  await raw.put('blocks', Uint8Array.of(1, 2, 3), testCid(1))
+  await raw.put('blockUses', { size: 3, lastUsedAt: 5 }, testCid(1))
+  old.close()
+  const visit = () =>
+    createStore({ name: 'test', blockBytesMax: 100, onLost: () => assert.fail(), platform: new ManualPlatform(factory) })
+  const store = await visit()
+  assert.deepEqual([await store.identity(), await store.getBlock(testCid(1))], [Uint8Array.of(7), Uint8Array.of(1, 2, 3)])
+  await store.keys.change({ add: { keys: keys(1, 2), generation: 1 }, queue: keys(2), swept: [{ cell: 1, at: 55 }] })
+  await store.close()
+  const next = await visit()
+  assert.deepEqual(await countsOf(next.keys), ['1: 1 0 55', '2: 1 1 0'])
+  assert.deepEqual([await numbersIn(next.keys, 'provided'), await numbersIn(next.keys, 'queue')], [[1, 2], [2]])
+  await next.close()
+})
+
+test('without a disk keys are kept for this visit', async () => {
+  const lost: string[] = []
+  const platform = new ManualPlatform(undefined)
+  const store = await createStore({ name: 'test', blockBytesMax: 100, onLost: (reason) => lost.push(reason), platform })
+  await store.keys.change({ add: { keys: keys(1), generation: 1 } })
+  assert.deepEqual([lost.length, await numbersIn(store.keys, 'provided')], [1, [1]])
+  await store.close()
+})

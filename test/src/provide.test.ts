@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CID } from 'multiformats/cid'
+import * as Digest from 'multiformats/hashes/digest'
+import { startHarness } from '../support/client-harness.ts'
+import { provideStatusData, stored } from '../support/fake-service.ts'
+
+function cidOf(number: number): CID {
+  const digest = new Uint8Array(32)
+  new DataView(digest.buffer).setUint32(0, number)
+  return CID.createV1(0x55, Digest.create(0x12, digest))
+}
+
+test('many CIDs go in portions, each after the last one is stored, and the source is not read ahead', async (t) => {
+  let underWay = 0
+  const portions: number[] = []
+  const { client } = await startHarness(t, {
+    providing: async (request) => {
+      if (request.type !== 'add') return { changed: 0, status: provideStatusData }
+      assert.equal(++underWay, 1)
+      await Promise.resolve()
+      underWay--
+      portions.push(request.cids.length)
+      return { changed: request.cids.length - 1, status: provideStatusData }
+    },
+  })
+  let given = 0
+  async function* source(): AsyncGenerator<CID> {
+    for (; given < 1_100; given++) {
+      assert.ok(given <= portions.length * 512 + 512)
+      yield cidOf(given)
+    }
+  }
+  const told: unknown[] = []
+  const result = await client.provideMany(source(), { onProgress: (progress) => told.push(progress) })
+  assert.deepEqual(portions, [512, 512, 76])
+  assert.deepEqual(result, { given: 1_100, added: 1_097, removed: 0 })
+  assert.deepEqual(told.at(-1), { given: 1_100, added: 1_097 })
+})
+
+test('a replacement ends with the word that all has come, and one that is broken off does not', async (t) => {
+  const { client, service } = await startHarness(t)
+  await client.provideMany([cidOf(1)], { replace: true })
+  const types = (): string[] =>
+    service.seen.flatMap(({ method, args }) => (method === 'providing' ? [(args[0] as { type: string }).type] : []))
+  assert.deepEqual(types(), ['add', 'replaced'])
+  const controller = new AbortController()
+  function* broken(): Generator<CID> {
+    yield cidOf(1)
+    controller.abort()
+    yield cidOf(2)
+  }
+  const failure = await client
+    .provideMany(broken(), { replace: true, signal: controller.signal })
+    .catch((error: { code: string }) => error.code)
+  assert.equal(failure, 'aborted')
+  assert.deepEqual(types(), ['add', 'replaced'])
+  await assert.rejects(client.provideMany(['no cid']), { code: 'invalid-cid' })
+})
+
+test('the other words of providing reach the Worker, and regions reach the page', async (t) => {
+  const { client, service } = await startHarness(t)
+  assert.deepEqual(await client.provideOnce(cidOf(1)), stored)
+  assert.deepEqual(service.seen.at(-1), { method: 'provide', args: [cidOf(1).bytes, { mode: 'classic', keep: false }] })
+  assert.deepEqual(await client.provideStatus(), provideStatusData)
+  await client.cancelProvide(cidOf(2))
+  assert.deepEqual(service.seen.at(-1)!.args, [{ type: 'cancel', cids: [cidOf(2).bytes] }])
+  assert.equal(await client.clearProvides(), 0)
+  await client.pauseProviding()
+  assert.deepEqual(service.seen.at(-1)!.args, [{ type: 'pause', paused: true }])
+  await client.resumeProviding()
+  assert.deepEqual(service.seen.at(-1)!.args, [{ type: 'pause', paused: false }])
+  const { totals } = provideStatusData
+  const region = { ...totals, prefix: '0101', peers: 20, endedAt: 1 }
+  const told = new Promise((resolve) => client.addEventListener('region', ({ detail }) => resolve(detail)))
+  service.tell({ type: 'region-provided', region })
+  assert.deepEqual(await told, region)
+})

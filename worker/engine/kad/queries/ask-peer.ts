@@ -1,0 +1,85 @@
+import { equalBytes } from '../../bytes-map.ts'
+import { limits } from '../../limits.ts'
+import type { OrderId } from '../../machine.ts'
+import type { Key, PeerInfo } from '../../peer.ts'
+import type { QueryId } from '../../query.ts'
+import { Outbox } from '../outbox.ts'
+import { noPeers, type Query, type QueryContext, type QueryEvent, type QueryOutput, type QueryStage } from './contract.ts'
+
+/**
+ * Asks one certain peer whom it knows near a key.
+ *
+ *   walking (connecting, asking) ──answered──▶ ended
+ *      └──no connection, no answer, expired──▶ ended, failed
+ */
+export class AskPeer implements Query {
+  readonly target: Key
+  readonly #context: QueryContext
+  readonly #query: QueryId
+  readonly #info: PeerInfo
+  readonly #key: Uint8Array
+  readonly #outbox = new Outbox<QueryOutput>()
+  #order: OrderId | undefined
+  #hasEnded = false
+
+  constructor(init: { context: QueryContext; query: QueryId; info: PeerInfo; key: Uint8Array }) {
+    this.target = init.context.peers.keyOf(init.key)
+    this.#context = init.context
+    this.#query = init.query
+    this.#info = init.info
+    this.#key = init.key
+    this.#outbox.push({ type: 'need-connection', info: init.info })
+  }
+
+  get stage(): QueryStage {
+    return this.#hasEnded ? 'ended' : 'walking'
+  }
+
+  handle(event: QueryEvent): void {
+    if (this.#hasEnded) return
+    switch (event.type) {
+      case 'connection-ready':
+        if (this.#order === undefined) this.#ask()
+        break
+      case 'response-received':
+        if (event.order === this.#order) this.#answered(event)
+        break
+      case 'connection-failed':
+      case 'request-failed':
+      case 'expired':
+        this.#fail()
+        break
+      default:
+    }
+  }
+
+  poll(): QueryOutput | undefined {
+    return this.#outbox.poll()
+  }
+
+  nextDeadline(): undefined {
+    return undefined
+  }
+
+  #ask(): void {
+    this.#order = this.#context.orders.next()
+    const request = { type: 'find-node', key: this.#key } as const
+    this.#outbox.push({ type: 'send-request', order: this.#order, peer: this.#info.peer, request })
+  }
+
+  #answered({ response }: Extract<QueryEvent, { type: 'response-received' }>): void {
+    if (response.type !== 'find-node') return this.#fail()
+    const { options, peers, world } = this.#context
+    const closer = response.closer
+      .slice(0, options.k * limits.closerPeersPerBucket.value)
+      .map(({ id, addresses }): PeerInfo => ({ peer: peers.intern(id), addresses }))
+      .filter(({ peer: { id } }) => !world.denied.has(id) && !(world.self !== undefined && equalBytes(world.self.id, id)))
+    this.#hasEnded = true
+    this.#outbox.push({ type: 'query-ended', query: this.#query, result: { type: 'ask-peer', closer } })
+  }
+
+  #fail(): void {
+    this.#hasEnded = true
+    this.#outbox.push({ type: 'query-failed', query: this.#query, failure: noPeers, stats: undefined })
+  }
+}

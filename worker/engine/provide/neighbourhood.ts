@@ -1,0 +1,90 @@
+import { BytesMap } from '../bytes-map.ts'
+import { limits } from '../limits.ts'
+import type { Millis } from '../machine.ts'
+import type { Key, Peer, PeerInfo } from '../peer.ts'
+import { compareKeys } from './bits.ts'
+import { Coverage, type Gap } from './coverage.ts'
+import { Trie, type TrieNode } from './trie.ts'
+
+/**
+ * The peers around the place where the sweep is, and what is certain about them. The next region begins with what this
+ * one has taught. Knowledge that is old, or more than enough, is forgotten as a whole: half of it would look like certainty.
+ */
+export class Neighbourhood {
+  readonly #k: number
+  readonly #peers = new Trie<PeerInfo>()
+  /** With those that failed: an answer reaches as far as the farthest peer in it, whether that one lives or not. */
+  readonly #named = new Trie<true>()
+  readonly #coverage = new Coverage()
+  /** Peers that could not be reached: no answer brings them back until all is forgotten. */
+  readonly #failed = new BytesMap<true>()
+  #self: Peer | undefined
+  #since: Millis = 0
+
+  constructor(k: number) {
+    this.#k = k
+  }
+
+  get size(): number {
+    return this.#peers.size
+  }
+
+  get root(): TrieNode<PeerInfo> | undefined {
+    return this.#peers.root
+  }
+
+  /** Before each region. */
+  refresh(self: Peer | undefined, now: Millis): void {
+    this.#self = self
+    const isOld = now - this.#since > limits.neighbourhoodMs.value
+    if (!isOld && this.#named.size <= limits.neighbourhoodPeersMax.value) return
+    this.#peers.clear()
+    this.#named.clear()
+    this.#coverage.clear()
+    this.#failed.clear()
+    this.#since = now
+  }
+
+  /** Returns whether any of them is new. */
+  learn(infos: readonly PeerInfo[]): boolean {
+    let isNew = false
+    for (const info of infos) {
+      const { peer } = info
+      if (this.#self !== undefined && compareKeys(this.#self.key, peer.key) === 0) continue
+      this.#named.set(peer.key, true)
+      if (this.#failed.has(peer.id)) continue
+      const known = this.#peers.get(peer.key)
+      if (known === undefined) isNew = true
+      if (known === undefined || (!isDialable(known) && isDialable(info))) this.#peers.set(peer.key, info)
+    }
+    return isNew
+  }
+
+  fail(peer: Peer): void {
+    this.#peers.delete(peer.key)
+    this.#failed.set(peer.id, true)
+  }
+
+  /** Those that can be asked about a key, nearest first. */
+  askable(key: Key, count: number): PeerInfo[] {
+    const near = this.#peers.nearest(key, limits.exploredNearestMax.value)
+    return near.filter(isDialable).slice(0, count)
+  }
+
+  mark(key: Key): void {
+    this.#coverage.mark(key, this.#k, this.#named.root)
+  }
+
+  gapFor(key: Key): Gap | undefined {
+    return this.#coverage.gapFor(key, this.#k, this.#peers.root)
+  }
+
+  /** The length of the prefix of the region that a key is in: the longest with k peers. */
+  regionLength(key: Key): number {
+    return this.#peers.prefixWith(key, this.#k)
+  }
+}
+
+export function isDialable(info: PeerInfo): boolean {
+  return info.addresses.some(({ dialable }) => dialable)
+}

@@ -1,0 +1,293 @@
+import { assert } from '../assert.ts'
+import { limits } from '../limits.ts'
+import type { Machine, Millis, OrderIds } from '../machine.ts'
+import type { Peer } from '../peer.ts'
+import type {
+  CellState,
+  ProvideEffect,
+  ProvideEvent,
+  ProvideOptions,
+  ProvidePhase,
+  ProvideStatus,
+  RegionReport,
+  Totals,
+} from './contract.ts'
+import { Neighbourhood } from './neighbourhood.ts'
+import { type PageSent, RegionRun } from './region-run.ts'
+import { cellOf, Schedule } from './schedule.ts'
+
+/**
+ * Keeps content provided: sweeps over the keyspace, region by region.
+ *
+ *   (not started) ──provide-start──▶ idle ──due, queued──▶ working ──region ended──▶ idle
+ *   working ──nobody answers──▶ offline ──probe, online again──▶ working
+ *   any ⇄ paused, no-address
+ *
+ * One region at a time. It knows counts by cell and the keys of the region it works on, never all of them; whoever holds
+ * them loads a page when asked. It knows nothing of requests and connections: finding, asking and telling are orders.
+ */
+export class Provide implements Machine<ProvideEvent, ProvideEffect> {
+  readonly #options: ProvideOptions
+  readonly #orders: OrderIds
+  readonly #hood: Neighbourhood
+  readonly #effects: ProvideEffect[] = []
+  readonly #totals: Totals = newTotals()
+  #started: { readonly self: Peer; readonly schedule: Schedule } | undefined
+  #run: RegionRun | undefined
+  #runMovedAt: Millis = 0
+  /** Wall clock minus monotonic clock, and when it was told. */
+  #clock = { offsetMs: 0, toldAt: 0 as Millis }
+  #timeAsked = false
+  #hasAddress = false
+  #paused = false
+  #hidden = false
+  #offline: { readonly probeAt: Millis; readonly delayMs: number } | undefined
+  #nextAt: number | undefined
+  /** Keys and milliseconds of working, for an estimate. */
+  #pace = { keys: 0, ms: 0 }
+
+  constructor(init: { options: ProvideOptions; orders: OrderIds }) {
+    this.#options = init.options
+    this.#orders = init.orders
+    this.#hood = new Neighbourhood(init.options.k)
+  }
+
+  handle(event: ProvideEvent, now: Millis): void {
+    this.#take(event, now)
+    this.#proceed(now)
+  }
+
+  poll(): ProvideEffect | undefined {
+    return this.#effects.shift()
+  }
+
+  nextDeadline(): Millis | undefined {
+    if (this.#started === undefined) return undefined
+    if (this.#run !== undefined) return this.#runMovedAt + limits.regionStallMs.value
+    if (this.#offline !== undefined && this.#mayWork()) return this.#offline.probeAt
+    if (this.#nextAt === undefined || !this.#mayWork()) return undefined
+    // A clock that stood still during a sleep is put right before anything would be late.
+    const at = this.#nextAt - this.#clock.offsetMs
+    return this.#timeAsked ? at : Math.min(at, this.#clock.toldAt + limits.clockTrustMs.value)
+  }
+
+  status(now: Millis): ProvideStatus {
+    const counts = this.#started?.schedule.counts(this.#wall(now))
+    const { used = 0, expired = 0, due = 0, dueKeys = 0, provided = 0, queued = 0 } = counts ?? {}
+    const open = queued + dueKeys
+    const isMeasured = this.#pace.keys > 0 && open > 0
+    return {
+      phase: this.#phase(),
+      provided,
+      queued,
+      cells: { used, expired, due },
+      region: this.#run?.prefix,
+      nextDueAt: this.#run === undefined ? this.#nextAt : undefined,
+      endsAt: isMeasured ? this.#wall(now) + (open * this.#pace.ms) / this.#pace.keys : undefined,
+      totals: { ...this.#totals },
+    }
+  }
+
+  #take(event: ProvideEvent, now: Millis): void {
+    switch (event.type) {
+      case 'tick':
+        return this.#tick(now)
+      case 'provide-start':
+        assert(this.#started === undefined, 'a machine is started once')
+        this.#setClock(event.wallMs, now)
+        this.#started = {
+          self: event.self,
+          schedule: new Schedule({ self: event.self.key, intervalMs: this.#options.intervalMs }),
+        }
+        return this.#setCells(event.cells, 0)
+      case 'provide-cells':
+        return this.#setCells(event.cells, event.holdMs === undefined ? 0 : this.#wall(now) + event.holdMs)
+      case 'own-addresses-changed':
+        this.#hasAddress = event.addresses.length > 0
+        return
+      case 'online-changed':
+        this.#offline = event.online
+          ? undefined
+          : { probeAt: now + limits.offlineProbeMaxMs.value, delayMs: limits.offlineProbeMaxMs.value }
+        return
+      case 'provide-paused':
+        this.#paused = event.paused
+        if (event.paused) this.#dropRun()
+        return
+      case 'page-hidden':
+        this.#hidden = event.hidden
+        return
+      case 'time-told':
+        return this.#setClock(event.wallMs, now)
+      case 'keys-loaded':
+        this.#setClock(event.wallMs, now)
+        return this.#feed(event, now)
+      case 'keys-not-loaded':
+      case 'closest-found':
+      case 'peer-asked':
+      case 'peer-told':
+        return this.#feed(event, now)
+    }
+  }
+
+  #setCells(cells: readonly CellState[], heldUntil: number): void {
+    for (const cell of cells) this.#started?.schedule.set(cell, heldUntil)
+    this.#nextAt = 0
+  }
+
+  #tick(now: Millis): void {
+    if (this.#run !== undefined) {
+      // Every order ends by itself; should one not, the region must not wait for it for ever.
+      if (now < this.#runMovedAt + limits.regionStallMs.value) return
+      this.#dropRun()
+      return this.#goOffline(now)
+    }
+    if (now < this.#clock.toldAt + limits.clockTrustMs.value || this.#timeAsked) return
+    this.#timeAsked = true
+    this.#effects.push({ type: 'tell-time' })
+  }
+
+  #setClock(wallMs: number, now: Millis): void {
+    this.#timeAsked = false
+    this.#clock = { offsetMs: wallMs - now, toldAt: now }
+    this.#nextAt = 0
+  }
+
+  #feed(event: ProvideEvent, now: Millis): void {
+    const run = this.#run
+    if (run === undefined) return
+    this.#pace.ms += now - this.#runMovedAt
+    this.#runMovedAt = now
+    run.handle(event, this.#wall(now))
+  }
+
+  #proceed(now: Millis): void {
+    if (this.#started === undefined) return
+    for (;;) {
+      this.#drain(now)
+      if (this.#run !== undefined || !this.#mayWork()) return
+      if (this.#offline !== undefined && now < this.#offline.probeAt) return
+      const { schedule, self } = this.#started
+      const wallMs = this.#wall(now)
+      // The last plan still holds: no need to look at all cells.
+      if (this.#nextAt !== undefined && this.#nextAt > wallMs) return
+      const next = schedule.next(wallMs)
+      if (next === undefined) {
+        this.#nextAt = schedule.nextAt(wallMs)
+        return
+      }
+      this.#hood.refresh(self, now)
+      this.#runMovedAt = now
+      this.#run = new RegionRun({
+        ...next,
+        hood: this.#hood,
+        orders: this.#orders,
+        k: this.#options.k,
+        lane: () => (this.#hidden ? 'idle' : 'background'),
+        wallMs: () => wallMs,
+        accepts: (cell) => next.source === 'queue' || cell === next.cell || this.#isDueSoon(schedule, cell, wallMs),
+      })
+    }
+  }
+
+  /** A cell that is swept with its region, though its own time has not come. What was told lately is not told again. */
+  #isDueSoon(schedule: Schedule, cell: number, wallMs: number): boolean {
+    return schedule.sweptAt(cell) + this.#options.intervalMs / 2 <= wallMs
+  }
+
+  #drain(now: Millis): void {
+    const run = this.#run
+    if (run === undefined) return
+    for (let effect = run.poll(); effect !== undefined; effect = run.poll()) {
+      if (effect.type === 'page-sent') this.#pageSent(effect, run, now)
+      else {
+        if (effect.type === 'region-ended') this.#count(effect.report)
+        this.#effects.push(effect)
+      }
+    }
+    if (run.ended === undefined) return
+    this.#run = undefined
+    this.#nextAt = 0
+    if (run.ended === 'done') this.#offline = undefined
+    else this.#failed(run, now)
+  }
+
+  /** What was told leaves the queue; cells that are done have their time, those with missed keys rest. */
+  #pageSent({ sent, missed, from, to, isWhole }: PageSent, run: RegionRun, now: Millis): void {
+    const { schedule } = this.#started!
+    const wallMs = this.#wall(now)
+    const missing = new Set(missed.map(({ key }) => cellOf(key)))
+    for (const cell of missing) schedule.rest(cell, wallMs + limits.regionRetryMs.value)
+    const swept: { cell: number; at: number }[] = []
+    const last = isWhole ? cellOf(to) : cellOf(to) - 1
+    const told = new Map<number, number>()
+    for (const { key } of sent) told.set(cellOf(key), (told.get(cellOf(key)) ?? 0) + 1)
+    if (run.source === 'queue') for (const [cell, keys] of told) schedule.told(cell, keys)
+    for (let cell = cellOf(from); cell <= last; cell++) {
+      if (missing.has(cell) || !run.accepts(cell) || !schedule.isDone(cell, run.source)) continue
+      schedule.swept(cell, wallMs)
+      swept.push({ cell, at: wallMs })
+    }
+    if (sent.length + swept.length > 0) this.#effects.push({ type: 'keys-sent', keys: sent, swept })
+  }
+
+  #count(report: RegionReport): void {
+    this.#totals.regions++
+    for (const name of counted) this.#totals[name] += report[name]
+    this.#pace.keys += report.keys - report.missed
+  }
+
+  #failed(run: RegionRun, now: Millis): void {
+    if (run.ended === 'no-peers') return this.#goOffline(now)
+    this.#started!.schedule.rest(run.cell, this.#wall(now) + limits.regionRetryMs.value)
+  }
+
+  #goOffline(now: Millis): void {
+    const delayMs = Math.min(2 * (this.#offline?.delayMs ?? limits.offlineProbeFirstMs.value / 2), limits.offlineProbeMaxMs.value)
+    this.#offline = { probeAt: now + delayMs, delayMs }
+  }
+
+  #dropRun(): void {
+    const run = this.#run
+    if (run === undefined) return
+    run.drop()
+    for (let effect = run.poll(); effect !== undefined; effect = run.poll()) {
+      if (effect.type === 'drop-order') this.#effects.push(effect)
+    }
+    this.#run = undefined
+    this.#nextAt = 0
+  }
+
+  #mayWork(): boolean {
+    return !this.#paused && (this.#hasAddress || this.#options.withoutAddress)
+  }
+
+  #phase(): ProvidePhase {
+    if (this.#paused) return 'paused'
+    if (!this.#mayWork()) return 'no-address'
+    if (this.#offline !== undefined) return 'offline'
+    return this.#run === undefined ? 'idle' : 'working'
+  }
+
+  #wall(now: Millis): number {
+    // Whole milliseconds, upwards: at a deadline its moment has come, whatever the sums of fractions say.
+    return Math.ceil(now + this.#clock.offsetMs)
+  }
+}
+
+const counted = ['keys', 'targeted', 'stored', 'undialable', 'failed', 'missed', 'lookups', 'searches', 'requests'] as const
+
+function newTotals(): Totals {
+  return {
+    keys: 0,
+    regions: 0,
+    targeted: 0,
+    stored: 0,
+    undialable: 0,
+    failed: 0,
+    missed: 0,
+    lookups: 0,
+    searches: 0,
+    requests: 0,
+  }
+}

@@ -1,0 +1,154 @@
+import type { ProvidingReply, ProvidingRequest, ServiceEvent, StoreData } from '../contract/service.ts'
+import type { EngineEffect, EngineEvent } from '../engine/contract.ts'
+import { limits } from '../engine/limits.ts'
+import { keyOf } from '../engine/peer.ts'
+import type { CellState, ProvidedKey, ProvideStatus } from '../engine/provide/contract.ts'
+import { decodeCid } from './plain-data.ts'
+import { ServiceError } from './service-error.ts'
+import type { KeyTable } from './store/key-table.ts'
+
+/** Effects of the sweep that need the keystore or a clock. */
+export type ProvidingEffect = Extract<EngineEffect, { type: 'load-keys' | 'keys-sent' | 'tell-time' | 'region-ended' }>
+
+/**
+ * Between the keystore, the sweep and the page: puts keys in and out, tells the engine what changed, and performs its
+ * orders for keys. What the page gives is stored before it is answered.
+ */
+export class Providing {
+  readonly #keys: KeyTable
+  readonly #dispatch: (event: EngineEvent) => void
+  readonly #status: () => ProvideStatus
+  readonly #onEvent: (event: ServiceEvent) => void
+  readonly #mayProvide: boolean
+
+  constructor(init: {
+    keys: KeyTable
+    dispatch: (event: EngineEvent) => void
+    status: () => ProvideStatus
+    onEvent: (event: ServiceEvent) => void
+    /** Whether there is an address to hope for, or the page wants none. */
+    mayProvide: boolean
+  }) {
+    this.#keys = init.keys
+    this.#dispatch = init.dispatch
+    this.#status = init.status
+    this.#onEvent = init.onEvent
+    this.#mayProvide = init.mayProvide
+  }
+
+  perform(effect: ProvidingEffect): void {
+    switch (effect.type) {
+      case 'load-keys': {
+        const { order } = effect
+        void this.#keys.load(effect).then(
+          (keys) => this.#dispatch({ type: 'keys-loaded', order, keys, wallMs: Date.now() }),
+          () => this.#dispatch({ type: 'keys-not-loaded', order }),
+        )
+        break
+      }
+      case 'keys-sent':
+        // Should it fail, the keys are told once more: no harm is done.
+        void this.#change({ sent: effect.keys, swept: effect.swept }).catch(() => {})
+        break
+      case 'tell-time':
+        // Not within the engine's own turn.
+        queueMicrotask(() => this.#dispatch({ type: 'time-told', wallMs: Date.now() }))
+        break
+      case 'region-ended':
+        this.#onEvent({ type: 'region-provided', region: effect.report })
+        break
+    }
+  }
+
+  async handle(request: ProvidingRequest): Promise<ProvidingReply> {
+    return { changed: await this.#perform(request), status: this.#status() }
+  }
+
+  /** Now, by `tell`, and from then on. What cannot be told now stays in the queue, unless nobody could reach us. */
+  async provide(cid: Uint8Array, tell: () => Promise<StoreData>): Promise<StoreData> {
+    const key = provided(cid)
+    const isNew = (await this.#keys.load({ source: 'provided', from: key.key, to: key.key, limit: 1 })).length === 0
+    await this.#change({ add: { keys: [key], generation: Date.now() }, queue: [key] }, limits.provideHoldMs.value)
+    try {
+      const result = await tell()
+      if (result.stored > 0) await this.#told(key)
+      return result
+    } catch (error) {
+      const isHopeless = error instanceof ServiceError && error.plain.code === 'no-address'
+      if (isHopeless && isNew) await this.#change({ remove: [key] })
+      throw error
+    }
+  }
+
+  async #told(key: ProvidedKey): Promise<void> {
+    const [state] = await this.#change({ sent: [key] })
+    const isFirst = state !== undefined && state.sweptAt === 0 && state.queued === 0
+    if (isFirst) await this.#change({ swept: [{ cell: state.cell, at: Date.now() }] })
+  }
+
+  async #perform(request: ProvidingRequest): Promise<number> {
+    switch (request.type) {
+      case 'status':
+        return 0
+      case 'add':
+        return this.#add(request.cids, request.replacement)
+      case 'replaced':
+        return this.#removeOlder(request.replacement)
+      case 'cancel': {
+        const before = this.#status().provided
+        await this.#change({ remove: request.cids.map(provided) })
+        return before - this.#status().provided
+      }
+      case 'clear': {
+        const cells = await this.#keys.cells()
+        await this.#keys.clear()
+        const emptied = cells.map(({ cell }): CellState => ({ cell, provided: 0, queued: 0, sweptAt: 0 }))
+        this.#dispatch({ type: 'provide-cells', cells: emptied })
+        return cells.reduce((sum, cell) => sum + cell.provided, 0)
+      }
+      case 'pause':
+        this.#dispatch({ type: 'provide-paused', paused: request.paused })
+        return 0
+      case 'hide':
+        this.#dispatch({ type: 'page-hidden', hidden: request.hidden })
+        return 0
+    }
+  }
+
+  /** Only what is new is queued: nothing is told twice because it was added twice. */
+  async #add(cids: readonly Uint8Array[], replacement: number | undefined): Promise<number> {
+    if (!this.#mayProvide) throw noAddress()
+    const keys = cids.map(provided)
+    const isKnown = await Promise.all(
+      keys.map(async ({ key }) => (await this.#keys.load({ source: 'provided', from: key, to: key, limit: 1 })).length > 0),
+    )
+    const fresh = keys.filter((_, index) => isKnown[index] !== true)
+    await this.#change({ add: { keys, generation: replacement ?? Date.now() }, queue: fresh })
+    return fresh.length
+  }
+
+  async #removeOlder(generation: number): Promise<number> {
+    const before = this.#status().provided
+    for (;;) {
+      const { cells, done } = await this.#keys.removeOlder(generation)
+      this.#dispatch({ type: 'provide-cells', cells })
+      if (done) return before - this.#status().provided
+    }
+  }
+
+  async #change(change: Parameters<KeyTable['change']>[0], holdMs?: number): Promise<CellState[]> {
+    const cells = await this.#keys.change(change)
+    this.#dispatch({ type: 'provide-cells', cells, holdMs })
+    return cells
+  }
+}
+
+export function noAddress(): ServiceError {
+  const message = 'Nobody could dial this client: set relay to true, or give its addresses in announce.'
+  return new ServiceError('no-address', message)
+}
+
+function provided(cid: Uint8Array): ProvidedKey {
+  const { bytes } = decodeCid(cid).multihash
+  return { key: keyOf(bytes), multihash: bytes }
+}
