@@ -21,6 +21,7 @@ export type EngineEvent =
         type:
           | 'start'
           | 'own-addresses-changed'
+          | 'network-changed'
           | 'dht-server-seen'
           | 'dht-server-gone'
           | 'response-received'

@@ -85,6 +85,10 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
         this.#kad.handle(event, now)
         this.#provide.handle(event, now)
         break
+      case 'network-changed':
+        this.#connections.handle(event, now)
+        this.#kad.handle(event, now)
+        break
       case 'dial-succeeded':
       case 'dial-failed':
       case 'peer-connected':

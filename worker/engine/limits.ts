@@ -185,6 +185,12 @@ export const limits = {
   ),
   heldEventsMax: limit(32, 'messages', 'of a peer that is connected by a relay only, until WebRTC has been agreed on'),
   relayedRetireMs: limit(2_000, 'ms', 'a relayed connection stays beside the direct one that replaced it, for what is under way'),
+  heartbeatMs: limit(10_000, 'ms', 'how often it is noticed that time has passed; hidden tabs may have timers once a minute'),
+  sleepMs: limit(70_000, 'ms', 'a heartbeat later than that was a sleep, not the throttling of a hidden tab'),
+  revivalSettleMs: limit(1_000, 'ms', 'after a sign of another network, until it is believed: they come in bursts'),
+  revivalIntervalMs: limit(15_000, 'ms', 'between two revivals, however often the network flaps'),
+  connectionProbesMax: limit(8, 'count', 'connections asked at once whether they still live'),
+  connectionProbeTimeoutMs: limit(5_000, 'ms', 'a connection that has not answered by then is ended'),
   workedTransportsMax: limit(1_024, 'peers', 'remembered: which transport they were reached by'),
 
   // host: addresses and storage

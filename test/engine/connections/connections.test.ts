@@ -365,3 +365,16 @@ test('whatever happens, the bounds hold and every need is answered once or dropp
     { numRuns: 100 },
   )
 })
+
+test('on another network everybody who failed may be dialed again, but for who is being dialed', () => {
+  const bench = new Bench()
+  for (const number of [1, 2]) {
+    bench.need(number)
+    bench.failed(number)
+  }
+  const due = limits.dialBackoffFirstMs.value
+  assert.deepEqual(bench.need(1, { now: due }), ['dial 1'])
+  bench.machine.handle({ type: 'network-changed' }, due)
+  assert.deepEqual(bench.need(2, { now: due }), ['dial 2'])
+  assert.equal(bench.machine.counts().failures, 1)
+})

@@ -131,27 +131,32 @@ describe('maintenance in every state, with every event', () => {
   const expected: Record<State, Record<MaintenanceEvent['type'], [number, number | undefined]>> = {
     idle: {
       tick: [0, limits.tableRefreshIntervalMs.value],
+      'network-changed': [1, undefined],
       'table-size': [0, 1 + limits.preimageStepMs.value + limits.tableRepairFirstMs.value],
       'lookup-ended': [0, limits.tableRefreshIntervalMs.value],
     },
     'looking-up-self': {
       tick: [0, undefined],
+      'network-changed': [0, undefined],
       'table-size': [0, undefined],
       'lookup-ended': [0, limits.preimageStepMs.value],
     },
     'searching-key': {
       tick: [1, undefined],
+      'network-changed': [1, undefined],
       'table-size': [1, undefined],
       'lookup-ended': [1, undefined],
     },
     'looking-up-key': {
       tick: [0, undefined],
+      'network-changed': [0, undefined],
       'table-size': [0, undefined],
       'lookup-ended': [0, 1 + 2 * limits.preimageStepMs.value],
     },
   }
   const events: Record<MaintenanceEvent['type'], MaintenanceEvent> = {
     tick: { type: 'tick' },
+    'network-changed': { type: 'network-changed' },
     'table-size': { type: 'table-size', size: 3 },
     'lookup-ended': ended([20, 0, 5]),
   }

@@ -63,6 +63,9 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
       case 'peer-connected':
         this.#peerConnected(event.peer)
         break
+      case 'network-changed':
+        this.#breakers.forgive()
+        break
       case 'peer-disconnected':
         this.#connected.delete(event.peer.id)
         break

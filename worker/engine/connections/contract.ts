@@ -17,6 +17,8 @@ export type ConnectionsEvent =
   | { readonly type: 'dial-succeeded'; readonly order: OrderId }
   | { readonly type: 'dial-failed'; readonly order: OrderId; readonly reason: ConnectionFailure }
   | { readonly type: 'peer-connected'; readonly peer: Peer }
+  /** Another network, or awake again: who failed before may be reached now. */
+  | { readonly type: 'network-changed' }
   | { readonly type: 'peer-disconnected'; readonly peer: Peer }
 
 export type ConnectionsEffect =

@@ -78,6 +78,8 @@ export type KadEvent =
       readonly networkSize?: number | undefined
     }
   /** Our own dialable addresses, each time they change; none at first. `provide` needs one. */
+  /** The table is looked through soon: whom it names may have gone, and nobody may be connected. */
+  | { readonly type: 'network-changed' }
   | { readonly type: 'own-addresses-changed'; readonly addresses: readonly Address[] }
   /** Optional, after `need-connection`: the dial waits for a place; without this it is taken to begin at once. */
   | { readonly type: 'dial-queued'; readonly peer: Peer }

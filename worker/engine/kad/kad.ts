@@ -133,6 +133,8 @@ export class Kad implements Machine<KadEvent, KadEffect> {
       case 'own-addresses-changed':
         this.#world.ownAddresses = event.addresses
         return this.#runs.tellAll({ type: 'own-addresses-changed' }, now)
+      case 'network-changed':
+        return this.#started?.maintenance.handle({ type: 'network-changed' }, now)
       case 'dial-queued':
       case 'dial-begun':
         return this.#runs.dialMoved(event, now)

@@ -47,6 +47,9 @@ export class Maintenance implements Machine<MaintenanceEvent, MaintenanceEffect>
       case 'table-size':
         this.#tableSize = event.size
         break
+      case 'network-changed':
+        this.#refreshAt = now
+        break
       case 'lookup-ended':
         this.#lookupEnded(event.buckets, now)
         break
@@ -147,6 +150,8 @@ export class Maintenance implements Machine<MaintenanceEvent, MaintenanceEffect>
 
 export type MaintenanceEvent =
   | Tick
+  /** A refresh is due at once. */
+  | { readonly type: 'network-changed' }
   | { readonly type: 'table-size'; readonly size: number }
   /** Answers `look-up`. `buckets`: entries per bucket now. */
   | { readonly type: 'lookup-ended'; readonly buckets: readonly number[] }

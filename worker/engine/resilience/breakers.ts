@@ -21,6 +21,11 @@ export class Breakers {
     this.#options = options
   }
 
+  /** Failures of another time and place count no more. Peers being tried stay with their try. */
+  forgive(): void {
+    for (const [id, state] of [...this.#states.entries()]) if (state.type !== 'half-open') this.#states.delete(id)
+  }
+
   get size(): number {
     return this.#states.size
   }

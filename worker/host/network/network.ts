@@ -15,10 +15,12 @@ import { decodeKadResponse, encodeKadRequest } from '../../wire/kad.ts'
 import type { AddressPolicy } from '../addresses.ts'
 import { hashBlocks } from '../block-hash.ts'
 import { BitswapChannels } from './bitswap-channels.ts'
+import { endDeadConnections } from './connection-probe.ts'
 import { Dialer, dialFailure } from './dialer.ts'
 import { HeldPeers } from './held-peers.ts'
 import { KadChannels } from './kad-channels.ts'
 import { KadServer } from './kad-server.ts'
+import { Lifecycle, type LifecycleInit } from './lifecycle.ts'
 import type { Node } from './node.ts'
 import { FrameBudget, type FrameEnd, readFrames } from './stream-frames.ts'
 import { transportOf } from './transport-name.ts'
@@ -58,6 +60,7 @@ export class Network {
   readonly #bitswap: BitswapChannels
   readonly #dialer: Dialer
   readonly #held: HeldPeers
+  #lifecycle: Lifecycle | undefined
   readonly #dropped: Record<string, number> = {}
   readonly #frameBudgets = new BytesMap<FrameBudget>()
   #addresses: readonly Uint8Array[] = []
@@ -115,11 +118,13 @@ export class Network {
     node.addEventListener('peer:identify', (event) => this.#peerIdentified(event.detail))
     node.addEventListener('self:peer:update', () => this.#ownAddressesMayHaveChanged())
     await node.start()
+    this.#lifecycle = new Lifecycle({ ...platformSigns(), onRevived: () => this.#revived() })
     this.#ownAddressesMayHaveChanged()
   }
 
   async stop(): Promise<void> {
     for (const controller of this.#dials.values()) controller.abort(new Error('stopped'))
+    this.#lifecycle?.stop()
     this.#kad.closeAll()
     this.#bitswap.closeAll()
     await this.#init.node.stop()
@@ -271,6 +276,15 @@ export class Network {
     }
   }
 
+  /** Another network, or awake again: what failed may work, and what looks open may be dead. */
+  #revived(): void {
+    const { node, dispatch } = this.#init
+    this.#dialer.networkChanged()
+    void endDeadConnections(node.getConnections(), (connection, signal) =>
+      node.services.ping.ping(connection.remotePeer, { signal }),
+    ).then(() => dispatch({ type: 'network-changed' }))
+  }
+
   #ownAddressesMayHaveChanged(): void {
     const { node, dispatch, onAddressesChanged, addressPolicy } = this.#init
     const addresses = node
@@ -327,6 +341,20 @@ function dialTarget(address: Address, id: PeerId): Multiaddr {
 
 function identifiedAddresses(result: IdentifyResult): Multiaddr[] {
   return result.signedPeerRecord?.addresses ?? result.listenAddrs
+}
+
+function platformSigns(): Omit<LifecycleInit, 'onRevived'> {
+  const { navigator: platform } = globalThis as { navigator?: { connection?: EventTarget } }
+  return {
+    scope: typeof globalThis.addEventListener === 'function' ? globalThis : new EventTarget(),
+    connection: platform?.connection,
+    // Of the kind that goes on while the device sleeps.
+    now: () => Date.now(),
+    after: (ms, act) => {
+      const timer = setTimeout(act, ms)
+      return () => clearTimeout(timer)
+    },
+  }
 }
 
 function sameList(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {

@@ -2,7 +2,7 @@ import { noise } from '@libp2p/noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { identify } from '@libp2p/identify'
 import type { Connection, Libp2p, PrivateKey } from '@libp2p/interface'
-import { ping } from '@libp2p/ping'
+import { type Ping, ping } from '@libp2p/ping'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { TransportFactory } from './transports.ts'
@@ -33,7 +33,7 @@ interface DialComponents {
   readonly transportManager: { dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection> }
 }
 
-export type Node = Libp2p<{ readonly direct: DirectDialer }>
+export type Node = Libp2p<{ readonly direct: DirectDialer; readonly ping: Ping }>
 
 export async function createNode(options: NodeOptions): Promise<Node> {
   return createLibp2p({
