@@ -12,6 +12,7 @@ import { lookupCost } from './lookup-cost.ts'
 import { overload } from './overload.ts'
 import { scaling } from './scaling.ts'
 import { searchDelay } from './search-delay.ts'
+import { sweep } from './sweep.ts'
 import { wantInspection } from './want-inspection.ts'
 
 /** In the order in which a report runs them. */
@@ -30,4 +31,5 @@ export const experiments: readonly Experiment[] = [
   searchDelay,
   wantInspection,
   bitswapScaling,
+  sweep,
 ]
