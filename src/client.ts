@@ -22,6 +22,7 @@ import {
   recordKeyBytes,
 } from './arguments.ts'
 import { abortedError } from './errors.ts'
+import { readOffered } from './offered-blocks.ts'
 import { startOptions } from './options.ts'
 import { provideMany } from './provide-many.ts'
 import { peerIdText, toClosestPeer, toPeerInfo, toProgress, toProvider, toStatus } from './results.ts'
@@ -37,6 +38,7 @@ import type {
   GetBlockOptions,
   GetValueOptions,
   KeyInput,
+  OfferedBlockstore,
   PeerIdInput,
   PeerInfo,
   Probe,
@@ -194,6 +196,11 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
   async putBlock(cid: CidInput, bytes: Uint8Array, options: CallOptions = {}): Promise<void> {
     const args = { cid: cidBytes(cid), bytes: copiedBytes('bytes', bytes) }
     await this.#call({ method: 'putBlock', args }, options, [args.bytes.buffer])
+  }
+
+  async serveBlocks(store: OfferedBlockstore | undefined, options: CallOptions = {}): Promise<void> {
+    this.#link.offer(store === undefined ? undefined : (cid) => readOffered(store, cid))
+    await this.#call({ method: 'offerBlocks', args: { offered: store !== undefined } }, options)
   }
 
   async hasBlock(cid: CidInput, options: CallOptions = {}): Promise<boolean> {

@@ -20,6 +20,7 @@ export type {
   GetBlockOptions,
   GetValueOptions,
   KeyInput,
+  OfferedBlockstore,
   PeerIdInput,
   PeerInfo,
   Progress,

@@ -141,6 +141,11 @@ export interface ProviderInput {
   readonly multiaddrs?: readonly { toString(): string }[] | undefined
 }
 
+/** A blockstore of the page, such as Helia's: whatever `get` gives, throws or never answers. */
+export interface OfferedBlockstore {
+  get(cid: CID): Uint8Array | undefined | Promise<Uint8Array | undefined> | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+}
+
 /** What one peer did when it was asked for one block. */
 export interface Probe {
   /** The classes of the study of 2022 for a peer that was said to provide the block. */
@@ -319,6 +324,16 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
 
   /** Keeps a block and serves it to others. The bytes are copied; the caller's buffer stays as it is. Codes: `invalid-cid`, `invalid-block`, `unsupported-hash`, `too-large`. */
   putBlock(cid: CidInput, bytes: Uint8Array, options?: CallOptions): Promise<void>
+
+  /**
+   * Offers a blockstore of the page: blocks that are not in the store here are read from it, for other peers and for
+   * `getBlock`. At most 16 at a time, two seconds each; bytes that do not hash to their CID are not taken. `undefined` ends the
+   * offer; another store takes the place of the one before. Peers that asked before are not told what has come.
+   *
+   * @example
+   * await client.serveBlocks(helia.blockstore)
+   */
+  serveBlocks(store: OfferedBlockstore | undefined, options?: CallOptions): Promise<void>
 
   /** Whether the block is in the store here. Code: `invalid-cid`. */
   hasBlock(cid: CidInput, options?: CallOptions): Promise<boolean>

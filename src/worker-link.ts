@@ -26,6 +26,9 @@ export interface LinkCallOptions {
   readonly transfer?: Transferable[]
 }
 
+/** Must not reject. The bytes are transferred. */
+export type ReadOffered = (cid: Uint8Array) => Promise<Uint8Array<ArrayBuffer> | undefined>
+
 interface PendingCall {
   readonly reject: (error: AminoError) => void
   readonly onProgress: ((progress: ProgressData) => void) | undefined
@@ -46,6 +49,7 @@ export class WorkerLink {
   readonly #remote: RemoteApi
   readonly #pending = new Map<CallId, PendingCall>()
   readonly #streams = new Set<StreamConsumer<unknown>>()
+  #offered: ReadOffered | undefined
   readonly #listening = new AbortController()
   #next = 1
   #greeted = false
@@ -194,6 +198,17 @@ export class WorkerLink {
     return portEndpoint(port1)
   }
 
+  /** What the Worker reads blocks from that it does not have; undefined for nothing. */
+  offer(read: ReadOffered | undefined): void {
+    this.#offered = read
+  }
+
+  async #readOffered(request: number, cid: Uint8Array): Promise<void> {
+    const bytes = await this.#offered?.(cid)
+    if (this.#over !== undefined) return
+    this.#post({ control: 'block-offered', request, bytes }, bytes === undefined ? [] : [bytes.buffer])
+  }
+
   #take(notice: WorkerNotice | undefined): void {
     switch (notice?.control) {
       case 'progress':
@@ -201,6 +216,9 @@ export class WorkerLink {
         break
       case 'rtc':
         this.#rtc = new RtcBridge(notice.port, RTCPeerConnection)
+        break
+      case 'block-wanted':
+        void this.#readOffered(notice.request, notice.cid)
         break
       case 'event':
         if (this.#over === undefined) this.#init.onEvent(notice.event)

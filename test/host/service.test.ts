@@ -112,3 +112,19 @@ test('a kept identity comes back, and one that cannot be read is replaced', asyn
   assert.notEqual(second, third)
   assert.equal(third, fourth)
 })
+
+test('a block that the page offers is found when it hashes to its CID, and a lie or a hanging page is not believed', async () => {
+  const service = await started()
+  const bytes = new TextEncoder().encode('kept by the page')
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
+  const cid = Uint8Array.of(0x01, 0x55, 0x12, 0x20, ...digest)
+  const alone = { session: undefined, context: undefined, providers: [] }
+  await service.offerBlocks(async () => Uint8Array.of(1, 2, 3))
+  await assert.rejects(service.getBlock(cid, alone, context()), ServiceError)
+  await service.offerBlocks(async () => bytes)
+  const block = await service.getBlock(cid, alone, context())
+  assert.deepEqual(block.bytes, bytes)
+  assert.equal(block.from, undefined)
+  assert.equal(await service.hasBlock(cid), false, 'it stays where it is')
+  await service.stop()
+})

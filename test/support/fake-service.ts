@@ -132,6 +132,10 @@ export function fakeService(overrides: Partial<AminoService> = {}): FakeService 
       note('putBlock', cid, bytes)
       return overrides.putBlock?.(cid, bytes)
     },
+    offerBlocks: async (read) => {
+      note('offerBlocks', read !== undefined)
+      return overrides.offerBlocks?.(read)
+    },
     hasBlock: async (cid) => {
       note('hasBlock', cid)
       return overrides.hasBlock?.(cid) ?? true

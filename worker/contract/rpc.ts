@@ -51,6 +51,7 @@ export interface Calls {
     result: BlockData
   }
   putBlock: { args: { readonly cid: Uint8Array; readonly bytes: Uint8Array }; result: void }
+  offerBlocks: { args: { readonly offered: boolean }; result: void }
   hasBlock: { args: { readonly cid: Uint8Array }; result: boolean }
   deleteBlock: { args: { readonly cid: Uint8Array }; result: void }
   probe: { args: { readonly cid: Uint8Array; readonly peer: PeerData }; result: ProbeData }
@@ -96,9 +97,13 @@ export type PageNotice =
   | { readonly control: 'abort'; readonly call: CallId }
   /** The port is transferred; its first message is the `open` of a stream. */
   | { readonly control: 'stream'; readonly port: MessagePort }
+  /** Answers `block-wanted`. */
+  | { readonly control: 'block-offered'; readonly request: number; readonly bytes: Uint8Array | undefined }
 
 export type WorkerNotice =
   | { readonly control: 'progress'; readonly call: CallId; readonly progress: ProgressData }
   | { readonly control: 'event'; readonly event: ServiceEvent }
+  /** To be read from the blockstore that the page offers. */
+  | { readonly control: 'block-wanted'; readonly request: number; readonly cid: Uint8Array }
   /** At most one, while `start` runs, and only where the options say that the page has WebRTC. */
   | { readonly control: 'rtc'; readonly port: MessagePort }

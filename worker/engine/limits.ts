@@ -53,6 +53,8 @@ export const limits = {
   bitswapStreamIdleMs: limit(8_000, 'ms', 'Helia resets a stream to it that was idle for 10 s; a new one costs nothing to open'),
   unfinishedFrameBytesMax: limit(16_777_216, 'bytes', 'frames under way from one peer, on all its streams: four of the largest'),
   bitswapSendTimeoutMs: limit(30_000, 'ms', 'for one message of up to 2 MiB to leave; a slower peer is not worth the memory'),
+  offeredBlocksMax: limit(16, 'requests', 'blocks asked at once of a blockstore that the page offers: more are not found'),
+  offeredBlockTimeoutMs: limit(2_000, 'ms', 'for the page to read one: our own wants wait for it too'),
   streamedBlocksMax: limit(32, 'count', 'wants of one stream of blocks at a time: 8 MiB of usual blocks'),
   bitswapInboundStreamsMax: limit(128, 'count', 'open at a time from one peer: boxo and Helia send each message on a new one'),
 

@@ -28,6 +28,9 @@ export interface BlockOptions {
   readonly providers: readonly PeerData[]
 }
 
+/** Undefined for a block that is not there. Never rejects. */
+export type ReadBlock = (cid: Uint8Array) => Promise<Uint8Array | undefined>
+
 export interface SessionOptions {
   readonly root: Uint8Array | undefined
   readonly context: string | undefined
@@ -50,6 +53,8 @@ export interface AminoService {
   providing(request: ProvidingRequest): Promise<ProvidingReply>
   getBlock(cid: Uint8Array, options: BlockOptions, context: CallContext): Promise<BlockData>
   putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
+  /** Reads blocks that are not in the store; undefined for no more. */
+  offerBlocks(read: ReadBlock | undefined): Promise<void>
   hasBlock(cid: Uint8Array): Promise<boolean>
   deleteBlock(cid: Uint8Array): Promise<void>
   /** In the order in which they come. What does not come ends the stream with an error, after all the others. */

@@ -15,6 +15,7 @@ import type { AminoService, CallContext } from './amino-service.ts'
 import type { ServiceEvent } from '../contract/service.ts'
 import type { StreamItem, StreamRequest } from '../contract/stream.ts'
 import { version } from '../contract/version.ts'
+import { OfferedBlocks } from './offered-blocks.ts'
 import { exposeApi, type RpcApi } from './rpc-comlink.ts'
 import { StreamHost } from './rpc-stream.ts'
 import { ServiceError, toPlainError } from './service-error.ts'
@@ -60,12 +61,14 @@ class RpcServer implements RpcApi {
   readonly #callsMax: number
   readonly #calls = new Map<CallId, AbortController>()
   readonly #hosts = new Set<StreamHost>()
+  readonly #offered: OfferedBlocks
   #streams = 0
   #phase: 'awaiting-start' | 'serving' | 'stopped' = 'awaiting-start'
 
   constructor(service: AminoService, scope: ServerScope, options: ServerOptions) {
     this.#service = service
     this.#post = (notice, transfer) => scope.postMessage(notice, transfer)
+    this.#offered = new OfferedBlocks((request, cid) => this.#post({ control: 'block-wanted', request, cid }))
     this.#locks = options.locks
     this.#callsMax = options.callsMax ?? callsMax
   }
@@ -108,6 +111,9 @@ class RpcServer implements RpcApi {
         break
       case 'stream':
         this.#attach(message.port)
+        break
+      case 'block-offered':
+        this.#offered.answer(message.request, message.bytes)
         break
     }
   }
@@ -165,6 +171,8 @@ class RpcServer implements RpcApi {
         return done<'providing'>(await this.#service.providing(request.args))
       case 'putBlock':
         return done<'putBlock'>(await this.#service.putBlock(request.args.cid, request.args.bytes))
+      case 'offerBlocks':
+        return done<'offerBlocks'>(await this.#offerBlocks(request.args.offered))
       case 'hasBlock':
         return done<'hasBlock'>(await this.#service.hasBlock(request.args.cid))
       case 'deleteBlock':
@@ -176,8 +184,14 @@ class RpcServer implements RpcApi {
     }
   }
 
+  async #offerBlocks(isOffered: boolean): Promise<void> {
+    if (!isOffered) this.#offered.end()
+    await this.#service.offerBlocks(isOffered ? (cid) => this.#offered.read(cid) : undefined)
+  }
+
   async #stop(): Promise<void> {
     this.#phase = 'stopped'
+    this.#offered.end()
     for (const controller of this.#calls.values()) controller.abort()
     for (const host of [...this.#hosts]) host.fail(stopped())
     await this.#service.stop()

@@ -9,7 +9,8 @@ import { limits } from '../engine/limits.ts'
 import type { Address, PeerIdBytes, PeerInfo } from '../engine/peer.ts'
 import { createAddressPolicy, type AddressPolicy } from './addresses.ts'
 import { persistDiscovery, restoreDiscovery } from './discovery-store.ts'
-import type { SessionOptions } from './amino-service.ts'
+import type { ReadBlock, SessionOptions } from './amino-service.ts'
+import { verifyBlock } from './block-hash.ts'
 import { Driver, platformClock } from './driver.ts'
 import { DelegatedRouting } from './delegated/delegated-routing.ts'
 import { filterWords } from './delegated/filter-words.ts'
@@ -46,6 +47,7 @@ export interface Runtime {
   peerInfo(data: PeerData): PeerInfo
   putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
   deleteBlock(cid: Uint8Array): Promise<void>
+  offerBlocks(read: ReadBlock | undefined): void
   openSession(session: number, options: SessionOptions): void
   closeSession(session: number): void
   status(): StatusData
@@ -113,6 +115,7 @@ class EngineRuntime implements Runtime {
   start: 'cold' | 'warm' = 'cold'
   readonly #init: RuntimeInit
   readonly #startedAt = performance.now()
+  #readOffered: ReadBlock | undefined
   #network: Network | undefined
 
   constructor(init: RuntimeInit) {
@@ -237,6 +240,10 @@ class EngineRuntime implements Runtime {
     this.driver.dispatch({ type: 'block-removed', cid })
   }
 
+  offerBlocks(read: ReadBlock | undefined): void {
+    this.#readOffered = read
+  }
+
   openSession(session: number, { root, context, providers }: SessionOptions): void {
     const known = providers.map((provider) => this.peerInfo(provider))
     this.driver.dispatch({ type: 'open-session', session: session as SessionId, root, context, providers: known })
@@ -303,6 +310,15 @@ class EngineRuntime implements Runtime {
     }
   }
 
+  /** From the store here, else from what the page offers, which is believed only if it hashes to the CID. */
+  async #readBlock(cid: Uint8Array): Promise<Uint8Array | undefined> {
+    const stored = await this.store.getBlock(cid).catch(() => undefined)
+    if (stored !== undefined) return stored
+    const offered = await this.#readOffered?.(cid)
+    const isSound = offered !== undefined && offered.length <= limits.blockBytesMax.value && (await verifyBlock(cid, offered))
+    return isSound ? offered : undefined
+  }
+
   #performStored(effect: StoredEffect): void {
     const { driver, store } = this
     switch (effect.type) {
@@ -332,7 +348,7 @@ class EngineRuntime implements Runtime {
         persistDiscovery(store, effect.memory)
         break
       case 'load-block':
-        void store.getBlock(effect.cid).then(
+        void this.#readBlock(effect.cid).then(
           (bytes) => driver.dispatch({ type: 'block-loaded', order: effect.order, bytes }),
           () => driver.dispatch({ type: 'block-loaded', order: effect.order, bytes: undefined }),
         )

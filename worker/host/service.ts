@@ -17,7 +17,7 @@ import type {
 import type { QueryItem } from '../engine/query.ts'
 import type { PeerInfo } from '../engine/peer.ts'
 import { limits } from '../engine/limits.ts'
-import type { AminoService, BlockOptions, CallContext, SessionOptions } from './amino-service.ts'
+import type { AminoService, BlockOptions, CallContext, ReadBlock, SessionOptions } from './amino-service.ts'
 import { blocksAsTheyCome } from './block-stream.ts'
 import { isSupportedHash, verifyBlock } from './block-hash.ts'
 import { ItemQueue } from './item-queue.ts'
@@ -155,6 +155,10 @@ export class EngineService implements AminoService {
       )
     }
     await runtime.putBlock(cid, bytes)
+  }
+
+  async offerBlocks(read: ReadBlock | undefined): Promise<void> {
+    this.#running().offerBlocks(read)
   }
 
   async hasBlock(cid: Uint8Array): Promise<boolean> {

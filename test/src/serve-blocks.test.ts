@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CID } from 'multiformats/cid'
+import type { OfferedBlockstore } from '../../src/index.ts'
+import { limits } from '../../worker/engine/limits.ts'
+import type { ReadBlock } from '../../worker/host/amino-service.ts'
+import { OfferedBlocks } from '../../worker/host/offered-blocks.ts'
+import { startHarness } from '../support/client-harness.ts'
+
+const cid = CID.parse('bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e')
+
+test('the Worker reads blocks from a store of the page, whatever its get gives', async (t) => {
+  let read: ReadBlock | undefined
+  const { client } = await startHarness(t, {
+    offerBlocks: async (given) => {
+      read = given
+    },
+  })
+  const kept = Uint8Array.of(1, 2, 3)
+  const parts = [Uint8Array.of(1), Uint8Array.of(2, 3)]
+  const stores: readonly [OfferedBlockstore, Uint8Array | undefined][] = [
+    [{ get: () => kept }, kept],
+    [{ get: async () => kept }, kept],
+    [{ get: () => parts }, kept],
+    [
+      {
+        async *get() {
+          yield* parts
+        },
+      },
+      kept,
+    ],
+    [{ get: () => undefined }, undefined],
+    [{ get: () => Promise.reject(new Error('not found')) }, undefined],
+    [
+      {
+        get() {
+          throw new Error('not found')
+        },
+      },
+      undefined,
+    ],
+  ]
+  for (const [store, expected] of stores) {
+    await client.serveBlocks(store)
+    assert.deepEqual(await read!(cid.bytes), expected)
+  }
+  assert.equal(kept.length, 3, 'the store keeps its bytes')
+  await client.serveBlocks(undefined)
+  assert.equal(read, undefined)
+})
+
+test('a page that never answers costs a bounded number of reads and a bounded time', async () => {
+  const asked: number[] = []
+  const offered = new OfferedBlocks((request) => asked.push(request), 20)
+  const reads = Array.from({ length: 100 }, () => offered.read(cid.bytes))
+  assert.equal(asked.length, limits.offeredBlocksMax.value)
+  assert.deepEqual(new Set(await Promise.all(reads)), new Set([undefined]))
+  assert.equal(offered.size, 0)
+  offered.answer(1, Uint8Array.of(1))
+})
+
+test('what is answered twice counts once, and stopping settles all', async () => {
+  const asked: number[] = []
+  const offered = new OfferedBlocks((request) => asked.push(request))
+  const [first, second] = [offered.read(cid.bytes), offered.read(cid.bytes)]
+  offered.answer(asked[0]!, Uint8Array.of(5))
+  offered.answer(asked[0]!, Uint8Array.of(6))
+  assert.deepEqual(await first, Uint8Array.of(5))
+  offered.end()
+  assert.equal(await second, undefined)
+})
