@@ -348,10 +348,9 @@ class EngineRuntime implements Runtime {
         persistDiscovery(store, effect.memory)
         break
       case 'load-block':
-        void this.#readBlock(effect.cid).then(
-          (bytes) => driver.dispatch({ type: 'block-loaded', order: effect.order, bytes }),
-          () => driver.dispatch({ type: 'block-loaded', order: effect.order, bytes: undefined }),
-        )
+        void this.#readBlock(effect.cid)
+          .catch(() => undefined)
+          .then((bytes) => driver.dispatch({ type: 'block-loaded', order: effect.order, bytes }))
         break
       case 'store-block':
         void store.putBlock(effect.cid, effect.bytes).then(
