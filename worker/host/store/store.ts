@@ -105,11 +105,12 @@ class FallbackStore implements Store {
   readonly keys: KeyTable = {
     cells: () => this.#run(({ keys }) => keys.cells()),
     load: (range) => this.#run(({ keys }) => keys.load(range)),
-    change: (change) => this.#run(({ keys }) => keys.change(change)),
+    change: (change) => this.#finished(this.#run(({ keys }) => keys.change(change))),
     removeOlder: (generation) => this.#run(({ keys }) => keys.removeOlder(generation)),
     clear: () => this.#run(({ keys }) => keys.clear()),
   }
   readonly #pending = new WriteBehind()
+  readonly #keyChanges = new Set<Promise<unknown>>()
   #cancelTimer: (() => void) | undefined
   #lastStamp = 0
   #problem: string | undefined
@@ -237,12 +238,22 @@ class FallbackStore implements Store {
 
   async close(): Promise<void> {
     if (this.#closed) return
-    const stored = this.flush()
+    const stored = Promise.allSettled([this.flush(), ...this.#keyChanges])
     this.#closed = true
     await Promise.race([stored, aborted(this.#platform.timeoutSignal(limits.storageOpenTimeoutMs.value))])
     this.#dropFullDisk()
     await this.#backend.close()
     this.#release()
+  }
+
+  /** A Worker that ends right after `close` takes transactions under way with it. */
+  async #finished<T>(change: Promise<T>): Promise<T> {
+    this.#keyChanges.add(change)
+    try {
+      return await change
+    } finally {
+      this.#keyChanges.delete(change)
+    }
   }
 
   #scheduleFlush(): void {
