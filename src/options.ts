@@ -1,4 +1,4 @@
-import type { DelegatedOptionsData, DiscoverySettings, ProvidingSettings, StartOptions } from '../worker/contract/service.ts'
+import type { DelegatedOptionsData, StartOptions } from '../worker/contract/service.ts'
 import { checkedInteger, peerIdBytes } from './arguments.ts'
 import { AminoError } from './errors.ts'
 import type { AminoClientOptions, ClientLimits, DelegatedRoutingOptions } from './types.ts'
@@ -28,12 +28,9 @@ const defaultLimits: ClientLimits = {
 /** The options with their defaults, checked. Throws `invalid-argument`. */
 export function startOptions(options: AminoClientOptions): StartOptions {
   const { storage = 'amino-worker', identity = 'fresh', limits = {} } = options
-  require(storage === false ||
-    (typeof storage === 'string' &&
-      storage !== ''), 'storage must be the name of a database, or false to keep everything in memory.')
+  require(storage === false || (typeof storage === 'string' && storage !== ''), 'storage must be a name, or false for memory.')
   require(identity === 'fresh' || identity === 'kept', "identity must be 'fresh' or 'kept'.")
-  require(identity === 'fresh' ||
-    storage !== false, "identity 'kept' needs storage: give a storage name, or take identity 'fresh'.")
+  require(identity === 'fresh' || storage !== false, "identity 'kept' needs a storage name.")
   return {
     bootstrap: multiaddrs('bootstrap', options.bootstrap ?? aminoBootstrappers, '/p2p/'),
     storage: storage === false ? undefined : storage,
@@ -49,9 +46,9 @@ export function startOptions(options: AminoClientOptions): StartOptions {
     transports: transports(options.transports ?? {}),
     iceServers: iceServers(options),
     denyPeers: list('denyPeers', options.denyPeers ?? []).map((id) => peerIdBytes(id, 'invalid-argument')),
-    discovery: discoverySettings(options),
+    discovery: { ...options.discovery, listenToWants: options.listenToWants !== false },
     delegated: delegatedRouting(options.delegatedRouting),
-    providing: providingSettings(options),
+    providing: { ...options.providing },
     limits: {
       operationsMax: checkedInteger('limits.operationsMax', limits.operationsMax, defaultLimits.operationsMax),
       connectionsMax: checkedInteger('limits.connectionsMax', limits.connectionsMax, defaultLimits.connectionsMax),
@@ -64,51 +61,10 @@ export function startOptions(options: AminoClientOptions): StartOptions {
   }
 }
 
-function providingSettings({ providing = {} }: AminoClientOptions): ProvidingSettings {
-  const { intervalMs = 22 * hour, withoutAddress = false } = providing
-  require(intervalMs >= hour && intervalMs <= 36 * hour, 'providing.intervalMs must be milliseconds from 1 to 36 hours.')
-  return { intervalMs, withoutAddress: withoutAddress === true }
-}
-
-const hour = 3_600_000
-
-function discoverySettings({ discovery = {}, listenToWants = true }: AminoClientOptions): DiscoverySettings {
-  const { broadcast = 'steps', coldStart = 'steps', leaders = { type: 'coverage', share: 0.3 } } = discovery
-  const { searchDelay = 0, guesses = 'dynamic' } = discovery
-  require(['steps', 'ranked', 'flood'].includes(broadcast), "discovery.broadcast must be 'steps', 'ranked' or 'flood'.")
-  require(coldStart === 'steps' || coldStart === 'dht', "discovery.coldStart must be 'steps' or 'dht'.")
-  require(isDelay(searchDelay), "discovery.searchDelay must be milliseconds from 0 to 5000, or 'p50', 'p75' or 'p90'.")
-  require(guesses === 'dynamic' ||
-    (Number.isInteger(guesses) &&
-      guesses >= 0 &&
-      guesses <= 4), "discovery.guesses must be an integer from 0 to 4, or 'dynamic'.")
-  require(isLeaders(
-    leaders,
-  ), 'discovery.leaders must be { type: top, peers }, { type: threshold, blocks } or { type: coverage, share }.')
-  return { broadcast, coldStart, leaders: { ...leaders }, searchDelay, guesses, listenToWants: listenToWants !== false }
-}
-
-function isDelay(value: DiscoverySettings['searchDelay']): boolean {
-  return typeof value === 'number' ? value >= 0 && value <= 5_000 : ['p50', 'p75', 'p90'].includes(value)
-}
-
-function isLeaders(value: DiscoverySettings['leaders']): boolean {
-  switch (value?.type) {
-    case 'top':
-      return Number.isInteger(value.peers) && value.peers >= 1
-    case 'threshold':
-      return Number.isInteger(value.blocks) && value.blocks >= 1
-    case 'coverage':
-      return value.share > 0 && value.share <= 1
-    default:
-      return false
-  }
-}
-
 function delegatedRouting({ mode, routers = publicRouters }: DelegatedRoutingOptions = { mode: 'off' }): DelegatedOptionsData {
   require(mode === 'off' || mode === 'fallback' || mode === 'race', "delegatedRouting.mode must be 'off', 'fallback' or 'race'.")
   const urls = list('delegatedRouting.routers', routers).map((url) => {
-    require(/^https?:\/\/[^?#]+$/.test(url), `delegatedRouting.routers must hold URLs without any query; '${url}' is none.`)
+    require(/^https?:\/\/[^?#]+$/.test(url), `delegatedRouting.routers must hold URLs; '${url}' is none.`)
     return url.replace(/(\/routing\/v1)?\/*$/, '')
   })
   require(urls.length <= delegatedRoutersMax, `delegatedRouting.routers may hold ${delegatedRoutersMax} URLs at most.`)
@@ -129,7 +85,7 @@ function iceServers(options: AminoClientOptions): StartOptions['iceServers'] {
   if (given === undefined) return undefined
   return list('iceServers', given).map(({ urls, username, credential }) => {
     const fits = [urls].flat().every((url) => typeof url === 'string' && /^(stun|turn)s?:/.test(url))
-    require(fits, "iceServers must hold servers as { urls: 'stun:host:port' }; see RTCIceServer.")
+    require(fits, 'iceServers must be RTCIceServers with stun: or turn: urls.')
     return { urls, ...(username === undefined ? {} : { username }), ...(credential === undefined ? {} : { credential }) }
   })
 }

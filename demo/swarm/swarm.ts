@@ -17,6 +17,8 @@ export interface Sample {
   /** How many peers have all of it. */
   readonly providers: number
   readonly providerIds: readonly string[]
+  /** Of all its blocks, the root among them. */
+  readonly blockCids: readonly string[]
   readonly kind: 'raw' | 'unixfs'
   /** Size in bytes: of the block, or of the file. */
   readonly bytes: number
@@ -195,6 +197,7 @@ function sampleOf(content: Content, holders: readonly Member[]): Sample {
     cid: content.root.toString(),
     providers: holders.length,
     providerIds: holders.map((holder) => holder.id.toString()),
+    blockCids: content.blocks.map((block) => block.cid.toString()),
     kind: content.kind,
     bytes: content.size,
   }

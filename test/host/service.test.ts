@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../worker/contract/errors.ts'
 import type { StartOptions } from '../../worker/contract/service.ts'
 import type { CallContext } from '../../worker/host/amino-service.ts'
 import { EngineService } from '../../worker/host/service.ts'
+import { settingsOf } from '../../worker/host/settings.ts'
 import { ServiceError } from '../../worker/host/service-error.ts'
 
 /** The whole Worker side without a network: what it refuses and what it answers by itself. */
@@ -65,6 +66,31 @@ test('an address option that is no address is the caller’s mistake, and says w
       return error instanceof ServiceError && error.plain.code === 'invalid-argument' && error.message.includes(text!)
     })
   }
+})
+
+test('a wrong choice for discovery or providing is the caller’s mistake, and what is left out has a default', async () => {
+  const wrong: StartOptions['discovery'][] = [
+    { broadcast: 'everybody' as never },
+    { coldStart: 'flood' as never },
+    { searchDelay: 6_000 },
+    { searchDelay: 'p99' as never },
+    { guesses: 5 },
+    { leaders: { type: 'coverage', share: 0 } },
+    { leaders: { type: 'top', peers: 0 } },
+    { leaders: null as never },
+  ]
+  for (const discovery of wrong) await refused(started({ discovery }), 'invalid-argument')
+  await refused(started({ providing: { intervalMs: 48 * 3_600_000 } }), 'invalid-argument')
+  const { discovery, providing } = settingsOf({ ...options, discovery: {}, providing: {} })
+  assert.deepEqual(providing, { intervalMs: 79_200_000, withoutAddress: false })
+  assert.deepEqual(discovery, {
+    broadcast: 'steps',
+    coldStart: 'steps',
+    leaders: { type: 'coverage', share: 0.3 },
+    searchDelay: 0,
+    guesses: 'dynamic',
+    listenToWants: true,
+  })
 })
 
 test('the block of an identity CID is in the CID', async () => {

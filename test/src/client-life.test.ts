@@ -42,15 +42,8 @@ test('the options reach the Worker with their defaults', async (t) => {
       iceServers: undefined,
       denyPeers: [],
       delegated: { mode: 'off', routers: [] },
-      providing: { intervalMs: 79_200_000, withoutAddress: false },
-      discovery: {
-        broadcast: 'steps',
-        coldStart: 'steps',
-        leaders: { type: 'coverage', share: 0.3 },
-        searchDelay: 0,
-        guesses: 'dynamic',
-        listenToWants: true,
-      },
+      providing: {},
+      discovery: { listenToWants: true },
       limits: { operationsMax: 256, connectionsMax: 100, blockStoreBytesMax: 268_435_456 },
     },
   )
@@ -59,14 +52,6 @@ test('the options reach the Worker with their defaults', async (t) => {
 test('a wrong option is refused before a Worker is made', async () => {
   const wrong: readonly AminoClientOptions[] = [
     { storage: '' },
-    { providing: { intervalMs: 48 * 3_600_000 } },
-    { discovery: { broadcast: 'everybody' as never } },
-    { discovery: { coldStart: 'flood' as never } },
-    { discovery: { searchDelay: 6_000 } },
-    { discovery: { searchDelay: 'p99' as never } },
-    { discovery: { guesses: 5 } },
-    { discovery: { leaders: { type: 'coverage', share: 0 } } },
-    { discovery: { leaders: { type: 'top', peers: 0 } } },
     { storage: true as never },
     { identity: 'new' as never },
     { identity: 'kept', storage: false },

@@ -28,9 +28,11 @@ export interface StartOptions {
   readonly iceServers: readonly RtcIceServer[] | undefined
   /** Peer ids as multihash bytes that are never dialed, asked or answered. */
   readonly denyPeers: readonly Uint8Array[]
-  readonly discovery: DiscoverySettings
+  /** As the caller gave it: the Worker checks it and fills in the defaults. */
+  readonly discovery: { readonly [Name in keyof DiscoverySettings]?: DiscoverySettings[Name] | undefined }
   readonly delegated: DelegatedOptionsData
-  readonly providing: ProvidingSettings
+  /** As the caller gave it, too. */
+  readonly providing: { readonly [Name in keyof ProvidingSettings]?: ProvidingSettings[Name] | undefined }
   readonly limits: ServiceLimits
 }
 

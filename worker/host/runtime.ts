@@ -1,6 +1,6 @@
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import type { PeerData, ServiceEvent, StartOptions, StatusData } from '../contract/service.ts'
+import type { PeerData, ServiceEvent, StatusData } from '../contract/service.ts'
 import type { SessionId } from '../engine/bitswap/contract.ts'
 import { BytesMap } from '../engine/bytes-map.ts'
 import type { EngineEffect } from '../engine/contract.ts'
@@ -24,6 +24,7 @@ import { addressText } from './plain-data.ts'
 import { Providing, type ProvidingEffect } from './providing.ts'
 import { ServiceError } from './service-error.ts'
 import { identity, reviewed } from './start-values.ts'
+import type { Settings } from './settings.ts'
 import { createStore, type Store } from './store/store.ts'
 import { judgeRecord } from './validators.ts'
 
@@ -55,7 +56,7 @@ export interface Runtime {
 }
 
 export async function startRuntime(
-  options: StartOptions,
+  options: Settings,
   onEvent: (event: ServiceEvent) => void,
   openRtcPort: () => MessagePort,
 ): Promise<Runtime> {
@@ -69,11 +70,7 @@ export async function startRuntime(
   }
 }
 
-async function startWith(
-  transports: Transports,
-  options: StartOptions,
-  onEvent: (event: ServiceEvent) => void,
-): Promise<Runtime> {
+async function startWith(transports: Transports, options: Settings, onEvent: (event: ServiceEvent) => void): Promise<Runtime> {
   const addressPolicy = createAddressPolicy({
     allowPrivateAddresses: options.allowPrivateAddresses,
     transports: transports.dialable,
@@ -367,7 +364,7 @@ const scope: Partial<Pick<typeof globalThis, 'addEventListener' | 'removeEventLi
 const networkEvents = ['online', 'offline'] as const
 
 interface RuntimeInit {
-  readonly options: StartOptions
+  readonly options: Settings
   readonly onEvent: (event: ServiceEvent) => void
   readonly transports: Transports
   readonly addressPolicy: AddressPolicy
@@ -390,7 +387,7 @@ type StoredEffect = Extract<
   }
 >
 
-function delegatedRouting({ delegated, allowPrivateAddresses }: StartOptions, transports: Transports): DelegatedRouting {
+function delegatedRouting({ delegated, allowPrivateAddresses }: Settings, transports: Transports): DelegatedRouting {
   return new DelegatedRouting({
     urls: delegated.routers,
     filterAddrs: filterWords(transports.dialable, allowPrivateAddresses),

@@ -27,6 +27,7 @@ import type { Command, Outcome } from './operations.ts'
 import { decodeCid, peerData } from './plain-data.ts'
 import { noAddress } from './providing.ts'
 import { startRuntime, type Runtime } from './runtime.ts'
+import { settingsOf } from './settings.ts'
 import { ServiceError } from './service-error.ts'
 
 type WantCommand = Extract<Command, { type: 'want-block' }>
@@ -49,7 +50,7 @@ export class EngineService implements AminoService {
     if (this.#onEvent !== undefined)
       throw new ServiceError('invalid-argument', 'This Worker has a client already: one client, one Worker.')
     this.#onEvent = onEvent
-    const runtime = await startRuntime(options, onEvent, openRtcPort)
+    const runtime = await startRuntime(settingsOf(options), onEvent, openRtcPort)
     if (this.#isStopped) {
       await runtime.stop()
       throw new ServiceError('stopped', 'The client was stopped while it was starting.')

@@ -110,7 +110,7 @@ class FallbackStore implements Store {
     clear: () => this.#run(({ keys }) => keys.clear()),
   }
   readonly #pending = new WriteBehind()
-  readonly #keyChanges = new Set<Promise<unknown>>()
+  readonly #changes = new Set<Promise<unknown>>()
   #cancelTimer: (() => void) | undefined
   #lastStamp = 0
   #problem: string | undefined
@@ -205,7 +205,7 @@ class FallbackStore implements Store {
   }
 
   putLearned(name: string, value: unknown): void {
-    if (!this.#closed) void this.#backend.putLearned(name, value).catch(() => {})
+    if (!this.#closed) void this.#finished(this.#backend.putLearned(name, value)).catch(() => {})
   }
 
   async getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -238,7 +238,7 @@ class FallbackStore implements Store {
 
   async close(): Promise<void> {
     if (this.#closed) return
-    const stored = Promise.allSettled([this.flush(), ...this.#keyChanges])
+    const stored = Promise.allSettled([this.flush(), ...this.#changes])
     this.#closed = true
     await Promise.race([stored, aborted(this.#platform.timeoutSignal(limits.storageOpenTimeoutMs.value))])
     this.#dropFullDisk()
@@ -248,11 +248,11 @@ class FallbackStore implements Store {
 
   /** A Worker that ends right after `close` takes transactions under way with it. */
   async #finished<T>(change: Promise<T>): Promise<T> {
-    this.#keyChanges.add(change)
+    this.#changes.add(change)
     try {
       return await change
     } finally {
-      this.#keyChanges.delete(change)
+      this.#changes.delete(change)
     }
   }
 

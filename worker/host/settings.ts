@@ -1,0 +1,58 @@
+import type { DiscoverySettings, ProvidingSettings, StartOptions } from '../contract/service.ts'
+import { ServiceError } from './service-error.ts'
+
+/** The options with every choice made. */
+export interface Settings extends StartOptions {
+  readonly discovery: DiscoverySettings
+  readonly providing: ProvidingSettings
+}
+
+/** What the page does not check and fill in itself, to stay small. Throws `invalid-argument`. */
+export function settingsOf(options: StartOptions): Settings {
+  return { ...options, discovery: discoverySettings(options.discovery), providing: providingSettings(options.providing) }
+}
+
+function providingSettings({ intervalMs = 22 * hourMs, withoutAddress = false }: StartOptions['providing']): ProvidingSettings {
+  require(intervalMs >= hourMs && intervalMs <= 36 * hourMs, 'providing.intervalMs must be milliseconds from 1 to 36 hours.')
+  return { intervalMs, withoutAddress: withoutAddress === true }
+}
+
+const hourMs = 3_600_000
+
+function discoverySettings(given: StartOptions['discovery']): DiscoverySettings {
+  const { broadcast = 'steps', coldStart = 'steps', leaders = { type: 'coverage', share: 0.3 } } = given
+  const { searchDelay = 0, guesses = 'dynamic', listenToWants = true } = given
+  require(['steps', 'ranked', 'flood'].includes(broadcast), "discovery.broadcast must be 'steps', 'ranked' or 'flood'.")
+  require(coldStart === 'steps' || coldStart === 'dht', "discovery.coldStart must be 'steps' or 'dht'.")
+  require(isDelay(searchDelay), "discovery.searchDelay must be milliseconds from 0 to 5000, or 'p50', 'p75' or 'p90'.")
+  require(areGuesses(guesses), "discovery.guesses must be an integer from 0 to 4, or 'dynamic'.")
+  require(areLeaders(leaders), `discovery.leaders must be ${leadersInWords}.`)
+  return { broadcast, coldStart, leaders: { ...leaders }, searchDelay, guesses, listenToWants }
+}
+
+const leadersInWords = '{ type: top, peers }, { type: threshold, blocks } or { type: coverage, share }'
+
+function isDelay(value: DiscoverySettings['searchDelay']): boolean {
+  return typeof value === 'number' ? value >= 0 && value <= 5_000 : ['p50', 'p75', 'p90'].includes(value)
+}
+
+function areGuesses(value: DiscoverySettings['guesses']): boolean {
+  return value === 'dynamic' || (Number.isInteger(value) && value >= 0 && value <= 4)
+}
+
+function areLeaders(value: DiscoverySettings['leaders'] | null): boolean {
+  switch (value?.type) {
+    case 'top':
+      return Number.isInteger(value.peers) && value.peers >= 1
+    case 'threshold':
+      return Number.isInteger(value.blocks) && value.blocks >= 1
+    case 'coverage':
+      return value.share > 0 && value.share <= 1
+    default:
+      return false
+  }
+}
+
+function require(holds: boolean, message: string): asserts holds {
+  if (!holds) throw new ServiceError('invalid-argument', message)
+}
