@@ -1,4 +1,5 @@
 import { CID } from 'multiformats/cid'
+import type { ProvideStatus } from 'amino-worker'
 import { expect, test } from './support/fixtures.ts'
 import { startNodePeer } from './support/node-peer.ts'
 import { blockOf } from './support/strangers.ts'
@@ -15,29 +16,27 @@ test('A page keeps many CIDs provided: the sweep tells them, a reload forgets no
     async ({ bootstrap, texts, name }) => {
       const client = await window.lab.start('one', { bootstrap, storage: name, identity: 'kept' })
       const given = await client.provideMany(texts)
-      let status = await client.provideStatus()
-      while (status.queued > 0 || status.phase === 'working') {
-        await new Promise((resolve) => setTimeout(resolve, 200))
-        status = await client.provideStatus()
-      }
-      await client.stop()
-      return { given, status, peerId: client.peerId }
+      return { given, peerId: client.peerId }
     },
     { bootstrap: stage.bootstrap, texts: cids, name: storage },
   )
+  const statusOf = (): Promise<ProvideStatus> => lab.evaluate(() => window.lab.client('one').provideStatus())
+  await expect.poll(statusOf, { timeout: 60_000 }).toMatchObject({ queued: 0, phase: expect.not.stringMatching('working') })
+  const { totals } = await statusOf()
+  await lab.evaluate(() => window.lab.client('one').stop())
   expect(done.given).toEqual({ given: count, added: count, removed: 0 })
-  const { totals } = done.status
   expect(totals).toMatchObject({ keys: count, missed: 0, targeted: 20 * count })
   expect(totals.stored).toBeGreaterThan(0.9 * 20 * count)
 
   await lab.reload()
   const again = await lab.evaluate(
-    async ({ bootstrap, name }) => {
+    async ({ bootstrap, name, text }) => {
       const client = await window.lab.start('two', { bootstrap, storage: name, identity: 'kept' })
-      await new Promise((resolve) => setTimeout(resolve, 2_000))
+      // With a whole search behind it the client has had peers to tell, if it thought that there was anything to tell.
+      await window.lab.collect(client.findProviders(text))
       return client.provideStatus()
     },
-    { bootstrap: stage.bootstrap, name: storage },
+    { bootstrap: stage.bootstrap, name: storage, text: cids[0]! },
   )
   expect(again).toMatchObject({ provided: count, queued: 0, totals: { stored: 0 }, cells: { expired: 0, due: 0 } })
 
