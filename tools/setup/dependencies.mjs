@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { lstatSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { lastWords, npm, root, say, SetupError } from './progress.mjs'
 
@@ -19,6 +19,7 @@ export async function installDependencies() {
   if (packagesOf('package-lock.json') === undefined) {
     throw new SetupError('package-lock.json is missing or broken: get it back with `git checkout package-lock.json`.')
   }
+  requireOwnModules(root)
   say('Installing the dependencies by package-lock.json (once; about a minute) …')
   // No dependency needs its install script, and npm on Node 20 would warn about each that asks for a newer one.
   const { ok, output } = await npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'])
@@ -26,6 +27,19 @@ export async function installDependencies() {
     throw new SetupError(
       `npm ci failed (${lastWords(output)}): check the network and the npm registry, then run the command again.`,
     )
+}
+
+/**
+ * npm would follow a link, and replace what another tree works with.
+ *
+ * @param {string} tree
+ */
+export function requireOwnModules(tree) {
+  const modules = join(tree, 'node_modules')
+  if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return
+  throw new SetupError(
+    `${modules} is a link, and what it leads to is not what package-lock.json says. Installing would change it there: remove the link, or install in the tree that it leads to, then run the command again.`,
+  )
 }
 
 /**

@@ -1,22 +1,23 @@
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, rmdirSync, writeFileSync } from 'node:fs'
 import { constants } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { endRunning, root, say, SetupError } from './progress.mjs'
 
 /**
- * One set-up at a time: two commands started together must not both write node_modules. The lock is a directory, which
- * only one can make, with the maker's process id in it; a maker that is gone has left it behind.
+ * One set-up at a time: two commands started together must not both write node_modules.
+ *
+ * The lock is a directory with one file in it, whose name is its owner's process id and a word of chance. It is made
+ * elsewhere and renamed into place, which fails while another one with a file stands there: it never stands without an
+ * owner. An owner that is gone has left its file behind. Whoever clears that away removes this very file, and the
+ * directory only when it is empty: what has been taken anew in the meantime stays, however late the clearing comes.
  */
 
-const cache = join(root, '.cache')
-const directory = join(cache, 'setup.lock')
-const owner = join(directory, 'pid')
 const SIGNALS = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])
 const POLL_MS = 200
 /** A full set-up over a slow line; waiting longer means that something hangs. */
 const WAIT_MAX_MS = 20 * 60_000
-/** From making the directory to writing the id. */
-const NAMELESS_MAX_MS = 5_000
+/** What systems say when the place of a renamed directory is taken. */
+const TAKEN = new Set(['EEXIST', 'ENOTEMPTY', 'EPERM', 'EACCES'])
 
 /**
  * @template T
@@ -24,8 +25,7 @@ const NAMELESS_MAX_MS = 5_000
  * @returns {Promise<T>}
  */
 export async function alone(work) {
-  await acquire()
-  const release = () => rmSync(directory, { recursive: true, force: true })
+  const release = await acquire(join(root, '.cache', 'setup.lock'))
   /** @param {NodeJS.Signals} signal */
   const breakOff = (signal) => {
     endRunning()
@@ -43,17 +43,17 @@ export async function alone(work) {
   }
 }
 
-async function acquire() {
-  mkdirSync(cache, { recursive: true })
+/**
+ * @param {string} directory
+ * @returns {Promise<() => void>} Gives it back.
+ */
+async function acquire(directory) {
   const startedAt = Date.now()
-  let told = false
-  while (!tryAcquire()) {
-    if (isAbandoned()) {
-      rmSync(directory, { recursive: true, force: true })
-      continue
-    }
+  for (let told = false; ; told = true) {
+    clear(directory, abandonedOwners(directory))
+    const owner = tryAcquire(directory)
+    if (owner !== undefined) return () => clear(directory, [owner])
     if (!told) say('Another command is setting up here: waiting for it …')
-    told = true
     if (Date.now() - startedAt > WAIT_MAX_MS) {
       throw new SetupError(
         `Another command has held ${directory} for ${WAIT_MAX_MS / 60_000} minutes: end it, or delete that directory.`,
@@ -63,31 +63,57 @@ async function acquire() {
   }
 }
 
-function tryAcquire() {
+/**
+ * @param {string} directory
+ * @returns {string | undefined} The owner's file, or undefined when another one holds it.
+ */
+export function tryAcquire(directory) {
+  mkdirSync(dirname(directory), { recursive: true })
+  const draft = mkdtempSync(`${directory}.${process.pid}.`)
+  const owner = basename(draft).slice(basename(directory).length + 1)
+  writeFileSync(join(draft, owner), '')
   try {
-    mkdirSync(directory)
+    renameSync(draft, directory)
+    return owner
   } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === 'EEXIST') return false
+    rmSync(draft, { recursive: true, force: true })
+    if (TAKEN.has(/** @type {NodeJS.ErrnoException} */ (error).code ?? '')) return undefined
     throw error
   }
-  writeFileSync(owner, String(process.pid))
-  return true
 }
 
-function isAbandoned() {
+/**
+ * Files of owners that are gone, and of nobody.
+ *
+ * @param {string} directory
+ * @returns {string[]}
+ */
+export function abandonedOwners(directory) {
+  return filesOf(directory).filter((name) => {
+    const pid = Number(name.split('.')[0])
+    return !(Number.isInteger(pid) && pid > 0 && isAlive(pid))
+  })
+}
+
+/**
+ * @param {string} directory
+ * @param {readonly string[]} owners
+ */
+export function clear(directory, owners) {
+  for (const owner of owners) rmSync(join(directory, owner), { force: true })
   try {
-    const pid = Number(readFileSync(owner, 'utf8'))
-    return Number.isInteger(pid) && pid > 0 && !isAlive(pid)
+    rmdirSync(directory)
   } catch {
-    return ageMs() > NAMELESS_MAX_MS
+    // Gone already, or somebody has it: then it is not ours to remove.
   }
 }
 
-function ageMs() {
+/** @param {string} directory */
+function filesOf(directory) {
   try {
-    return Date.now() - statSync(directory).mtimeMs
+    return readdirSync(directory)
   } catch {
-    return 0
+    return []
   }
 }
 
