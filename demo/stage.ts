@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { buildPage } from './build.ts'
 import { type Asset, type PageServer, PortTakenError, serveAssets } from './server.ts'
+import type { SwarmObserver } from './swarm/observer.ts'
 import type { SwarmOptions } from './swarm/options.ts'
 import { startSwarm, type Swarm } from './swarm/swarm.ts'
 
@@ -19,13 +20,14 @@ export async function startStage(
   swarmOptions: Partial<SwarmOptions>,
   port: number | undefined,
   extraAssets: ReadonlyMap<string, Asset> = new Map(),
+  observer?: SwarmObserver,
 ): Promise<Stage> {
   const { assets } = await buildPage()
   for (const [path, asset] of extraAssets) assets.set(path, asset)
   // The port comes first: where it is taken, nobody waits for a swarm in vain.
   const server = port === undefined ? await serveAnywhere(assets) : await serveAssets(assets, port)
   try {
-    const swarm = await startSwarm(swarmOptions)
+    const swarm = await startSwarm(swarmOptions, observer)
     assets.set('/swarm.json', { type: 'application/json', body: JSON.stringify(describe(swarm)) })
     return {
       swarm,

@@ -22,9 +22,16 @@ const JITTER = 0.2
  * Passes bytes on to `target` and back, each way `delayMs` later. The kernel shakes hands at once on loopback, so the
  * first bytes wait one round trip longer: a connection costs what it would over such a link.
  */
-export async function openDelayedLink(port: number, target: () => number, delayMs: number, random: Random): Promise<Link> {
+export async function openDelayedLink(
+  port: number,
+  target: () => number,
+  delayMs: number,
+  random: Random,
+  onDial: () => void = () => {},
+): Promise<Link> {
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay: true, pauseOnConnect: true }, (client) => {
+    onDial()
     const upstream = connect({ host: HOST, port: target(), noDelay: true })
     keep(client, sockets)
     keep(upstream, sockets)
@@ -37,11 +44,23 @@ export async function openDelayedLink(port: number, target: () => number, delayM
 }
 
 /** Accepts connections and never says a word, like a host behind a dropping firewall. */
-export async function openSilentHost(port: number): Promise<Link> {
+export async function openSilentHost(port: number, onDial: () => void = () => {}): Promise<Link> {
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
+    onDial()
     keep(client, sockets)
     client.resume()
+  })
+  return listen(server, port, sockets)
+}
+
+/** In place of a port that nobody listens on, where dials are to be counted: it resets each connection at once. */
+export async function openRefusingHost(port: number, onDial: () => void): Promise<Link> {
+  const sockets = new Set<Socket>()
+  const server = createServer((client) => {
+    onDial()
+    keep(client, sockets)
+    client.resetAndDestroy()
   })
   return listen(server, port, sockets)
 }

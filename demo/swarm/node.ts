@@ -17,6 +17,7 @@ import { ipnsValidator } from 'ipns/validator'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import type { CID } from 'multiformats/cid'
 import type { Block } from './content.ts'
+import { watchBitswap, watchKad, type SwarmObserver } from './observer.ts'
 import type { Member } from './population.ts'
 
 /**
@@ -50,16 +51,22 @@ export async function startNode(
   listen: string,
   announce: readonly string[],
   blocks: readonly Block[],
+  observer?: SwarmObserver,
 ): Promise<SwarmNode> {
   const options = libp2pOptions(member, listen, announce)
   if (!member.bitswap) {
     const libp2p = await createLibp2p(options)
+    if (observer !== undefined) watchKad(libp2p.services.dht, observer)
     return wrap(member, libp2p, async () => libp2p.stop())
   }
   const blockstore = new MemoryBlockstore()
   for (const block of blocks) await blockstore.put(block.cid, block.bytes)
   const helia = withBitswap(withLibp2pLight(createHeliaLight({ blockstore, datastore: new MemoryDatastore() }), options))
   await helia.start()
+  if (observer !== undefined) {
+    watchKad(helia.libp2p.services.dht, observer)
+    watchBitswap(helia, observer)
+  }
   return wrap(member, helia.libp2p, async () => void (await helia.stop()))
 }
 

@@ -9,6 +9,10 @@ export interface SwarmOptions {
   readonly port: number
   /** One-way delay of each link in milliseconds, with jitter; 0: none. */
   readonly latencyMs: number
+  /** How much links differ, 0 to 1: with 0.5 from half to one and a half times the delay. */
+  readonly spread: number
+  /** How many of the running peers speak Bitswap. */
+  readonly blockServers: number
   /** Share of peers, 0 to 1, that others know but that do not run: half refuse connections, half never answer. */
   readonly dead: number
   /** Share of peers, 0 to 1, that announce only TCP and QUIC addresses, which no browser can dial. */
@@ -20,6 +24,8 @@ export const DEFAULT_SWARM_OPTIONS: SwarmOptions = {
   seed: 'amino',
   port: 0,
   latencyMs: 0,
+  spread: 0.5,
+  blockServers: 8,
   dead: 0,
   undialable: 0,
 }
@@ -39,6 +45,8 @@ export function checkOptions(given: Partial<SwarmOptions>): SwarmOptions {
   requireInteger('peers', options.peers, 1, PEERS_MAX)
   requireInteger('port', options.port, 0, PORT_MAX)
   requireNumber('latency', options.latencyMs, 0, LATENCY_MAX_MS, 'milliseconds')
+  requireNumber('spread', options.spread, 0, 1, 'as a share of the delay')
+  requireInteger('block-servers', options.blockServers, 1, PEERS_MAX)
   requireNumber('dead', options.dead, 0, 1, 'as a share of the peers')
   requireNumber('undialable', options.undialable, 0, 1, 'as a share of the peers')
   if (options.seed.length === 0 || options.seed.length > SEED_LENGTH_MAX) {
@@ -73,6 +81,8 @@ export const HELP = `A local network of js-libp2p peers with the Amino DHT and B
   --seed TEXT      same seed: same peer ids, same content ("${DEFAULT_SWARM_OPTIONS.seed}")
   --port N         first port; peer n takes N + n (0: any free ones)
   --latency MS     one-way delay of every link, with jitter (0)
+  --spread SHARE   how much links differ: from (1 - SHARE) to (1 + SHARE) times the delay (${DEFAULT_SWARM_OPTIONS.spread})
+  --block-servers N  running peers that speak Bitswap (${DEFAULT_SWARM_OPTIONS.blockServers})
   --dead SHARE     share of peers that are known but not running (0)
   --undialable SHARE  share of peers with TCP and QUIC addresses only (0)
   --json           one JSON object a line instead of text
@@ -86,6 +96,8 @@ export function parseCommandLine(args: readonly string[]): CommandLine {
   if (values.seed !== undefined) given.seed = values.seed
   if (values.port !== undefined) given.port = toNumber('port', values.port)
   if (values.latency !== undefined) given.latencyMs = toNumber('latency', values.latency)
+  if (values.spread !== undefined) given.spread = toNumber('spread', values.spread)
+  if (values['block-servers'] !== undefined) given.blockServers = toNumber('block-servers', values['block-servers'])
   if (values.dead !== undefined) given.dead = toNumber('dead', values.dead)
   if (values.undialable !== undefined) given.undialable = toNumber('undialable', values.undialable)
   return { options: checkOptions(given), json: values.json ?? false, help: values.help ?? false }
@@ -97,7 +109,18 @@ function parse(args: readonly string[]) {
   try {
     return parseArgs({
       args: [...args],
-      options: { peers: text, seed: text, port: text, latency: text, dead: text, undialable: text, json: flag, help: flag },
+      options: {
+        peers: text,
+        seed: text,
+        port: text,
+        latency: text,
+        spread: text,
+        'block-servers': text,
+        dead: text,
+        undialable: text,
+        json: flag,
+        help: flag,
+      },
     }).values
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split(/[.\n]/)[0] as string) : String(error)

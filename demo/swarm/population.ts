@@ -27,13 +27,12 @@ export interface Member {
 }
 
 const RELAYS = 3
-const BLOCK_SERVERS = 8
 
 export async function populate(options: SwarmOptions): Promise<Member[]> {
   const dead = countOf(options.dead, options.peers)
   const undialable = countOf(options.undialable, options.peers)
   const running = options.peers - dead - undialable
-  const firstBlockServer = Math.max(0, running - BLOCK_SERVERS)
+  const firstBlockServer = Math.max(0, running - options.blockServers)
   const members: Member[] = []
   for (let index = 0; index < options.peers; index++) {
     const seed = createHash('sha256').update(`amino-worker/swarm/${options.seed}/${index}`).digest()

@@ -1,7 +1,10 @@
-import { multiaddr } from '@multiformats/multiaddr'
+import type { PeerId } from '@libp2p/interface'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import type { CID } from 'multiformats/cid'
 import { createContent, type Content } from './content.ts'
-import { findClosedPort, openDelayedLink, openSilentHost } from './link.ts'
+import { findClosedPort, openDelayedLink, openRefusingHost, openSilentHost } from './link.ts'
 import { startNode, type SwarmNode } from './node.ts'
+import type { SwarmObserver } from './observer.ts'
 import { checkOptions, SwarmOptionError, type SwarmOptions } from './options.ts'
 import { acquaintancesOf, K, kadIdOf, nearestTo, populate, type Member, type PeerState } from './population.ts'
 import { createRandom } from './random.ts'
@@ -40,6 +43,8 @@ export interface Swarm {
   readonly relays: readonly string[]
   readonly samples: readonly Sample[]
   readonly peers: readonly SwarmPeer[]
+  /** Puts provider records where a provide would have left them: on the k nearest that are there. */
+  publish(cid: CID, provider: PeerId, addresses: readonly Multiaddr[]): Promise<void>
   stop(): Promise<void>
 }
 
@@ -53,8 +58,8 @@ const BOOTSTRAPPERS = 4
 const STARTS_AT_ONCE = 4
 
 /** Rejects with a `SwarmOptionError` when an option makes no sense or a port is taken. */
-export async function startSwarm(given: Partial<SwarmOptions> = {}): Promise<Swarm> {
-  const options = checkOptions(given)
+export async function startSwarm(given: Partial<SwarmOptions> = {}, observer?: SwarmObserver): Promise<Swarm> {
+  const options = { ...checkOptions(given), observer }
   const [members, contents] = await Promise.all([populate(options), createContent(options.seed)])
   const holders = assignContent(contents, members, options.seed)
   const closers: (() => Promise<void>)[] = []
@@ -66,8 +71,10 @@ export async function startSwarm(given: Partial<SwarmOptions> = {}): Promise<Swa
   }
 }
 
+type Observed = SwarmOptions & { readonly observer: SwarmObserver | undefined }
+
 async function assemble(
-  options: SwarmOptions,
+  options: Observed,
   members: readonly Member[],
   contents: readonly Content[],
   holders: ReadonlyMap<Content, readonly Member[]>,
@@ -85,8 +92,17 @@ async function assemble(
     await node.learn(known.map((member) => ({ id: member.id, addresses: parsed(neighbours.get(member)) })))
   }
   for (const content of contents) {
-    for (const holder of holders.get(content) ?? []) await publish(content, neighbours.get(holder) as Neighbour, members, nodes)
+    for (const holder of holders.get(content) ?? []) {
+      const addresses = parsed(neighbours.get(holder))
+      for (const { cid } of content.blocks) await publish(cid, holder.id, addresses)
+    }
   }
+  async function publish(cid: CID, provider: PeerId, addresses: readonly Multiaddr[]): Promise<void> {
+    for (const member of nearestTo(kadIdOf(cid.multihash.bytes), members, K)) {
+      await nodes.get(member)?.holdRecord(cid, provider, [...addresses])
+    }
+  }
+
   const reachable = members.filter((member) => member.state === 'running')
   const withIds = (chosen: readonly Member[]) => chosen.flatMap((member) => fullAddresses(neighbours.get(member) as Neighbour))
   return {
@@ -100,6 +116,7 @@ async function assemble(
       relay: member.relay,
       bitswap: member.bitswap,
     })),
+    publish,
     stop: () => closeAll(closers),
   }
 }
@@ -107,7 +124,7 @@ async function assemble(
 /** Brings a member to life, or not, and tells the addresses by which others know it. */
 async function open(
   member: Member,
-  options: SwarmOptions,
+  options: Observed,
   blocks: Content['blocks'],
   nodes: Map<Member, SwarmNode>,
   closers: (() => Promise<void>)[],
@@ -120,9 +137,9 @@ async function open(
       return [`/ip4/${HOST}/tcp/${announced}`, `/ip4/${HOST}/udp/${announced}/quic-v1`]
     }
     case 'refusing':
-      return [`/ip4/${HOST}/tcp/${port === 0 ? await findClosedPort() : port}/ws`]
+      return [`/ip4/${HOST}/tcp/${await refusingPort(port, options.observer, closers)}/ws`]
     case 'silent': {
-      const host = await openSilentHost(port)
+      const host = await openSilentHost(port, options.observer?.dialed)
       closers.push(() => host.stop())
       return [`/ip4/${HOST}/tcp/${host.port}/ws`]
     }
@@ -136,43 +153,39 @@ async function open(
   }
 }
 
+async function refusingPort(
+  port: number,
+  observer: SwarmObserver | undefined,
+  closers: (() => Promise<void>)[],
+): Promise<number> {
+  if (observer === undefined) return port === 0 ? findClosedPort() : port
+  const host = await openRefusingHost(port, observer.dialed)
+  closers.push(() => host.stop())
+  return host.port
+}
+
 async function startMember(
   member: Member,
-  options: SwarmOptions,
+  options: Observed,
   port: number,
   blocks: Content['blocks'],
   closers: (() => Promise<void>)[],
 ): Promise<SwarmNode> {
   if (options.latencyMs === 0) {
-    const node = await startNode(member, `/ip4/${HOST}/tcp/${port}/ws`, [], blocks)
+    const node = await startNode(member, `/ip4/${HOST}/tcp/${port}/ws`, [], blocks, options.observer)
     closers.push(() => node.stop())
     return node
   }
   // The peer has to know its announced port before it listens, and the link its target: so the link learns it late.
   const random = createRandom(`${options.seed}/link/${member.index}`)
-  // Links differ from peer to peer, between half and one and a half times the delay asked for.
-  const delayMs = options.latencyMs * (0.5 + random.next())
+  const delayMs = options.latencyMs * (1 + options.spread * (2 * random.next() - 1))
   let target = 0
-  const link = await openDelayedLink(port, () => target, delayMs, random)
+  const link = await openDelayedLink(port, () => target, delayMs, random, options.observer?.dialed)
   closers.push(() => link.stop())
-  const node = await startNode(member, `/ip4/${HOST}/tcp/0/ws`, [`/ip4/${HOST}/tcp/${link.port}/ws`], blocks)
+  const node = await startNode(member, `/ip4/${HOST}/tcp/0/ws`, [`/ip4/${HOST}/tcp/${link.port}/ws`], blocks, options.observer)
   closers.push(() => node.stop())
   target = node.listeningPort()
   return node
-}
-
-/** Stores provider records where a provide would have left them: on the k nearest that are there. */
-async function publish(
-  content: Content,
-  holder: Neighbour,
-  members: readonly Member[],
-  nodes: ReadonlyMap<Member, SwarmNode>,
-): Promise<void> {
-  for (const { cid } of content.blocks) {
-    for (const member of nearestTo(kadIdOf(cid.multihash.bytes), members, K)) {
-      await nodes.get(member)?.holdRecord(cid, holder.member.id, parsed(holder))
-    }
-  }
 }
 
 /** Deals the contents out in turn, so that every peer that serves blocks has some. */

@@ -10,9 +10,10 @@ test('without arguments the defaults hold', () => {
 })
 
 test('every option reaches its place', () => {
-  const line = '--peers 40 --seed x --port 4100 --latency 12.5 --dead 0.3 --undialable 0.2 --json'
+  const line =
+    '--peers 40 --seed x --port 4100 --latency 12.5 --spread 0.875 --block-servers 20 --dead 0.3 --undialable 0.2 --json'
   assert.deepEqual(parseCommandLine(line.split(' ')), {
-    options: { peers: 40, seed: 'x', port: 4100, latencyMs: 12.5, dead: 0.3, undialable: 0.2 },
+    options: { peers: 40, seed: 'x', port: 4100, latencyMs: 12.5, spread: 0.875, blockServers: 20, dead: 0.3, undialable: 0.2 },
     json: true,
     help: false,
   })
@@ -30,6 +31,8 @@ const MISTAKES = [
   '--port 65530',
   '--latency -1',
   '--latency NaN',
+  '--spread 2',
+  '--block-servers 0',
   '--dead 1.5',
   '--dead 0.6 --undialable 0.4',
   '--speed 3',

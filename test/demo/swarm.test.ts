@@ -160,3 +160,28 @@ describe('what the options change', () => {
     }
   })
 })
+
+test('what arrives at the peers is counted there: dials also of the dead, requests, wants, blocks', async (t) => {
+  const counts = { dials: 0, requests: 0, wants: 0, blocks: 0 }
+  const observer = {
+    dialed: () => void counts.dials++,
+    requested: () => void counts.requests++,
+    wanted: (wants: number) => void (counts.wants += wants),
+    blocksSent: (count: number) => void (counts.blocks += count),
+  }
+  // Delayed links, since it is these that count where peers run; every second peer is dead or mute.
+  const swarm = await startSwarm({ peers: 8, seed: 'counted', latencyMs: 1, dead: 0.5 }, observer)
+  t.after(() => swarm.stop())
+  for (const { addresses } of swarm.peers.filter(({ state }) => state === 'refusing')) {
+    await assert.rejects(fetch(`http://127.0.0.1:${/tcp\/(\d+)/.exec(addresses[0] ?? '')?.[1]}/`))
+  }
+  assert.equal(counts.dials, 2)
+  const client = await startClient(swarm)
+  t.after(() => client.stop())
+  assert.ok(counts.dials >= 2 + swarm.bootstrap.length, `${counts.dials} dials`)
+  const pebble = CID.parse(sampleNamed(swarm, 'pebble').cid)
+  for await (const part of client.blockstore.get(pebble)) assert.equal(part.length, 700)
+  assert.ok(counts.requests > 0)
+  assert.ok(counts.wants > 0)
+  assert.equal(counts.blocks, 1)
+})
