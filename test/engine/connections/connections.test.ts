@@ -50,8 +50,8 @@ class Bench {
     return this.drain()
   }
 
-  tell(type: 'peer-connected' | 'peer-disconnected', number: number): string[] {
-    this.machine.handle({ type, peer: peer(number) }, 0)
+  tell(type: 'peer-connected' | 'peer-disconnected', number: number, now = 0): string[] {
+    this.machine.handle({ type, peer: peer(number) }, now)
     return this.drain()
   }
 
@@ -289,6 +289,18 @@ test('nobody waits longer for a place than most dials take', () => {
   assert.equal(bench.machine.nextDeadline(), 600)
   assert.deepEqual(bench.tick(599), [])
   assert.deepEqual(bench.tick(600), ['cancel 1', 'failed 1 for kad: timeout', 'dial 20'])
+})
+
+test('how long a dial took is learned from the connection, which is told before the dial is', () => {
+  const bench = new Bench()
+  for (let number = 100; number < 100 + limits.durationWindowMin.value; number++) {
+    bench.need(number)
+    bench.tell('peer-connected', number, 500)
+    bench.succeeded(number, 500)
+  }
+  fill(bench)
+  bench.need(20)
+  assert.equal(bench.machine.nextDeadline(), 600)
 })
 
 test('while a breaker is open nobody dials; then one probe decides, and one that is given up leaves it to the next', () => {

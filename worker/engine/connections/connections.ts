@@ -61,7 +61,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
         break
       }
       case 'peer-connected':
-        this.#peerConnected(event.peer)
+        this.#peerConnected(event.peer, now)
         break
       case 'network-changed':
         this.#breakers.forgive()
@@ -151,16 +151,15 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
 
   #dialSucceeded(order: OrderId, now: Millis): void {
     const wanted = this.#dialing.get(order)
-    if (wanted === undefined) return
-    if (wanted.state.type === 'dialing') this.#dialTimes.add(now - wanted.state.startedAt)
-    this.#peerConnected(wanted.info.peer)
+    if (wanted !== undefined) this.#peerConnected(wanted.info.peer, now)
   }
 
-  #peerConnected(peer: Peer): void {
+  #peerConnected(peer: Peer, now: Millis): void {
     this.#connected.set(peer.id, peer)
     this.#breakers.succeeded(peer.id)
     const wanted = this.#wanted.get(peer.id)
     if (wanted === undefined) return
+    if (wanted.state.type === 'dialing') this.#dialTimes.add(now - wanted.state.startedAt)
     for (const user of wanted.users.keys()) this.#effects.push({ type: 'ready', user, peer })
     this.#forget(wanted)
   }
