@@ -153,7 +153,13 @@ export class SweepWorld {
       case 'keys-sent': {
         const sent = new Trie<true>()
         for (const { key } of effect.keys) sent.set(key, true)
-        if (this.#keys.queue.length > 0) this.#keys.queue = this.#keys.queue.filter((key) => sent.get(key) === undefined)
+        const { queue } = this.#keys
+        if (queue.length > 0 && effect.keys.length > 0) {
+          const first = firstAtOrAfter(queue, effect.keys[0]!.key)
+          const behind = firstAtOrAfter(queue, effect.keys.at(-1)!.key) + 1
+          const rest = queue.slice(first, behind).filter((key) => sent.get(key) === undefined)
+          queue.splice(first, behind - first, ...rest)
+        }
         for (const { cell, at } of effect.swept) this.#sweptAt[cell] = at
         return
       }
@@ -203,7 +209,7 @@ export class SweepWorld {
     const server = this.#byId.get(info.peer.id)!
     const sent = server.state === 'live' && this.online ? multihashes.length : 0
     this.#later(this.#reach(server) + 20 + multihashes.length / 10, () => {
-      if (this.#dropped.has(order)) return
+      if (this.#dropped.delete(order)) return
       this.counts.addProviders += sent
       server.records += sent
       if (this.#options.remembers === true && sent > 0) this.#remember(server, multihashes)

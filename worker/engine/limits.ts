@@ -339,7 +339,11 @@ export const limits = {
   sendLanesMax: limit(6, 'peers', 'told at once: two places to dial are left for what a person waits for'),
   sendLanesHidden: limit(2, 'peers', 'told at once while the page is hidden'),
   sendRoundsMax: limit(3, 'count', 'times that keys of peers that failed go to the next nearest'),
-  toldKeysMax: limit(256, 'entries', 'ADD_PROVIDERs to one peer in one order: some 70 KB'),
+  toldKeysMax: limit(
+    64,
+    'entries',
+    'ADD_PROVIDERs to one peer in one order, and keys that leave the queue together: what a closed tab tells once more is one or two of these',
+  ),
   tellingMax: limit(16, 'requests', 'ADD_PROVIDERs to one peer that have not left yet'),
   tellFailuresMax: limit(2, 'count', 'failures in a row after which a peer is given up (go-libp2p-kad-dht)'),
   settledPeersMin: limit(10, 'peers', 'tried before a region is judged by the share that failed, unless there are fewer'),

@@ -82,7 +82,7 @@ export class Providing {
 
   async #told(key: ProvidedKey): Promise<void> {
     const [state] = await this.#change({ sent: [key] })
-    const isFirst = state !== undefined && state.sweptAt === 0 && state.queued === 0
+    const isFirst = state !== undefined && state.sweptAt === 0
     if (isFirst) await this.#change({ swept: [{ cell: state.cell, at: Date.now() }] })
   }
 

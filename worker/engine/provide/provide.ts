@@ -219,14 +219,22 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
     const missing = new Set(missed.map(({ key }) => cellOf(key)))
     for (const cell of missing) schedule.rest(cell, wallMs + limits.regionRetryMs.value)
     const swept: { cell: number; at: number }[] = []
-    const last = isWhole ? cellOf(to) : cellOf(to) - 1
-    const told = new Map<number, number>()
-    for (const { key } of sent) told.set(cellOf(key), (told.get(cellOf(key)) ?? 0) + 1)
-    if (run.source === 'queue') for (const [cell, keys] of told) schedule.told(cell, keys)
-    for (let cell = cellOf(from); cell <= last; cell++) {
-      if (missing.has(cell) || !run.accepts(cell) || !schedule.isDone(cell, run.source)) continue
+    const mark = (cell: number): void => {
       schedule.swept(cell, wallMs)
       swept.push({ cell, at: wallMs })
+    }
+    const told = new Map<number, number>()
+    for (const { key } of sent) told.set(cellOf(key), (told.get(cellOf(key)) ?? 0) + 1)
+    if (run.source === 'queue') {
+      for (const [cell, keys] of told) {
+        schedule.told(cell, keys)
+        // From the first keys of a new cell on: the others come by the queue, not by telling all of it again.
+        if (schedule.isFirst(cell)) mark(cell)
+      }
+    }
+    const last = isWhole ? cellOf(to) : cellOf(to) - 1
+    for (let cell = cellOf(from); cell <= last; cell++) {
+      if (!missing.has(cell) && run.accepts(cell) && schedule.isDone(cell, run.source)) mark(cell)
     }
     if (sent.length + swept.length > 0) this.#effects.push({ type: 'keys-sent', keys: sent, swept })
   }

@@ -74,6 +74,7 @@ export class RegionRun {
         break
       case 'sending':
         if (event.type === 'peer-told') state.sending.peerTold(event.order, event.sent)
+        this.#passOn(state.sending.takeSettled())
         if (state.sending.hasEnded || state.sending.hasFailed) this.#sent(state, wallMs)
         break
       case 'ended':
@@ -151,6 +152,14 @@ export class RegionRun {
     this.#state = { type: 'sending', sending: new Sending({ orders, hood, keys, k }), keys, isLast }
     // Nobody who could be told: that is an outcome too.
     if (this.#state.sending.hasEnded) this.#sent(this.#state, this.#init.wallMs())
+  }
+
+  /** What is settled is said at once: it stays so, whatever becomes of the rest of the page, or of the tab. */
+  #passOn(settled: readonly ProvidedKey[]): void {
+    const last = settled.at(-1)
+    if (last === undefined) return
+    this.#effects.push({ type: 'page-sent', sent: settled, missed: [], from: this.#from, to: last.key, isWhole: false })
+    this.#from = last.key
   }
 
   #sent(state: Extract<RegionState, { type: 'sending' }>, wallMs: number): void {

@@ -49,6 +49,11 @@ export class Schedule {
     this.#queued[cell] = Math.max(0, this.#queued[cell]! - keys)
   }
 
+  /** Whether the cell has keys to be kept, and no time yet. */
+  isFirst(cell: number): boolean {
+    return this.#provided[cell]! > 0 && this.#sweptAt[cell] === 0
+  }
+
   /** Whether nothing of the cell is left to tell now that a run with this source has passed it. */
   isDone(cell: number, source: 'provided' | 'queue'): boolean {
     if (this.#provided[cell] === 0) return false

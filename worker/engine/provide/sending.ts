@@ -3,6 +3,7 @@ import { limits } from '../limits.ts'
 import type { OrderId, OrderIds } from '../machine.ts'
 import type { PeerInfo } from '../peer.ts'
 import { allocate } from './allocation.ts'
+import { compareKeys } from './bits.ts'
 import type { Lane, ProvideEffect, ProvidedKey } from './contract.ts'
 import { isDialable, type Neighbourhood } from './neighbourhood.ts'
 import { Trie } from './trie.ts'
@@ -14,6 +15,8 @@ import { Trie } from './trie.ts'
  *       ▲                       └──given up──▶ failed
  *       └──its keys go to the next nearest, up to three rounds──┘
  *
+ * The keys go in waves, so that those in front are settled with all their peers while the others have not begun: what is
+ * settled need not be told again, should the tab be closed. Nobody waits for the end of a wave, though.
  * A peer holds one lane and no more; one that hangs gives it back when its order ends. It does not know how peers were found.
  */
 export class Sending {
@@ -25,10 +28,14 @@ export class Sending {
   readonly #effects: SendingEffect[] = []
   readonly #told = new BytesMap<Set<number>>()
   readonly #telling = new Map<OrderId, Share>()
+  /** Peers that were told something, or could not be: whether the last attempt failed. */
+  readonly #tried = new BytesMap<boolean>()
   #waiting: Share[] = []
+  /** By wave: shares that are not told yet, or not in this round; infinite for one without anybody to tell, ever. */
+  #open: number[]
+  /** Keys that were taken as settled. */
+  #taken = 0
   #rounds = 0
-  #failedPeers = 0
-  #settledPeers = 0
 
   constructor(init: { orders: OrderIds; hood: Neighbourhood; keys: readonly ProvidedKey[]; k: number }) {
     this.#orders = init.orders
@@ -36,6 +43,7 @@ export class Sending {
     this.#keys = init.keys
     this.#k = init.k
     for (const [index, { key }] of init.keys.entries()) this.#trie.set(key, index)
+    this.#open = Array.from({ length: Math.ceil(init.keys.length / limits.toldKeysMax.value) }, () => Infinity)
     this.#nextRound()
   }
 
@@ -45,8 +53,10 @@ export class Sending {
 
   /** Most of those that were tried could not be told. */
   get hasFailed(): boolean {
-    if (this.#settledPeers < limits.settledPeersMin.value && !this.hasEnded) return false
-    return this.#settledPeers > 0 && this.#failedPeers / this.#settledPeers > limits.failedPeersShareMax.value
+    const tried = this.#tried.size
+    if (tried < limits.settledPeersMin.value && !this.hasEnded) return false
+    const failed = [...this.#tried.values()].filter((hasFailed) => hasFailed).length
+    return tried > 0 && failed / tried > limits.failedPeersShareMax.value
   }
 
   poll(): SendingEffect | undefined {
@@ -56,9 +66,12 @@ export class Sending {
   /** Gives the free lanes to those that wait. */
   proceed(lanes: number, lane: Lane): void {
     while (this.#telling.size < lanes) {
-      const share = this.#waiting.shift()
-      if (share === undefined) return
-      this.#tell(share, lane)
+      const busy = new BytesMap<true>()
+      for (const { info } of this.#telling.values()) busy.set(info.peer.id, true)
+      const next = this.#waiting.findIndex(({ info }) => !busy.has(info.peer.id))
+      if (next < 0) return
+      const [share] = this.#waiting.splice(next, 1)
+      this.#tell(share!, lane)
     }
   }
 
@@ -66,18 +79,25 @@ export class Sending {
     const share = this.#telling.get(order)
     if (share === undefined) return
     this.#telling.delete(order)
+    const { peer } = share.info
     const told = this.#toldOf(share.info)
-    const batch = share.keys.slice(0, limits.toldKeysMax.value)
-    for (const index of batch.slice(0, sent)) told.add(index)
-    if (sent < batch.length) {
-      this.#settledPeers++
-      this.#failedPeers++
-      this.#hood.fail(share.info.peer)
-    } else if (batch.length < share.keys.length) {
-      // First again: its connection is open.
-      this.#waiting.unshift({ info: share.info, keys: share.keys.slice(batch.length) })
-    } else this.#settledPeers++
+    for (const index of share.keys.slice(0, sent)) told.add(index)
+    const hasFailed = sent < share.keys.length
+    this.#tried.set(peer.id, hasFailed)
+    if (hasFailed) {
+      this.#hood.fail(peer)
+      this.#waiting = this.#waiting.filter(({ info }) => compareKeys(info.peer.key, peer.key) !== 0)
+    } else this.#open[share.wave]!--
     if (this.hasEnded && !this.hasFailed) this.#nextRound()
+  }
+
+  /** The keys in front that all their peers have been told of, since the last time. They are in no outcome's list. */
+  takeSettled(): readonly ProvidedKey[] {
+    const wave = this.#open.findIndex((shares) => shares > 0)
+    const settled = (wave < 0 ? this.#open.length : wave) * limits.toldKeysMax.value
+    const keys = this.#keys.slice(this.#taken, settled)
+    this.#taken += keys.length
+    return keys
   }
 
   drop(): void {
@@ -101,23 +121,29 @@ export class Sending {
       } else outcome.undialable++
     })
     const hasPeers = outcome.targeted > 0
-    const missed = this.#keys.filter((_, index) => stored[index] === 0 && (open[index]! > 0 || this.hasFailed || !hasPeers))
-    const isMissed = new Set(missed)
-    const sent = this.#keys.filter((key) => !isMissed.has(key))
+    const hasFailed = this.hasFailed
+    const isMissed = (index: number): boolean => stored[index] === 0 && (open[index]! > 0 || hasFailed || !hasPeers)
+    const missed = this.#keys.filter((_, index) => index >= this.#taken && isMissed(index))
+    const sent = this.#keys.filter((_, index) => index >= this.#taken && !isMissed(index))
     return { ...outcome, missed, sent }
   }
 
   #nextRound(): void {
     if (this.#rounds >= limits.sendRoundsMax.value) return
     this.#rounds++
-    const shares = new BytesMap<Share>()
+    const shares = new BytesMap<Share[]>()
     this.#eachPair((index, info) => {
       if (!isDialable(info) || this.#told.get(info.peer.id)?.has(index) === true) return
-      const share = shares.get(info.peer.id)
-      if (share === undefined) shares.set(info.peer.id, { info, keys: [index] })
-      else share.keys.push(index)
+      const own = shares.get(info.peer.id) ?? []
+      shares.set(info.peer.id, own)
+      const wave = Math.floor(index / limits.toldKeysMax.value)
+      if (own.at(-1)?.wave !== wave) own.push({ info, wave, keys: [] })
+      own.at(-1)!.keys.push(index)
     })
-    this.#waiting = [...shares.values()]
+    this.#waiting = [...shares.values()].flat().sort((a, b) => a.wave - b.wave)
+    const open = this.#open.map((shares) => (shares === Infinity ? Infinity : 0))
+    for (const { wave } of this.#waiting) open[wave] = open[wave] === Infinity ? 1 : open[wave]! + 1
+    this.#open = open
   }
 
   #eachPair(visit: (index: number, info: PeerInfo) => void): void {
@@ -128,7 +154,7 @@ export class Sending {
     const order = this.#orders.next()
     this.#telling.set(order, share)
     this.#toldOf(share.info)
-    const multihashes = share.keys.slice(0, limits.toldKeysMax.value).map((index) => this.#keys[index]!.multihash)
+    const multihashes = share.keys.map((index) => this.#keys[index]!.multihash)
     this.#effects.push({ type: 'tell-peer', order, info: share.info, multihashes, lane })
   }
 
@@ -150,9 +176,10 @@ export interface SendingOutcome {
   readonly missed: readonly ProvidedKey[]
 }
 
-/** Keys of one peer, by index. */
+/** Keys of one peer in one wave, by index. */
 interface Share {
   readonly info: PeerInfo
+  readonly wave: number
   readonly keys: number[]
 }
 
