@@ -2,7 +2,7 @@ import { runInThisContext } from 'node:vm'
 import { build } from 'esbuild'
 import { expect, test } from './support/fixtures.ts'
 
-test('A small world has the same trace in a Worker of this browser as in Node', async ({ page }) => {
+test('A small world has the same trace in a Worker of this browser, and on its page, as in Node', async ({ page }) => {
   const { outputFiles } = await build({
     entryPoints: ['sim/small-world.ts'],
     bundle: true,
@@ -25,5 +25,7 @@ test('A small world has the same trace in a Worker of this browser as in Node', 
     run,
   )
   expect(there).toEqual(here)
+  const onPage = await page.evaluate((code) => (0, eval)(code) as string, run)
+  expect(JSON.parse(onPage)).toEqual(here)
   expect(new Set(here.map(({ digest }) => digest)).size, 'each seed has a trace of its own').toBe(3)
 })

@@ -22,6 +22,8 @@ export class EngineClient {
   readonly id: PeerIdBytes
   /** Takes note of everything asked and answered, while set. */
   log: LookupLog | undefined
+  /** Told every event before the engine gets it, and every effect. */
+  witness: Witness | undefined
   readonly #network: Network
   readonly #table = new BytesMap<StoredTableEntry>()
   readonly #connected = new BytesMap<Peer>()
@@ -111,6 +113,7 @@ export class EngineClient {
       trace.number(this.#network.now)
       trace.text(event.type)
     }
+    this.witness?.event(event, this.#network.now)
     this.engine.handle(event, this.#network.now)
     for (let effect = this.engine.poll(); effect !== undefined; effect = this.engine.poll()) this.#perform(effect)
     this.#armTick()
@@ -118,6 +121,7 @@ export class EngineClient {
 
   #perform(effect: EngineEffect): void {
     this.#noteInTrace(effect)
+    this.witness?.effect(effect, this.#network.now)
     switch (effect.type) {
       case 'dial':
         return this.#dial(effect.order, effect.info.peer)
@@ -237,6 +241,11 @@ export class EngineClient {
     if ('info' in effect) trace.bytes(effect.info.peer.id)
     if ('query' in effect) trace.number(effect.query)
   }
+}
+
+export interface Witness {
+  event(event: EngineEvent, now: SimTime): void
+  effect(effect: EngineEffect, now: SimTime): void
 }
 
 export interface QueryRun {

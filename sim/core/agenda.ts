@@ -2,12 +2,20 @@
  * Virtual time: what is to happen, in the total order of time, then sequence. A binary heap in typed arrays; the actions
  * lie beside it in slots that are used again. Nothing here knows a real clock.
  */
+import { hashOf } from './draws.ts'
 
 /** Virtual milliseconds since the beginning of the world, a multiple of `timeStep`: so sums and differences are exact. */
 export type SimTime = number
 
 /** A power of two, near a microsecond. */
 export const timeStep = 1 / 1024
+
+/** Makes many things happen in the same moment, in an order of chance: nobody may depend on who comes first. */
+export interface Shuffle {
+  readonly seed: number
+  /** Times are rounded up to multiples of it; a power of two. */
+  readonly gridMs: number
+}
 
 export class Agenda {
   #now: SimTime
@@ -18,10 +26,16 @@ export class Agenda {
   #slots = new Int32Array(1024)
   readonly #actions: ((() => void) | undefined)[] = []
   readonly #freeSlots: number[] = []
+  readonly #shuffle: Shuffle | undefined
+  readonly #gridMs: number
   #performed = 0
+  #coincidences = 0
 
-  constructor(startAt: SimTime = 0) {
+  /** Without `shuffle` what was planned first for a moment happens first. */
+  constructor(startAt: SimTime = 0, shuffle?: Shuffle) {
     this.#now = startAt
+    this.#shuffle = shuffle
+    this.#gridMs = shuffle?.gridMs ?? timeStep
   }
 
   get now(): SimTime {
@@ -38,6 +52,11 @@ export class Agenda {
     return this.#performed
   }
 
+  /** Those of them that happened in the same moment as the one before. */
+  get coincidences(): number {
+    return this.#coincidences
+  }
+
   /** `action` happens `delay` milliseconds from now, after everything planned before it for the same moment. */
   plan(delay: number, action: () => void): void {
     this.planAt(this.#now + Math.max(0, delay), action)
@@ -48,8 +67,14 @@ export class Agenda {
     this.#actions[slot] = action
     if (this.#size === this.#times.length) this.#grow()
     // Upwards: nothing happens before it was due.
-    const exact = Math.ceil(time / timeStep) * timeStep
-    this.#siftUp(this.#size++, Math.max(exact, this.#now), this.#sequence++, slot)
+    const exact = Math.ceil(time / this.#gridMs) * this.#gridMs
+    this.#siftUp(this.#size++, Math.max(exact, this.#now), this.#placeInMoment(this.#sequence++), slot)
+  }
+
+  /** Unique in either case: a total order. */
+  #placeInMoment(sequence: number): number {
+    if (this.#shuffle === undefined) return sequence
+    return hashOf(this.#shuffle.seed, sequence) * SEQUENCES_APART + (sequence % SEQUENCES_APART)
   }
 
   /** Lets time pass until `isDone`, at most until `until`. Returns whether it was done. */
@@ -65,6 +90,7 @@ export class Agenda {
   }
 
   #step(): void {
+    if (this.#performed > 0 && this.#times[0] === this.#now) this.#coincidences++
     this.#now = this.#times[0]!
     const slot = this.#slots[0]!
     const action = this.#actions[slot]!
@@ -127,3 +153,6 @@ export class Agenda {
     this.#slots.set(slots)
   }
 }
+
+/** 32 bits of chance and 21 of the sequence fit into the 53 of a number. */
+const SEQUENCES_APART = 2 ** 21

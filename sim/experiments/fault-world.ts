@@ -4,6 +4,8 @@ import { compareKeysTo } from '../../worker/engine/kad/distance.ts'
 import type { KadCommand, KadOptions } from '../../worker/engine/kad/contract.ts'
 import type { QueryId } from '../../worker/engine/query.ts'
 import { Rng } from '../../worker/engine/rng.ts'
+import type { Shuffle } from '../core/agenda.ts'
+import type { Trace } from '../core/trace.ts'
 import { EngineClient, type QueryRun, storedTable } from '../clients/engine-client.ts'
 import { Faults, type FaultShares, randomFaults } from '../world/faults.ts'
 import { Network } from '../world/network.ts'
@@ -26,6 +28,11 @@ export interface FaultOutcome {
   readonly cancelled: number
   /** What did not hold; empty if all is well. */
   readonly violations: readonly string[]
+  readonly events: number
+  /** Those that happened in the same moment as the one before. */
+  readonly coincidences: number
+  /** Of the trace, if there was one. */
+  readonly digest: string | undefined
 }
 
 const SAFETY_MS = 60_000
@@ -33,11 +40,11 @@ const SAFETY_MS = 60_000
 /** Longer than any rest of the engine between two tries. */
 const STANDSTILL_MS = 12_000
 
-export function faultWorld(seed: number): FaultOutcome {
+export function faultWorld(seed: number, init: { readonly shuffle?: Shuffle; readonly trace?: Trace } = {}): FaultOutcome {
   const rng = new Rng(seed)
   const settings = randomSettings(rng, seed)
   const faults = randomFaults(rng)
-  const network = new Network({ world: new World(settings), faults: new Faults(faults, seed, SAFETY_MS) })
+  const network = new Network({ world: new World(settings), faults: new Faults(faults, seed, SAFETY_MS), ...init })
   const kad = KAD_OPTIONS[rng.below(KAD_OPTIONS.length)]!
   const subjects = Array.from({ length: 1 + rng.below(2) }, (_, index) => new Subject(network, index + 1, kad, rng.child()))
   const violations: string[] = []
@@ -65,6 +72,9 @@ export function faultWorld(seed: number): FaultOutcome {
     failedQueries: queries.filter(({ failure }) => failure !== undefined).length,
     cancelled: subjects.reduce((sum, subject) => sum + subject.cancelled.size, 0),
     violations: [...new Set(violations)],
+    events: network.agenda.performed,
+    coincidences: network.agenda.coincidences,
+    digest: init.trace?.digest(),
   }
 }
 

@@ -9,21 +9,27 @@ import { faults } from './faults.ts'
 import { hydra } from './hydra.ts'
 import { lookup } from './lookup.ts'
 import { lookupCost } from './lookup-cost.ts'
+import { order } from './order.ts'
 import { overload } from './overload.ts'
+import { resilience } from './resilience.ts'
 import { scaling } from './scaling.ts'
 import { searchDelay } from './search-delay.ts'
 import { sweep } from './sweep.ts'
 import { wantInspection } from './want-inspection.ts'
+import { workload } from './workload.ts'
 
 /** In the order in which a report runs them. */
 export const experiments: readonly Experiment[] = [
   calibration,
+  workload,
   lookup,
   lookupCost,
   scaling,
   determinism,
+  order,
   overload,
   faults,
+  resilience,
   crowd,
   coverage,
   hydra,

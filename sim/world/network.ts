@@ -1,5 +1,5 @@
 import type { KadPeer, KadRequest, KadResponse } from '../../worker/engine/kad/message.ts'
-import { Agenda, type SimTime } from '../core/agenda.ts'
+import { Agenda, type Shuffle, type SimTime } from '../core/agenda.ts'
 import { hashOf, lognormalOf, normalOf, unitOf } from '../core/draws.ts'
 import type { Trace } from '../core/trace.ts'
 import { type Faults } from './faults.ts'
@@ -23,9 +23,9 @@ export class Network {
   #answers = 0
   #inventions = 0
 
-  constructor(init: { world: World; startAt?: SimTime; trace?: Trace; faults?: Faults }) {
+  constructor(init: { world: World; startAt?: SimTime; trace?: Trace; faults?: Faults; shuffle?: Shuffle | undefined }) {
     this.world = init.world
-    this.agenda = new Agenda(init.startAt)
+    this.agenda = new Agenda(init.startAt, init.shuffle)
     this.trace = init.trace
     this.#faults = init.faults
   }

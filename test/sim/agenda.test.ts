@@ -52,3 +52,24 @@ test('time is a multiple of its step, never before an action was due, and stands
   assert.equal(agenda.now, 9)
   assert.equal(agenda.size, 1)
 })
+
+test('with a shuffle the order of time holds, and that within a moment is drawn: the same from the same seed', () => {
+  const delays = Array.from({ length: 300 }, (_, index) => index % 40)
+  const run = (seed: number) => {
+    const agenda = new Agenda(0, { seed, gridMs: 8 })
+    const happened: number[] = []
+    for (const [index, delay] of delays.entries()) agenda.plan(delay, () => happened.push(index))
+    agenda.run(100)
+    assert.ok(agenda.coincidences >= 290, `${agenda.coincidences}`)
+    return happened
+  }
+  const happened = run(1)
+  const moments = happened.map((index) => Math.ceil(delays[index]! / 8))
+  assert.deepEqual(
+    moments,
+    moments.toSorted((a, b) => a - b),
+  )
+  assert.equal(new Set(happened).size, delays.length)
+  assert.deepEqual(run(1), happened)
+  assert.notDeepEqual(run(2), happened)
+})

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createContext, runInContext } from 'node:vm'
+import { Worker } from 'node:worker_threads'
 import { build } from 'esbuild'
 import { smallWorld } from '../../sim/small-world.ts'
 
@@ -21,4 +22,14 @@ test('a small world bundled for a Worker needs no platform and has the same trac
     timeout: 20_000,
   }) as string
   assert.deepEqual(JSON.parse(there), smallWorld(3, 100, 2))
+})
+
+test('in a thread of its own it has the same trace, too', async () => {
+  const code = `
+    const { parentPort, workerData } = require('node:worker_threads')
+    import(workerData).then(({ smallWorld }) => parentPort.postMessage(smallWorld(3, 100, 2)))`
+  const worker = new Worker(code, { eval: true, workerData: new URL('../../sim/small-world.ts', import.meta.url).href })
+  const there = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
+  await worker.terminate()
+  assert.deepEqual(there, smallWorld(3, 100, 2))
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { faultSeeds } from '../../sim/experiments/fault-seeds.ts'
 import { faultWorld } from '../../sim/experiments/fault-world.ts'
+import { Trace } from '../../sim/core/trace.ts'
 import { Faults, noFaults } from '../../sim/world/faults.ts'
 
 test('worlds that once broke something hold now', () => {
@@ -18,6 +19,19 @@ test('in random worlds with random faults no invariant breaks and every query en
     queries += outcome.queries
   }
   assert.ok(queries > 100, `${queries} queries`)
+})
+
+test('the same holds when events of the same moment come in an order of chance, and the order is another', () => {
+  let coincidences = 0
+  for (let seed = 3_000; seed < 3_004; seed++) {
+    const outcome = faultWorld(seed, { shuffle: { seed, gridMs: 32 } })
+    assert.deepEqual(outcome.violations, [], `again: npm run sim -- order --seeds 1 --seed ${seed}`)
+    coincidences += outcome.coincidences
+  }
+  assert.ok(coincidences > 500, `${coincidences} coincidences`)
+  const digest = (seed: number) => faultWorld(3_000, { shuffle: { seed, gridMs: 32 }, trace: new Trace() }).digest
+  assert.equal(digest(1), digest(1))
+  assert.notEqual(digest(1), digest(2))
 })
 
 test('what is held up by a clogged link or a frozen peer comes later, never earlier, and not after the faults are over', () => {
