@@ -41,7 +41,7 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
   constructor(init: EngineInit) {
     const rng = new Rng(init.seed)
     const orders = new OrderIds()
-    this.peers = new PeerCache()
+    this.peers = init.peers ?? new PeerCache()
     const options = init.kad ?? defaultKadOptions
     const denied = init.denied === undefined ? {} : { denied: init.denied }
     const server = init.server === true
@@ -268,6 +268,8 @@ export interface EngineInit {
   readonly denied?: BytesMap<true>
   /** Whether the DHT requests of others are answered. */
   readonly server?: boolean
+  /** Shared by engines that run in one thread (the simulator): it decides nothing, and each peer is hashed once for all. */
+  readonly peers?: PeerCache
 }
 
 /** Amino's constants (go-libp2p-kad-dht). */
