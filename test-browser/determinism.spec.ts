@@ -25,7 +25,6 @@ test('A small world has the same trace in a Worker of this browser, and on its p
     run,
   )
   expect(there).toEqual(here)
-  const onPage = await page.evaluate((code) => (0, eval)(code) as string, run)
-  expect(JSON.parse(onPage)).toEqual(here)
+  expect(JSON.parse(await page.evaluate<string>(run))).toEqual(here)
   expect(new Set(here.map(({ digest }) => digest)).size, 'each seed has a trace of its own').toBe(3)
 })

@@ -1,9 +1,10 @@
-import { BytesMap } from '../../worker/engine/bytes-map.ts'
+import { BytesMap, equalBytes } from '../../worker/engine/bytes-map.ts'
 import type { EngineEffect, EngineEvent } from '../../worker/engine/contract.ts'
-import { Engine } from '../../worker/engine/engine.ts'
-import type { KadCommand, KadOptions, StoredTableEntry } from '../../worker/engine/kad/contract.ts'
+import { Engine, type EngineInit } from '../../worker/engine/engine.ts'
+import type { ExchangeId, KadCommand, StoredTableEntry } from '../../worker/engine/kad/contract.ts'
+import type { KadRequest, KadResponse } from '../../worker/engine/kad/message.ts'
 import type { OrderId } from '../../worker/engine/machine.ts'
-import { type Peer, type PeerIdBytes, type PeerInfo } from '../../worker/engine/peer.ts'
+import type { Peer, PeerIdBytes, PeerInfo } from '../../worker/engine/peer.ts'
 import type { Failure, QueryId, QueryItem, QueryResult } from '../../worker/engine/query.ts'
 import { hashOf } from '../core/draws.ts'
 import { type SimTime, timeStep } from '../core/agenda.ts'
@@ -11,6 +12,7 @@ import { type Cancel, ClientPlace, type Network } from '../world/network.ts'
 import { newId } from '../world/population.ts'
 import { Rng } from '../../worker/engine/rng.ts'
 import type { LookupLog } from './lookup-log.ts'
+import type { Surroundings } from './surroundings.ts'
 
 /**
  * A peer that runs the whole engine, as a page's Worker does: the network performs its effects, in virtual time. It keeps
@@ -24,29 +26,34 @@ export class EngineClient {
   log: LookupLog | undefined
   /** Told every event before the engine gets it, and every effect. */
   witness: Witness | undefined
-  readonly #network: Network
+  readonly #network: Surroundings
   readonly #table = new BytesMap<StoredTableEntry>()
   readonly #connected = new BytesMap<Peer>()
-  readonly #pending = new Map<OrderId, Cancel>()
+  readonly #pending = new Map<OrderId, Pending>()
+  /** Requests of others that the engine has not answered yet. */
+  readonly #exchanges = new Map<ExchangeId, (response: KadResponse | undefined) => void>()
   readonly #queries = new Map<QueryId, QueryRun>()
   #pendingDials = 0
   #pendingDialsMax = 0
   #tickAt = Number.POSITIVE_INFINITY
   #lastTickAt = Number.NEGATIVE_INFINITY
   #nextQuery = 1
+  #nextExchange = 1
+  #isStopped = false
   #lastBusyAt: SimTime = 0
 
-  constructor(init: { network: Network; number: number; kad?: KadOptions; denied?: BytesMap<true> }) {
-    const { network, number, kad, denied } = init
-    const { seed } = network.world.settings
+  constructor(init: {
+    network: Surroundings
+    number: number
+    /** `peers`: shared with other engines, to save memory and hashes. */
+    engine?: Omit<EngineInit, 'seed'>
+  }) {
+    const { network, number, engine } = init
+    const { seed, clientZone } = network
     this.#network = network
-    this.place = new ClientPlace({ world: network.world, id: number })
+    this.place = new ClientPlace({ seed, clientZone, id: number })
     this.id = newId(new Rng(hashOf(seed, CLIENT_ID, number)))
-    this.engine = new Engine({
-      seed: hashOf(seed, CLIENT_SEED, number),
-      ...(kad === undefined ? {} : { kad }),
-      ...(denied === undefined ? {} : { denied }),
-    })
+    this.engine = new Engine({ ...engine, seed: hashOf(seed, CLIENT_SEED, number) })
   }
 
   /** The most dials that were under way at a time. */
@@ -66,9 +73,8 @@ export class EngineClient {
 
   /** Starts from a table kept from an earlier visit (see `storedTable`), from bootstrap peers, or both. */
   start(init: { readonly tableEntries?: readonly StoredTableEntry[]; readonly bootstrap?: readonly number[] }): void {
-    const { world } = this.#network
-    const bootstrapPeers = (init.bootstrap ?? []).map((server): PeerInfo => {
-      const { id, addresses } = world.kadPeer(server)
+    const bootstrapPeers = (init.bootstrap ?? []).map((number): PeerInfo => {
+      const { id, addresses } = this.#network.kadPeer(number)
       return { peer: this.engine.peers.intern(id), addresses }
     })
     const self = this.engine.peers.intern(this.id)
@@ -94,9 +100,40 @@ export class EngineClient {
     return run
   }
 
-  /** Ranks of the servers in the routing table now. */
+  /** Numbers of the peers in the routing table now. */
   tableServers(): number[] {
-    return [...this.#table.keys()].map((id) => this.#network.world.serverOf(id)).filter((server) => server !== undefined)
+    return [...this.#table.keys()].map((id) => this.#network.numberOf(id)).filter((number) => number !== undefined)
+  }
+
+  /** A peer has dialed us. */
+  accept(peer: Peer): void {
+    this.#connected.set(peer.id, peer)
+    this.handle({ type: 'peer-connected', peer })
+  }
+
+  /** The connection is gone, and with it all requests to that peer. */
+  lose(peer: Peer): void {
+    if (!this.#connected.delete(peer.id)) return
+    for (const [order, pending] of [...this.#pending]) {
+      if (pending.asked === undefined || !equalBytes(pending.asked.id, peer.id)) continue
+      this.#cancel(order)
+      this.handle({ type: 'request-failed', order, reason: 'disconnected' })
+    }
+    this.handle({ type: 'peer-disconnected', peer })
+  }
+
+  /** A connected peer asks. `answer` is told once; `undefined`: refused. Of `add-provider` nothing comes back. */
+  receive(from: Peer, request: KadRequest, answer: (response: KadResponse | undefined) => void): void {
+    const exchange = this.#nextExchange++ as ExchangeId
+    if (request.type !== 'add-provider') this.#exchanges.set(exchange, answer)
+    this.handle({ type: 'request-received', exchange, from, request })
+  }
+
+  /** The page is closed: the engine is told nothing any more. */
+  stop(): void {
+    this.#isStopped = true
+    for (const order of [...this.#pending.keys()]) this.#cancel(order)
+    this.#exchanges.clear()
   }
 
   disconnectAll(): void {
@@ -107,6 +144,7 @@ export class EngineClient {
   }
 
   handle(event: EngineEvent): void {
+    if (this.#isStopped) return
     const { trace } = this.#network
     this.#lastBusyAt = this.lastBusyAt
     if (trace !== undefined) {
@@ -146,6 +184,10 @@ export class EngineClient {
       case 'forget-table-entry':
         this.#table.delete(effect.peer.id)
         return
+      case 'send-response':
+        return this.#answerExchange(effect.exchange, effect.response)
+      case 'refuse-request':
+        return this.#answerExchange(effect.exchange, undefined)
       case 'query-item':
         this.#queries.get(effect.query)?.items.push(effect.item)
         return
@@ -161,8 +203,8 @@ export class EngineClient {
   #dial(order: OrderId, peer: Peer): void {
     this.log?.dialed()
     this.#pendingDialsMax = Math.max(this.#pendingDialsMax, ++this.#pendingDials)
-    const server = this.#network.world.serverOf(peer.id)
-    const cancel = this.#network.dial(this.place, server, (outcome) => {
+    const number = this.#network.numberOf(peer.id)
+    const cancel = this.#network.dial(this.place, number, (outcome) => {
       this.#lastBusyAt = this.#network.now
       this.#pending.delete(order)
       this.#pendingDials--
@@ -175,21 +217,21 @@ export class EngineClient {
         this.handle({ type: 'dial-failed', order, reason: outcome })
       }
     })
-    this.#pending.set(order, cancel)
+    this.#pending.set(order, { cancel, asked: undefined })
   }
 
   #request({ order, peer, request }: Extract<EngineEffect, { type: 'send-request' }>): void {
     this.log?.asked()
-    const server = this.#network.world.serverOf(peer.id)
-    if (server === undefined || !this.#connected.has(peer.id)) {
+    const number = this.#network.numberOf(peer.id)
+    if (number === undefined || !this.#connected.has(peer.id)) {
       this.#network.agenda.plan(0, () => this.handle({ type: 'request-failed', order, reason: 'disconnected' }))
       return
     }
-    const cancel = this.#network.request(this.place, server, request, (outcome) => {
+    const cancel = this.#network.request(this.place, number, request, (outcome) => {
       this.#lastBusyAt = this.#network.now
       const isAwaited = this.#pending.delete(order)
       if (outcome.type === 'answered') {
-        if (isAwaited) this.log?.answeredBy(server, outcome.response, this.#network.now)
+        if (isAwaited) this.log?.answeredBy(number, outcome.response, this.#network.now)
         this.handle({ type: 'response-received', order, response: outcome.response })
       } else if (outcome.type === 'sent') {
         this.handle({ type: 'notice-sent', order })
@@ -197,12 +239,18 @@ export class EngineClient {
         this.handle({ type: 'request-failed', order, reason: 'reset' })
       }
     })
-    this.#pending.set(order, cancel)
+    this.#pending.set(order, { cancel, asked: peer })
+  }
+
+  #answerExchange(exchange: ExchangeId, response: KadResponse | undefined): void {
+    const answer = this.#exchanges.get(exchange)
+    this.#exchanges.delete(exchange)
+    answer?.(response)
   }
 
   #cancel(order: OrderId): void {
     this.#lastBusyAt = this.#network.now
-    this.#pending.get(order)?.()
+    this.#pending.get(order)?.cancel()
     this.#pending.delete(order)
   }
 
@@ -218,7 +266,7 @@ export class EngineClient {
   /** One timer, as the driver has. Like a real one it never fires twice in a moment: time passes while an engine ticks. */
   #armTick(): void {
     const deadline = this.engine.nextDeadline()
-    if (deadline === undefined) return
+    if (deadline === undefined || this.#isStopped) return
     const at = Math.max(deadline, this.#lastTickAt + timeStep)
     if (at >= this.#tickAt) return
     this.#tickAt = at
@@ -241,6 +289,12 @@ export class EngineClient {
     if ('info' in effect) trace.bytes(effect.info.peer.id)
     if ('query' in effect) trace.number(effect.query)
   }
+}
+
+interface Pending {
+  readonly cancel: Cancel
+  /** Undefined for a dial. */
+  readonly asked: Peer | undefined
 }
 
 export interface Witness {

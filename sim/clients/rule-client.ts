@@ -29,7 +29,7 @@ export class RuleClient {
     connected?: readonly number[]
   }) {
     this.#network = init.network
-    this.place = new ClientPlace({ world: init.network.world, id: init.number })
+    this.place = new ClientPlace({ seed: init.network.seed, clientZone: init.network.clientZone, id: init.number })
     this.#patience = init.patience
     this.#dialsMax = init.dialsMax
     this.#serialised = init.serialised

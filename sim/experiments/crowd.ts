@@ -1,4 +1,4 @@
-import { keyOf } from '../../worker/engine/peer.ts'
+import { keyOf, PeerCache } from '../../worker/engine/peer.ts'
 import { Rng } from '../../worker/engine/rng.ts'
 import { EngineClient, settledMs, storedTable } from '../clients/engine-client.ts'
 import { hashOf } from '../core/draws.ts'
@@ -55,8 +55,9 @@ const PATIENCE_MS = 90_000
 function crowdOne(options: Options, engines: number): Crowd {
   const world = new World({ ...aminoWorld, seed: options.seed, peers: options.peers })
   const network = new Network({ world })
+  const peers = new PeerCache()
   const clients = Array.from({ length: engines }, (_, index) => {
-    const client = new EngineClient({ network, number: index + 1 })
+    const client = new EngineClient({ network, number: index + 1, engine: { peers } })
     client.start({ tableEntries: storedTable(network, client.id, keyOf(client.id)) })
     const addresses = [{ bytes: Uint8Array.of(4, 99, 1, index >> 8, index & 0xff, 6, 0, 1), dialable: true }]
     client.handle({ type: 'own-addresses-changed', addresses })

@@ -113,7 +113,7 @@ class Subject {
 
   constructor(network: Network, number: number, kad: KadOptions, rng: Rng) {
     this.#network = network
-    this.#client = new EngineClient({ network, number, kad })
+    this.#client = new EngineClient({ network, number, engine: { kad } })
     this.#rng = rng
     this.#k = kad.k
   }

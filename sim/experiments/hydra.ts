@@ -176,7 +176,7 @@ function withRule(
 
 function withEngine(world: World, number: number, cids: readonly Uint8Array[], barred: BytesMap<true>): LookupTally[] {
   const network = new Network({ world, startAt: AGE_MS })
-  const client = new EngineClient({ network, number, denied: barred })
+  const client = new EngineClient({ network, number, engine: { denied: barred } })
   client.start({ tableEntries: storedTable(network, client.id, keyOf(client.id)) })
   network.agenda.run(AGE_MS + settledMs)
   return cids.map((cid, index) => {

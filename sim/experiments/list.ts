@@ -11,6 +11,7 @@ import { lookup } from './lookup.ts'
 import { lookupCost } from './lookup-cost.ts'
 import { order } from './order.ts'
 import { overload } from './overload.ts'
+import { privateNetwork } from './private-network.ts'
 import { resilience } from './resilience.ts'
 import { scaling } from './scaling.ts'
 import { searchDelay } from './search-delay.ts'
@@ -31,6 +32,7 @@ export const experiments: readonly Experiment[] = [
   faults,
   resilience,
   crowd,
+  privateNetwork,
   coverage,
   hydra,
   bitswap,

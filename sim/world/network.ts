@@ -2,6 +2,7 @@ import type { KadPeer, KadRequest, KadResponse } from '../../worker/engine/kad/m
 import { Agenda, type Shuffle, type SimTime } from '../core/agenda.ts'
 import { hashOf, lognormalOf, normalOf, unitOf } from '../core/draws.ts'
 import type { Trace } from '../core/trace.ts'
+import type { Surroundings } from '../clients/surroundings.ts'
 import { type Faults } from './faults.ts'
 import { newId, zoneAt } from './population.ts'
 import { retransmissionMs, silentDialMs, slowAnswer, zoneRoundTrips } from './settings.ts'
@@ -15,7 +16,7 @@ import { Rng } from '../../worker/engine/rng.ts'
  * A dial takes some round trips, a request one; a server that is offline leaves a dialer alone. It does not know what the
  * clients are.
  */
-export class Network {
+export class Network implements Surroundings {
   readonly world: World
   readonly agenda: Agenda
   readonly trace: Trace | undefined
@@ -32,6 +33,22 @@ export class Network {
 
   get now(): SimTime {
     return this.agenda.now
+  }
+
+  get seed(): number {
+    return this.world.settings.seed
+  }
+
+  get clientZone(): number | undefined {
+    return this.world.settings.clientZone
+  }
+
+  kadPeer(server: number): KadPeer {
+    return this.world.kadPeer(server)
+  }
+
+  numberOf(id: Uint8Array): number | undefined {
+    return this.world.serverOf(id)
   }
 
   /** `done` is told once, unless the dial is cancelled. `undefined`: a peer that nobody has ever heard of. */
@@ -136,8 +153,8 @@ export class ClientPlace {
   /** Changed with every lookup that is compared, to the same value for every rule. */
   salt: number
 
-  constructor(init: { world: World; id: number }) {
-    const { seed, clientZone } = init.world.settings
+  constructor(init: { seed: number; clientZone: number | undefined; id: number }) {
+    const { seed, clientZone } = init
     this.id = init.id
     this.zone = clientZone ?? zoneAt(unitOf(seed, CLIENT, init.id))
     this.salt = hashOf(seed, CLIENT, init.id, 1)
