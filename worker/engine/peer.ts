@@ -35,8 +35,15 @@ export interface PeerInfo {
 
 /** The Kademlia key of any bytes: a peer id's, a multihash's, a record key's. */
 export function keyOf(bytes: Uint8Array): Key {
-  return keyFromDigest(sha256(bytes))
+  unused._cloneInto(hasher)
+  hasher.update(bytes).digestInto(digest)
+  return keyFromDigest(digest)
 }
+
+// One hasher, set back before each key: to make one took nearly as long as to hash, and a table refresh takes 65,000 keys.
+const unused = sha256.create()
+const hasher = sha256.create()
+const digest = new Uint8Array(32)
 
 /** The first 32 bytes as a key; shorter input is padded with zeros (8-bit keys in tests). */
 export function keyFromDigest(digest: Uint8Array): Key {
