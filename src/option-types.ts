@@ -16,18 +16,20 @@ export interface ClientLimits {
 /** Whom Bitswap asks for a block that is not here. */
 export interface DiscoveryOptions {
   /**
-   * `'steps'`: peers that wanted the same, then those that served us lately, then connected peers in steps of 10, 40, 160.
+   * `'steps'`: peers that wanted the same, then those that served us lately, then the other connected peers, in steps.
    * `'ranked'`: only those that served us lately (but for a cold start), and what the DHT finds. `'flood'`: all connected
    * peers at once, which costs two messages a peer and block. Default: `'steps'`.
    */
   readonly broadcast: DiscoverySettings['broadcast']
-  /** While nobody has served us yet: ask connected peers in steps, or only what the DHT finds first. Default: `'steps'`. */
+  /** While few have served us: ask connected peers in steps, all at once, or what the DHT finds first. Default: `'steps'`. */
   readonly coldStart: DiscoverySettings['coldStart']
   /**
-   * Who of the ranking goes first: the best `peers`, all that served at least `blocks` in two hours, or the fewest that
-   * served the `share` (0 to 1) of all blocks. Default: `{ type: 'coverage', share: 0.3 }`.
+   * How many of them go first: by `peersPerSecond` (`dynamic`), the best `peers`, all that had at least `blocks` in two hours,
+   * or the fewest that have the `share` (0 to 1) of it all. Default: `{ type: 'dynamic' }`.
    */
   readonly leaders: DiscoverySettings['leaders']
+  /** Questions in vain that a second of waiting is worth: less costs time, more costs messages. Default: 4. */
+  readonly peersPerSecond: DiscoverySettings['peersPerSecond']
   /**
    * Until the DHT is searched beside the connected peers: milliseconds (up to 5000), or a percentile of the time that
    * connected peers took in the last two hours (500 ms until that is known). Default: 0.

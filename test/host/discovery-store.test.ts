@@ -19,8 +19,9 @@ const memories: readonly DiscoveryMemory[] = [
   {
     part: 'ranking',
     peers: [{ id, addresses: [address] }],
+    strangers: { slices: [1, 0], asks: [90, 2] },
     contexts: [
-      { name: undefined, scores: [{ peer: 0, slices: [8, 0, 0, 0, 0, 0, 0, 1] }] },
+      { name: undefined, scores: [{ peer: 0, slices: [8, 0, 0, 0, 0, 0, 0, 1], asks: [9, 0, 0, 0, 0, 0, 0, 2] }] },
       { name: 'nft', scores: [] },
     ],
   },
@@ -88,12 +89,23 @@ test('a row that has not the form it should have is left out, and the rest is re
 
 test('nothing on the disk can make reading it throw', () => {
   const leaf = fc.oneof(fc.anything(), fc.constant(id), fc.uint8Array({ maxLength: 5 }), fc.double(), fc.constant('weak'))
-  const row = fc.record({ name: leaf, scores: leaf, peer: leaf, slices: leaf, id: leaf, addresses: leaf, key: leaf, signs: leaf })
+  const row = fc.record({
+    name: leaf,
+    scores: leaf,
+    peer: leaf,
+    slices: leaf,
+    asks: leaf,
+    id: leaf,
+    addresses: leaf,
+    key: leaf,
+    signs: leaf,
+  })
   const list = fc.oneof(fc.array(fc.oneof(row, leaf)), leaf)
   const memory = fc.record({
     part: fc.constantFrom('ranking', 'latencies', 'registry', 'other'),
     peers: list,
     contexts: list,
+    strangers: row,
     samples: list,
     cids: list,
     cacheTimeMs: leaf,

@@ -29,6 +29,7 @@ const options: StartOptions = {
     broadcast: 'steps',
     coldStart: 'steps',
     leaders: { type: 'top', peers: 3 },
+    peersPerSecond: 4,
     searchDelay: 0,
     guesses: 'dynamic',
     listenToWants: true,
@@ -71,7 +72,8 @@ test('an address option that is no address is the caller’s mistake, and says w
 test('a wrong choice for discovery or providing is the caller’s mistake, and what is left out has a default', async () => {
   const wrong: StartOptions['discovery'][] = [
     { broadcast: 'everybody' as never },
-    { coldStart: 'flood' as never },
+    { coldStart: 'slowly' as never },
+    { peersPerSecond: 0 },
     { searchDelay: 6_000 },
     { searchDelay: 'p99' as never },
     { guesses: 5 },
@@ -86,7 +88,8 @@ test('a wrong choice for discovery or providing is the caller’s mistake, and w
   assert.deepEqual(discovery, {
     broadcast: 'steps',
     coldStart: 'steps',
-    leaders: { type: 'coverage', share: 0.3 },
+    leaders: { type: 'dynamic' },
+    peersPerSecond: 4,
     searchDelay: 0,
     guesses: 'dynamic',
     listenToWants: true,

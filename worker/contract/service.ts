@@ -60,11 +60,13 @@ export interface DelegatedStatusData {
 /** Whom Bitswap asks for blocks. The words are explained at the public options. */
 export interface DiscoverySettings {
   readonly broadcast: 'steps' | 'ranked' | 'flood'
-  readonly coldStart: 'steps' | 'dht'
+  readonly coldStart: 'steps' | 'flood' | 'dht'
   readonly leaders:
+    | { readonly type: 'dynamic' }
     | { readonly type: 'top'; readonly peers: number }
     | { readonly type: 'threshold'; readonly blocks: number }
     | { readonly type: 'coverage'; readonly share: number }
+  readonly peersPerSecond: number
   /** Milliseconds, or the percentile of latencies in the last two hours. */
   readonly searchDelay: number | 'p50' | 'p75' | 'p90'
   readonly guesses: number | 'dynamic'

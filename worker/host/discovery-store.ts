@@ -1,4 +1,5 @@
 import type { DiscoveryMemory, StoredPeer } from '../engine/bitswap/contract.ts'
+import type { StoredTally } from '../engine/bitswap/ranking.ts'
 import type { EngineEvent } from '../engine/contract.ts'
 import { limits } from '../engine/limits.ts'
 import type { Address } from '../engine/peer.ts'
@@ -52,10 +53,10 @@ export function parseMemory(value: unknown, policy: AddressPolicy): DiscoveryMem
       const contexts = listOf(memory.contexts, limits.contextsMax.value + 1).flatMap((context) => {
         if (context?.scores === undefined || !['undefined', 'string'].includes(typeof context.name)) return []
         const scores = listOf(context.scores, limits.rankedPeersMax.value)
-        const sound = scores.filter((score) => isCount(score?.peer) && Array.isArray(score.slices) && score.slices.every(isCount))
-        return [{ name: context.name, scores: sound }]
+        return [{ name: context.name, scores: scores.filter((score) => isCount(score?.peer) && isTally(score)) }]
       })
-      return { part: 'ranking', contexts, peers: peersOf(memory.peers, policy) }
+      if (!isTally(memory.strangers)) return undefined
+      return { part: 'ranking', strangers: memory.strangers, contexts, peers: peersOf(memory.peers, policy) }
     }
     case 'registry': {
       const cids = listOf(memory.cids, limits.registryCidsStoredMax.value).flatMap((entry) => {
@@ -93,6 +94,10 @@ function peersOf(value: unknown, policy: AddressPolicy): StoredPeer[] {
 
 function listOf<T>(value: readonly T[] | undefined, max: number): readonly T[] {
   return Array.isArray(value) ? value.slice(0, max) : []
+}
+
+function isTally(value: StoredTally | undefined): value is StoredTally {
+  return [value?.slices, value?.asks].every((slices) => Array.isArray(slices) && slices.every(isCount))
 }
 
 function isCount(value: unknown): value is number {

@@ -20,17 +20,18 @@ function providingSettings({ intervalMs = 22 * hourMs, withoutAddress = false }:
 const hourMs = 3_600_000
 
 function discoverySettings(given: StartOptions['discovery']): DiscoverySettings {
-  const { broadcast = 'steps', coldStart = 'steps', leaders = { type: 'coverage', share: 0.3 } } = given
-  const { searchDelay = 0, guesses = 'dynamic', listenToWants = true } = given
+  const { broadcast = 'steps', coldStart = 'steps', leaders = { type: 'dynamic' } } = given
+  const { peersPerSecond = 4, searchDelay = 0, guesses = 'dynamic', listenToWants = true } = given
   require(['steps', 'ranked', 'flood'].includes(broadcast), "discovery.broadcast must be 'steps', 'ranked' or 'flood'.")
-  require(coldStart === 'steps' || coldStart === 'dht', "discovery.coldStart must be 'steps' or 'dht'.")
+  require(['steps', 'flood', 'dht'].includes(coldStart), "discovery.coldStart must be 'steps', 'flood' or 'dht'.")
+  require(peersPerSecond > 0 && peersPerSecond <= 10_000, 'discovery.peersPerSecond must be from above 0 to 10,000.')
   require(isDelay(searchDelay), "discovery.searchDelay must be milliseconds from 0 to 5000, or 'p50', 'p75' or 'p90'.")
   require(areGuesses(guesses), "discovery.guesses must be an integer from 0 to 4, or 'dynamic'.")
   require(areLeaders(leaders), `discovery.leaders must be ${leadersInWords}.`)
-  return { broadcast, coldStart, leaders: { ...leaders }, searchDelay, guesses, listenToWants }
+  return { broadcast, coldStart, leaders: { ...leaders }, peersPerSecond, searchDelay, guesses, listenToWants }
 }
 
-const leadersInWords = '{ type: top, peers }, { type: threshold, blocks } or { type: coverage, share }'
+const leadersInWords = '{ type: dynamic }, { type: top, peers }, { type: threshold, blocks } or { type: coverage, share }'
 
 function isDelay(value: DiscoverySettings['searchDelay']): boolean {
   return typeof value === 'number' ? value >= 0 && value <= 5_000 : ['p50', 'p75', 'p90'].includes(value)
@@ -42,6 +43,8 @@ function areGuesses(value: DiscoverySettings['guesses']): boolean {
 
 function areLeaders(value: DiscoverySettings['leaders'] | null): boolean {
   switch (value?.type) {
+    case 'dynamic':
+      return true
     case 'top':
       return Number.isInteger(value.peers) && value.peers >= 1
     case 'threshold':

@@ -133,7 +133,7 @@ test('a cancelled want says nothing more and withdraws search, dial and question
   assert.equal(node.machine.nextDeadline(), undefined)
 })
 
-test('many connected peers are asked in growing steps, and no more than the limit', () => {
+test('many connected peers of whom nothing is known are asked a part at a time, in the end all of them', () => {
   const network = new BitswapNetwork({ latencyMs: [5, 5] })
   const node = network.node()
   for (let index = 0; index < 300; index++)
@@ -147,13 +147,15 @@ test('many connected peers are asked in growing steps, and no more than the limi
   for (const { at, message } of node.sentMessages()) {
     if (message.wantlist.some(({ cancel }) => !cancel)) steps.set(at, (steps.get(at) ?? 0) + 1)
   }
+  const sizes = [...steps.values()]
   assert.deepEqual(
-    [...steps],
-    [
-      [1, 10],
-      [301, 40],
-      [601, 160],
-    ],
+    [...steps.keys()],
+    sizes.map((_, step) => 1 + step * limits.broadcastStepMs.value),
+  )
+  assert.ok(sizes.slice(0, -1).every((size) => size >= limits.broadcastStepFirst.value && size < 60))
+  assert.equal(
+    sizes.reduce((a, b) => a + b),
+    300,
   )
   assert.equal(node.failed.size, 1)
 })
@@ -165,9 +167,25 @@ test('a block that a peer of the first step has stops the broadcast there', () =
   for (let index = 0; index < 100; index++) network.connect(node, network.node([block]))
   node.want(block.cid)
   network.run()
-  assert.equal(countSent(node, 'have'), 10)
+  const asked = countSent(node, 'have')
+  assert.ok(asked >= limits.broadcastStepFirst.value && asked < 30, `${asked} peers`)
   assert.equal(countSent(node, 'block'), 1)
-  assert.equal(countSent(node, 'cancel'), 9)
+  assert.equal(countSent(node, 'cancel'), asked - 1)
+})
+
+test('of many, no DONT_HAVE is asked for: silence says as much; of a few it is, for it ends a vain want sooner', () => {
+  for (const peers of [limits.broadcastStepFirst.value, limits.broadcastStepFirst.value + 1]) {
+    const network = new BitswapNetwork({ latencyMs: [5, 5] })
+    const node = network.node()
+    for (let index = 0; index < peers; index++) network.connect(node, network.node())
+    node.want(testBlock(network.rng).cid)
+    network.run()
+    const isFew = peers === limits.broadcastStepFirst.value
+    assert.equal(node.machine.status().counters.dontHavesReceived, isFew ? peers : 0)
+    assert.equal(countSent(node, 'have'), peers)
+    const at = [...node.failed.values()][0]!.at
+    assert.ok(isFew === at < limits.answerTimeoutDefaultMs.value, `${at} ms`)
+  }
 })
 
 test('the block goes to the page even if the store refuses it, and is not offered to others then', () => {

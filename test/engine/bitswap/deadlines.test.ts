@@ -18,6 +18,15 @@ test('the earliest deadline comes first, equal ones in the order in which they w
   assert.equal(deadlines.next(), undefined)
 })
 
+test('what is hastened is due no later than before', () => {
+  const deadlines = new Deadlines<string>()
+  deadlines.hasten('a', 30)
+  deadlines.hasten('a', 40)
+  assert.equal(deadlines.next(), 30)
+  deadlines.hasten('a', 10)
+  assert.equal(deadlines.next(), 10)
+})
+
 test('whatever is set, moved and taken, it agrees with a plain list', () => {
   const steps = fc.array(
     fc.record({

@@ -4,6 +4,7 @@ import { Link, Pace } from '../../../worker/engine/bitswap/link.ts'
 import {
   newWantPeer,
   step,
+  verdict,
   type WantPeer,
   type WantPeerEvent,
   type WantPeerState,
@@ -108,6 +109,21 @@ test('a HAVE is believed only as often as the limit allows', () => {
   }
   step(entry, 'have', now)
   assert.deepEqual(entry.state, { type: 'denied', by: 'silence' })
+})
+
+test('a peer has what was wanted if it said so and was not asked in vain; who had no time to answer is not judged', () => {
+  const judged = (state: WantPeer['state'], blockAsks = 0) => verdict({ ...inState(state), blockAsks }, 100, now)
+  const asked = { type: 'asked-have', until: now + 2_000 } as const
+  assert.equal(judged({ ...asked, sentAt: now - 100 }), 'missed')
+  assert.equal(judged({ ...asked, sentAt: now - 99 }), undefined)
+  assert.equal(judged({ ...asked, sentAt: undefined }), undefined)
+  assert.equal(judged({ type: 'have' }), 'served')
+  assert.equal(judged({ type: 'have' }, 1), 'missed', 'it said so again, after it had been asked for the block')
+  assert.equal(judged({ ...states['asked-block'], said: true, sentAt: now }), 'served')
+  assert.equal(judged({ type: 'denied', by: 'dont-have' }), 'missed')
+  assert.equal(judged({ type: 'denied', by: 'silence' }), 'missed')
+  assert.equal(judged({ type: 'denied', by: 'failure' }), undefined)
+  assert.equal(judged({ type: 'unasked' }), undefined)
 })
 
 test('a failed message is tried once more, and keeps the HAVE that was heard', () => {

@@ -115,6 +115,7 @@ test('a bound follows the 90th percentile of the last durations, between floor a
   assert.equal(window.bound(2, 5, 1_000), 1_000, 'too few')
   window.add(10)
   assert.equal(window.bound(2, 5, 1_000), 20)
+  assert.equal(window.percentile(0.5), 10)
   assert.equal(window.bound(2, 50, 1_000), 50)
   assert.equal(window.bound(2, 5, 15), 15)
   for (let count = 0; count < limits.durationWindowMax.value; count++) window.add(100)

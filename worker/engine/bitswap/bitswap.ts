@@ -329,7 +329,8 @@ export interface BitswapInit {
 export const defaultDiscoveryOptions: DiscoveryOptions = {
   broadcast: 'steps',
   coldStart: 'steps',
-  leaders: { type: 'coverage', share: 0.3 },
+  leaders: { type: 'dynamic' },
+  peersPerSecond: limits.peersPerSecond.value,
   rankingWindowMs: limits.rankingWindowMs.value,
   searchDelay: 0,
   guesses: 'dynamic',

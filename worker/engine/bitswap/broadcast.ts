@@ -1,4 +1,4 @@
-import { BytesMap } from '../bytes-map.ts'
+import type { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
 import type { PeerInfo } from '../peer.ts'
@@ -11,10 +11,12 @@ import type { WantPeer } from './want-peer.ts'
 /**
  * Whom to ask next, when nobody is known to have a block: never all at once, unless a flood is what the caller chose.
  *
- *   leaders (ranked in the want's context, then in all) ──▶ the other ranked ones: 10, 40, … ──▶ the rest: 10, 40, …
+ *   who served in the want's context ──▶ who served at all ──▶ strangers, in the end every one of them
  *
- * Among the rest those that have delivered on this connection come first, then the others by lot, so that the load does
- * not fall on the same peers each time. While nobody is ranked to speak of (a cold start) the rest is asked at once.
+ * Each time the likeliest are asked, so many that the questions a hit among them would make superfluous are worth the
+ * time that another step takes: few where one peer is likely to have it, more and more where many are equally unlikely.
+ * Equal ones come by lot, so that the load does not fall on the same peers each time. While nobody is ranked to speak of (a
+ * cold start), strangers are asked at once.
  */
 export class BroadcastPlanner {
   readonly #rng: Rng
@@ -29,97 +31,118 @@ export class BroadcastPlanner {
     return this.#discovery.options.broadcast === 'flood'
   }
 
+  /** How long a step waits for answers before the next. */
+  get stepMs(): Millis {
+    return this.#discovery.answerMs
+  }
+
   isWarm(now: Millis): boolean {
-    return this.#discovery.ranking.blocks(now) >= limits.rankingWarmBlocks.value
+    return this.#discovery.ranking.total(now) >= limits.rankingWarmWants.value
   }
 
   /** Whether peers that are not ranked may be asked before the DHT search has had its time. */
   asksRestAtOnce(now: Millis): boolean {
-    return this.#discovery.options.coldStart === 'steps' && !this.isWarm(now)
+    return this.#discovery.options.coldStart !== 'dht' && !this.isWarm(now)
   }
 
   choose(ask: BroadcastAsk, now: Millis): BroadcastStep {
-    if (this.isFlood) return this.#flood(ask)
+    const isWarm = this.isWarm(now)
+    if (this.isFlood || (!isWarm && this.#discovery.options.coldStart === 'flood')) return this.#flood(ask)
     const ranked = this.#ranked(ask, now)
-    if (ranked.length > 0) return this.#rankedStep(ask, ranked, now)
-    const isRestAsked = this.#discovery.options.broadcast === 'steps' || !this.isWarm(now)
-    if (!isRestAsked) return { kind: 'none' }
-    if (!ask.mayAskRest) return { kind: 'wait' }
-    const links = this.#rest(ask).slice(0, Math.min(stepSize(ask.restSteps), ask.atMost))
-    return { kind: 'rest', links, dials: [], isLast: links.length < stepSize(ask.restSteps) }
+    const isRestAsked = this.#discovery.options.broadcast === 'steps' || !isWarm
+    const strangers = isRestAsked ? this.#strangers(ask) : []
+    const open = ask.mayAskRest ? [...ranked, ...strangers].sort(byChance) : ranked
+    if (open.length === 0 && strangers.length > 0) return { kind: 'wait' }
+    if (open.length === 0 && !isRestAsked) return { kind: 'none' }
+    const size = Math.min(this.#sizeOf(open, ask.steps === 0, isWarm), ask.atMost)
+    const chosen = open.slice(0, size)
+    return {
+      kind: 'step',
+      links: chosen.flatMap(({ link }) => link ?? []),
+      dials: chosen.flatMap(({ link, info }) => (link === undefined ? (info ?? []) : [])),
+      isLast: chosen.length === ranked.length + strangers.length,
+      toSendBlock: this.#isLikely(chosen[0]) ? chosen[0]?.link : undefined,
+    }
   }
 
   /** Connected peers beside the guesses: they say whether they have it, and hear what is wanted. */
   whisper(asked: BytesMap<WantPeer>, links: BytesMap<Link>): Link[] {
-    const open = [...links.values()].filter((link) => !asked.has(link.peer.id) && link.outbox.hasRoom)
-    return this.#rng.shuffle(open).slice(0, limits.whispersMax.value)
+    return this.#rng.shuffle(openLinks(asked, links)).slice(0, limits.whispersMax.value)
   }
 
   #flood({ asked, links, atMost }: BroadcastAsk): BroadcastStep {
-    const open = [...links.values()].filter((link) => !asked.has(link.peer.id) && link.outbox.hasRoom)
-    return { kind: 'rest', links: open.slice(0, atMost), dials: [], isLast: true }
+    return { kind: 'step', links: openLinks(asked, links).slice(0, atMost), dials: [], isLast: true, toSendBlock: undefined }
   }
 
-  /** Ranked peers not asked yet that are connected with room, or whose address is known: by context first. */
-  #ranked({ asked, links, contexts }: BroadcastAsk, now: Millis): RankedPeer[] {
-    const inContext = contexts.flatMap((name) => this.#discovery.rankingOf(name)?.ranked(now) ?? [])
-    const seen = new BytesMap<true>()
-    return [...inContext, ...this.#discovery.ranking.ranked(now)].filter(({ peer, info }) => {
-      if (seen.has(peer.id) || asked.has(peer.id)) return false
-      seen.set(peer.id, true)
+  /** Those not asked yet that are connected with room, or whose address is known while dials are left. */
+  #ranked({ asked, links, contexts, dials }: BroadcastAsk, now: Millis): Candidate[] {
+    const { ranking } = this.#discovery
+    const named = contexts.flatMap((name) => this.#discovery.rankingOf(name) ?? [])
+    for (const context of named) context.entries(now)
+    const candidates: Candidate[] = []
+    for (const entry of ranking.entries(now)) {
+      const { peer, info, served } = entry
       const link = links.get(peer.id)
-      return link === undefined ? info !== undefined : link.outbox.hasRoom
+      if (asked.has(peer.id) || (link === undefined ? info === undefined : !link.outbox.hasRoom)) continue
+      const chance = ranking.chance(entry)
+      const inContext = named.flatMap((context) => context.get(peer) ?? [])[0]
+      if (inContext === undefined) candidates.push({ chance, served, isNamed: false, link, info })
+      else candidates.push({ chance: blend(inContext, chance), served: inContext.served, isNamed: true, link, info })
+    }
+    let dialsLeft = limits.rankedDialsMax.value - dials
+    return candidates.sort(byChance).filter(({ link }) => link !== undefined || dialsLeft-- > 0)
+  }
+
+  #strangers({ asked, links }: BroadcastAsk): Candidate[] {
+    const { ranking } = this.#discovery
+    const open = openLinks(asked, links).filter(({ peer }) => ranking.get(peer) === undefined)
+    return this.#rng.shuffle(open).map((link) => {
+      return { chance: ranking.chance(undefined, link.askedInVain), served: 0, isNamed: false, link, info: undefined }
     })
   }
 
-  #rankedStep(ask: BroadcastAsk, ranked: readonly RankedPeer[], now: Millis): BroadcastStep {
-    const size = ask.rankedSteps === 0 ? this.#leaders(ask, ranked, now) : stepSize(ask.rankedSteps - 1)
-    const links: Link[] = []
-    const dials: PeerInfo[] = []
-    for (const { peer, info } of ranked) {
-      if (links.length + dials.length >= Math.min(size, ask.atMost)) break
-      const link = ask.links.get(peer.id)
-      if (link !== undefined) links.push(link)
-      else if (info !== undefined && ask.rankedDials + dials.length < limits.rankedDialsMax.value) dials.push(info)
-    }
-    // Nobody of them is connected, and enough are being dialed already.
-    if (links.length + dials.length === 0) return ask.mayAskRest ? this.#afterRanked(ask) : { kind: 'wait' }
-    return { kind: 'ranked', links, dials, isLast: false }
-  }
-
-  #afterRanked(ask: BroadcastAsk): BroadcastStep {
-    const links = this.#rest(ask).slice(0, Math.min(stepSize(ask.restSteps), ask.atMost))
-    return { kind: 'rest', links, dials: [], isLast: links.length < stepSize(ask.restSteps) }
-  }
-
-  /** How many go first. In a context it is those who lead there. */
-  #leaders({ contexts }: BroadcastAsk, ranked: readonly RankedPeer[], now: Millis): number {
+  /** How many of `open` go next. */
+  #sizeOf(open: readonly Candidate[], isFirst: boolean, isWarm: boolean): number {
     const { leaders } = this.#discovery.options
-    const named = contexts.map((name) => this.#discovery.rankingOf(name)).find((ranking) => (ranking?.blocks(now) ?? 0) > 0)
-    const ranking = named ?? this.#discovery.ranking
+    if (open.length === 0) return 0
+    if (!isWarm) return Math.max(limits.broadcastStepFirst.value, this.#worthwhile(open))
+    if (!isFirst || leaders.type === 'dynamic') return this.#worthwhile(open)
     switch (leaders.type) {
       case 'top':
         return leaders.peers
-      case 'threshold':
-        return Math.max(1, ranked.filter(({ slices }) => slices.reduce((a, b) => a + b, 0) >= 8 * leaders.blocks).length)
-      case 'coverage': {
-        let covered = 0
-        let count = 0
-        for (const entry of ranked) {
-          if (covered >= leaders.share) break
-          covered += ranking.shareOf(entry)
-          count++
-        }
-        return Math.max(1, Math.min(count, limits.leadersMax.value))
+      case 'threshold': {
+        const best = open[0]!
+        return Math.max(1, open.filter(({ served, isNamed }) => served >= leaders.blocks && isNamed === best.isNamed).length)
       }
+      case 'coverage':
+        return covering(open, leaders.share)
     }
   }
 
-  #rest({ asked, links }: BroadcastAsk): Link[] {
-    const open: Link[] = []
-    for (const link of links.values()) if (!asked.has(link.peer.id) && link.outbox.hasRoom) open.push(link)
-    this.#rng.shuffle(open)
-    return open.sort((a, b) => b.blocksDelivered - a.blocksDelivered)
+  /**
+   * Asked for the block at once, a peer that has it costs two messages and a round trip less, one that has not a DONT_HAVE more.
+   */
+  #isLikely(best: Candidate | undefined): boolean {
+    return best?.link?.isFull === false && best.chance * (3 + 2 * this.#stepWorth) >= 1
+  }
+
+  /** In peers asked. */
+  get #stepWorth(): number {
+    return (this.#discovery.options.peersPerSecond * this.stepMs) / 1_000
+  }
+
+  /** As many as a step's time is worth, given what a hit among them would waste: half of them on average, two messages each. */
+  #worthwhile(open: readonly Candidate[]): number {
+    const worth = this.#stepWorth
+    const all = open.reduce((sum, { chance }) => sum + chance, 0)
+    let covered = open[0]!.chance
+    let count = 1
+    for (; count < open.length; count++) {
+      const more = covered + open[count]!.chance
+      if ((count + 1) * more > worth * (all - more)) break
+      covered = more
+    }
+    return count
   }
 }
 
@@ -128,28 +151,61 @@ export interface BroadcastAsk {
   readonly asked: BytesMap<WantPeer>
   readonly links: BytesMap<Link>
   readonly contexts: readonly string[]
-  readonly rankedSteps: number
-  readonly restSteps: number
+  /** How many steps there were. */
+  readonly steps: number
   /** Ranked peers that this want has had dialed. */
-  readonly rankedDials: number
+  readonly dials: number
   readonly mayAskRest: boolean
   readonly atMost: number
 }
 
 export type BroadcastStep =
   | {
-      readonly kind: 'ranked' | 'rest'
+      readonly kind: 'step'
       readonly links: readonly Link[]
       /** Ranked peers that are not connected. */
       readonly dials: readonly PeerInfo[]
       /** There is nobody left. */
       readonly isLast: boolean
+      /** The one of `links` that very probably has it. */
+      readonly toSendBlock: Link | undefined
     }
   /** Those who are left wait until the search has had its time. */
   | { readonly kind: 'wait' }
   | { readonly kind: 'none' }
 
-/** 10, 40, 160, … */
-export function stepSize(step: number): number {
-  return limits.broadcastStepFirst.value * limits.broadcastStepGrowth.value ** step
+/** Somebody who may be asked. */
+interface Candidate {
+  /** Probability that it has what is wanted. */
+  readonly chance: number
+  readonly served: number
+  /** It has served in a context of the want. */
+  readonly isNamed: boolean
+  readonly link: Link | undefined
+  readonly info: PeerInfo | undefined
+}
+
+function byChance(a: Candidate, b: Candidate): number {
+  return Number(b.isNamed) - Number(a.isNamed) || b.chance - a.chance
+}
+
+function openLinks(asked: BytesMap<WantPeer>, links: BytesMap<Link>): Link[] {
+  const open: Link[] = []
+  for (const link of links.values()) if (!asked.has(link.peer.id) && link.outbox.hasRoom) open.push(link)
+  return open
+}
+
+/** What a peer did in a context, with half a want's weight of what it did in all. */
+function blend({ served, asked }: RankedPeer, chance: number): number {
+  return (served + 0.5 * chance) / (asked + 0.5)
+}
+
+/** The fewest that have this share of the chances of those who have served. */
+function covering(open: readonly Candidate[], share: number): number {
+  const ranked = open.filter(({ served }) => served > 0)
+  const all = ranked.reduce((sum, { chance }) => sum + chance, 0)
+  let covered = 0
+  let count = 0
+  while (count < ranked.length && count < limits.leadersMax.value && covered < share * all) covered += ranked[count++]!.chance
+  return Math.max(1, count)
 }

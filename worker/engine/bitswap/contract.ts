@@ -3,6 +3,7 @@ import type { OrderId, Tick } from '../machine.ts'
 import type { Address, Peer, PeerInfo } from '../peer.ts'
 import type { Failure } from '../query.ts'
 import type { BitswapMessage } from './message.ts'
+import type { StoredTally } from './ranking.ts'
 import type { SignGrade } from './registry.ts'
 import type { SearchDelaySetting } from './search-delay.ts'
 
@@ -114,15 +115,18 @@ export interface DiscoveryOptions {
    * for a cold start); the DHT finds the rest. `flood`: all connected peers at once.
    */
   readonly broadcast: 'steps' | 'ranked' | 'flood'
-  /** While nobody is ranked: ask connected peers in steps beside the search, or only what the search finds first. */
-  readonly coldStart: 'steps' | 'dht'
-  /** How many of the ranking go first. */
+  /** While nobody is ranked: ask connected peers in steps or all at once, beside the search, or only what it finds first. */
+  readonly coldStart: 'steps' | 'flood' | 'dht'
+  /** How many go first. `dynamic`: as in all later steps, by `peersPerSecond`. */
   readonly leaders:
+    | { readonly type: 'dynamic' }
     | { readonly type: 'top'; readonly peers: number }
-    /** Who served at least so many blocks in the window. */
+    /** Who could have served at least so many blocks in the window. */
     | { readonly type: 'threshold'; readonly blocks: number }
-    /** The fewest that together served this share of the blocks, from 0 to 1. */
+    /** The fewest that together have this share of the chances of all that served, from 0 to 1. */
     | { readonly type: 'coverage'; readonly share: number }
+  /** Questions to peers that have nothing that a second of waiting is worth. */
+  readonly peersPerSecond: number
   readonly rankingWindowMs: number
   /** Until the DHT is searched beside the connected peers. */
   readonly searchDelay: SearchDelaySetting
@@ -137,10 +141,12 @@ export type DiscoveryMemory =
   | {
       readonly part: 'ranking'
       readonly peers: readonly StoredPeer[]
-      /** Without a name: the ranking of all. `slices`: points by age. */
+      /** All that are not ranked. */
+      readonly strangers: StoredTally
+      /** Without a name: the ranking of all. */
       readonly contexts: readonly {
         readonly name: string | undefined
-        readonly scores: readonly { readonly peer: number; readonly slices: readonly number[] }[]
+        readonly scores: readonly (StoredTally & { readonly peer: number })[]
       }[]
     }
   /** Age and latency, in order of time. */

@@ -22,6 +22,12 @@ export class Deadlines<T> {
     if (this.#heap.length > 2 * this.#current.size + 64) this.#sweep()
   }
 
+  /** Sets it, unless the item is due before that anyway. */
+  hasten(item: T, at: Millis): void {
+    const current = this.#current.get(item)
+    if (current === undefined || at < current.at) this.set(item, at)
+  }
+
   next(): Millis | undefined {
     this.#dropStale()
     return this.#heap[0]?.at

@@ -2,7 +2,9 @@ import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import { earlier, type Millis } from '../machine.ts'
 import type { Peer, PeerCache, PeerIdBytes, PeerInfo } from '../peer.ts'
+import { DurationWindow } from '../resilience/duration-window.ts'
 import type { DiscoveryMemory, DiscoveryOptions, StoredPeer } from './contract.ts'
+import type { Link } from './link.ts'
 import { Ranking } from './ranking.ts'
 import { Registry, type Hearing, type Sign } from './registry.ts'
 import { SearchDelay } from './search-delay.ts'
@@ -16,6 +18,7 @@ export class Discovery {
   readonly ranking: Ranking
   readonly registry = new Registry()
   readonly searchDelay: SearchDelay
+  readonly #answers = new DurationWindow()
   readonly #peers: PeerCache
   /** The one used longest ago is first. */
   readonly #contexts = new Map<string, Ranking>()
@@ -28,10 +31,32 @@ export class Discovery {
     this.searchDelay = new SearchDelay(options.searchDelay)
   }
 
-  served(peer: Peer, info: PeerInfo | undefined, what: 'block' | 'have', contexts: Iterable<string>, now: Millis): void {
-    this.ranking.note(peer, info, what, now)
-    for (const name of contexts) this.#context(name).note(peer, info, what, now)
+  /** A peer has what was wanted. `link` is undefined if it is gone already. */
+  served(peer: Peer, info: PeerInfo | undefined, link: Link | undefined, contexts: Iterable<string>, now: Millis): void {
+    this.ranking.served(peer, info, link?.askedInVain ?? 0, now)
+    if (link !== undefined) link.askedInVain = 0
+    for (const name of contexts) this.#context(name).served(peer, info, 0, now)
     this.#changed('ranking', limits.rankingPersistMs.value, now)
+  }
+
+  /** A peer was asked, and has it not, or does not say so in time. */
+  missed(peer: Peer, link: Link | undefined, contexts: Iterable<string>, now: Millis): void {
+    const isRanked = this.ranking.missed(peer, now)
+    if (!isRanked && link !== undefined) link.askedInVain++
+    for (const name of contexts) this.#contexts.get(name)?.missed(peer, now)
+    if (isRanked) this.#changed('ranking', limits.rankingPersistMs.value, now)
+  }
+
+  /** A peer that was asked whether it has something has said so. */
+  answered(tookMs: Millis): void {
+    this.#answers.add(tookMs)
+  }
+
+  /** By then three of four that have something have said so; a little more, so that the usual answer is not missed by a hair. */
+  get answerMs(): Millis {
+    const { broadcastStepMs: first, broadcastStepMinMs: min, broadcastStepMaxMs: max } = limits
+    const p75 = this.#answers.percentile(0.75)
+    return p75 === undefined ? first.value : Math.min(max.value, Math.max(min.value, 1.25 * p75))
   }
 
   /** Undefined for a context in which nobody has served yet. */
@@ -82,6 +107,7 @@ export class Discovery {
         return this.searchDelay.restore(samples, now)
       }
       case 'ranking':
+        this.ranking.restoreStrangers(memory.strangers, agoMs, now)
         for (const context of memory.contexts) this.#restoreRanking(context, memory.peers, agoMs, now)
         return
       case 'registry':
@@ -104,9 +130,9 @@ export class Discovery {
     now: Millis,
   ): void {
     const ranking = name === undefined ? this.ranking : this.#context(name)
-    for (const { peer, slices } of scores) {
+    for (const { peer, ...tally } of scores) {
       const info = this.#info(peers[peer])
-      if (info !== undefined) ranking.restore(info.peer, known(info), slices, agoMs, now)
+      if (info !== undefined) ranking.restore(info.peer, known(info), tally, agoMs, now)
     }
   }
 
@@ -132,9 +158,17 @@ export class Discovery {
         return { part, samples: this.searchDelay.samples().map(({ at, latencyMs }) => [now - at, latencyMs] as const) }
       case 'ranking': {
         const scoresOf = (ranking: Ranking) =>
-          ranking.ranked(now).map(({ peer, info, slices }) => ({ peer: table.indexOf(peer, info), slices: [...slices] }))
+          ranking.ranked(now).map(({ peer, info, slices, asks }) => {
+            return { peer: table.indexOf(peer, info), slices: [...slices], asks: [...asks] }
+          })
         const contexts = [...this.#contexts].map(([name, ranking]) => ({ name, scores: scoresOf(ranking) }))
-        return { part, contexts: [{ name: undefined, scores: scoresOf(this.ranking) }, ...contexts], peers: table.peers }
+        const { slices, asks } = this.ranking.strangers
+        return {
+          part,
+          strangers: { slices: [...slices], asks: [...asks] },
+          contexts: [{ name: undefined, scores: scoresOf(this.ranking) }, ...contexts],
+          peers: table.peers,
+        }
       }
       case 'registry': {
         const cids = [...this.registry.entries()].slice(-limits.registryCidsStoredMax.value).map(([key, signs]) => ({

@@ -22,6 +22,8 @@ export class Link {
   /** A block is overdue, and none has come since. */
   isStalled = false
   blocksDelivered = 0
+  /** Questions to it while it had served nothing. */
+  askedInVain = 0
   /** When a block that we wanted last came. */
   lastDeliveredAt: Millis | undefined
   #blocksInFlight = 0

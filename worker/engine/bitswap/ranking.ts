@@ -4,16 +4,22 @@ import type { Millis } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 
 /**
- * Who has served us lately: blocks and HAVEs per peer in a sliding window. The window has eight slices; what fell into
- * one counts less with each slice that passes, and nothing once the window has. It does not know who is connected.
+ * How likely a peer has what we want next: of the wants it was asked for lately, how many it could have served. It does not
+ * know who is connected.
+ *
+ * A peer that has served is ranked; the others are strangers, of whom only the average is kept. Both in a sliding window of
+ * eight slices: what fell into one counts less with each slice that passes, and nothing once the window has.
+ *
+ * An estimate is smoothed towards the average stranger by a Beta prior: one answer of a peer that was hardly ever asked
+ * says little, and so do a few silences of a stranger.
  */
 export class Ranking {
   readonly #sliceMs: number
   readonly #entries = new BytesMap<RankedPeer>()
+  readonly #strangers = newTally()
   /** Number of the slice that is being filled. */
   #slice: number | undefined
-  #order: readonly RankedPeer[] | undefined
-  #total = 0
+  #served = 0
 
   constructor(windowMs: number) {
     this.#sliceMs = windowMs / rankingSlices
@@ -23,52 +29,79 @@ export class Ranking {
     return this.#entries.size
   }
 
-  note(peer: Peer, info: PeerInfo | undefined, what: 'block' | 'have', now: Millis): void {
+  /** The peer has a block that was wanted. `askedBefore`: how often it was asked in vain while it was a stranger. */
+  served(peer: Peer, info: PeerInfo | undefined, askedBefore: number, now: Millis): void {
     this.#roll(now)
-    const points = what === 'block' ? blockPoints : havePoints
     let entry = this.#entries.get(peer.id)
     if (entry === undefined) {
-      if (!this.#makeRoom(points)) return
-      entry = { peer, info, slices: zeroSlices(), points: 0 }
+      add(this.#strangers, 1, 1)
+      if (!this.#makeRoom()) return
+      entry = { peer, info, ...newTally() }
+      add(entry, 0, askedBefore)
       this.#entries.set(peer.id, entry)
     }
     entry.info = info ?? entry.info
-    entry.slices[0]! += points
-    entry.points += points
-    this.#total += points
-    this.#order = undefined
+    add(entry, 1, 1)
+    this.#served++
   }
 
-  /** Best first; equal ones by id, so that the order is total. */
-  ranked(now: Millis): readonly RankedPeer[] {
+  /** It was asked, and had time to answer. Returns whether it is ranked. */
+  missed(peer: Peer, now: Millis): boolean {
     this.#roll(now)
-    this.#order ??= [...this.#entries.values()].sort((a, b) => b.points - a.points || compareIds(a.peer.id, b.peer.id))
-    return this.#order
+    const entry = this.#entries.get(peer.id)
+    add(entry ?? this.#strangers, 0, 1)
+    return entry !== undefined
   }
 
-  /** Blocks in the window, the older the less. */
-  blocks(now: Millis): number {
+  get(peer: Peer): RankedPeer | undefined {
+    return this.#entries.get(peer.id)
+  }
+
+  /** In no order that means anything. */
+  entries(now: Millis): IterableIterator<RankedPeer> {
     this.#roll(now)
-    return this.#total / blockPoints
+    return this.#entries.values()
   }
 
-  /** A peer's share of all that came in the window. */
-  shareOf(entry: RankedPeer): number {
-    return this.#total === 0 ? 0 : entry.points / this.#total
+  /** The likeliest first; equal ones by id, so that the order is total. */
+  ranked(now: Millis): RankedPeer[] {
+    return [...this.entries(now)].sort((a, b) => this.chance(b) - this.chance(a) || compareIds(a.peer.id, b.peer.id))
+  }
+
+  /** Probability that a peer has what we want next. `entry` undefined: a stranger that was asked `inVain` times. */
+  chance(entry: RankedPeer | undefined, inVain = 0): number {
+    const { served, asked } = entry ?? { served: 0, asked: inVain }
+    return (served + priorServed) / (asked + priorServed / this.#strangerChance)
+  }
+
+  /** How often peers of the ranking could have served in the window, the older the less. */
+  total(now: Millis): number {
+    this.#roll(now)
+    return this.#served
+  }
+
+  get strangers(): Tally {
+    return this.#strangers
   }
 
   /** As at an earlier visit that ended `agoMs` ago. */
-  restore(peer: Peer, info: PeerInfo | undefined, slices: readonly number[], agoMs: number, now: Millis): void {
+  restore(peer: Peer, info: PeerInfo | undefined, stored: StoredTally, agoMs: number, now: Millis): void {
     this.#roll(now)
-    const shift = Math.floor(agoMs / this.#sliceMs)
     if (this.#entries.has(peer.id) || this.#entries.size >= limits.rankedPeersMax.value) return
-    const aged = zeroSlices()
-    for (let age = 0; age + shift < rankingSlices; age++) aged[age + shift] = slices[age] ?? 0
-    const points = weigh(aged)
-    if (points === 0) return
-    this.#entries.set(peer.id, { peer, info, slices: aged, points })
-    this.#total += points
-    this.#order = undefined
+    const entry: RankedPeer = { peer, info, ...newTally() }
+    age(entry, stored, Math.floor(agoMs / this.#sliceMs))
+    if (entry.served === 0) return
+    this.#entries.set(peer.id, entry)
+    this.#served += entry.served
+  }
+
+  restoreStrangers(stored: StoredTally, agoMs: number, now: Millis): void {
+    this.#roll(now)
+    age(this.#strangers, stored, Math.floor(agoMs / this.#sliceMs))
+  }
+
+  get #strangerChance(): number {
+    return (strangersAtFirst.served + this.#strangers.served) / (strangersAtFirst.asked + this.#strangers.asked)
   }
 
   #roll(now: Millis): void {
@@ -76,52 +109,82 @@ export class Ranking {
     const passed = slice - (this.#slice ?? slice)
     this.#slice = slice
     if (passed === 0) return
-    this.#total = 0
-    this.#order = undefined
+    this.#served = 0
+    age(this.#strangers, this.#strangers, passed)
     for (const entry of this.#entries.values()) {
-      const { slices } = entry
-      for (let age = rankingSlices - 1; age >= 0; age--) slices[age] = age >= passed ? slices[age - passed]! : 0
-      entry.points = weigh(slices)
-      this.#total += entry.points
-      if (entry.points === 0) this.#entries.delete(entry.peer.id)
+      age(entry, entry, passed)
+      this.#served += entry.served
+      if (entry.served === 0) this.#entries.delete(entry.peer.id)
     }
   }
 
-  /** The last of the ranking goes for a newcomer, unless the newcomer would be last itself. */
-  #makeRoom(points: number): boolean {
+  /** The last of the ranking goes for a newcomer, unless that one has served more than once. */
+  #makeRoom(): boolean {
     if (this.#entries.size < limits.rankedPeersMax.value) return true
     let last: RankedPeer | undefined
-    for (const entry of this.#entries.values()) if (last === undefined || entry.points <= last.points) last = entry
-    if (last === undefined || last.points > points) return false
-    this.#total -= last.points
+    for (const entry of this.#entries.values()) if (last === undefined || this.chance(entry) <= this.chance(last)) last = entry
+    if (last === undefined || last.served > 1) return false
+    this.#served -= last.served
     return this.#entries.delete(last.peer.id)
   }
 }
 
-export interface RankedPeer {
+export interface RankedPeer extends Tally {
   readonly peer: Peer
   /** Where it was last reached, if that is known. */
   info: PeerInfo | undefined
-  /** Points by age, the youngest first. */
+}
+
+/** Wants that a peer was asked for, and those of them it could have served: by age, the youngest first. */
+export interface StoredTally {
+  readonly slices: readonly number[]
+  readonly asks: readonly number[]
+}
+
+export interface Tally extends StoredTally {
   readonly slices: number[]
-  /** Their sum, the older the less. */
-  points: number
+  readonly asks: number[]
+  /** Their sums, the older the less. */
+  served: number
+  asked: number
 }
 
 export const rankingSlices = 8
 
-/** A HAVE is a word, and words are cheap; but who has what we want without being the first counts for something. */
-const blockPoints = 8
-const havePoints = 1
+/** Weight of the prior: most peers never have anything, a few nearly everything, so that it has to be weak. */
+const priorServed = 0.1
+/** Until strangers were asked: as if one in fifty had had it. */
+const strangersAtFirst = { served: 1, asked: 50 }
+
+function newTally(): Tally {
+  return { slices: zeroSlices(), asks: zeroSlices(), served: 0, asked: 0 }
+}
+
+function add(tally: Tally, served: number, asked: number): void {
+  tally.slices[0]! += served
+  tally.asks[0]! += asked
+  tally.served += served
+  tally.asked += asked
+}
+
+/** Makes `tally` what `of` is when so many slices have passed. They may be the same. */
+function age(tally: Tally, of: StoredTally, passed: number): void {
+  for (let slice = rankingSlices - 1; slice >= 0; slice--) {
+    tally.slices[slice] = slice >= passed ? (of.slices[slice - passed] ?? 0) : 0
+    tally.asks[slice] = slice >= passed ? (of.asks[slice - passed] ?? 0) : 0
+  }
+  tally.served = weigh(tally.slices)
+  tally.asked = weigh(tally.asks)
+}
 
 function zeroSlices(): number[] {
   return Array.from({ length: rankingSlices }, () => 0)
 }
 
 function weigh(slices: readonly number[]): number {
-  let points = 0
-  for (let age = 0; age < rankingSlices; age++) points += (slices[age]! * (rankingSlices - age)) / rankingSlices
-  return points
+  let sum = 0
+  for (let slice = 0; slice < rankingSlices; slice++) sum += (slices[slice]! * (rankingSlices - slice)) / rankingSlices
+  return sum
 }
 
 export function compareIds(a: Uint8Array, b: Uint8Array): number {

@@ -8,15 +8,15 @@ import type { WantPeer } from './want-peer.ts'
 /**
  * How far one want has asked around, and when it asks further.
  *
- *   due ──step──▶ waiting (a step's time, or until all ranked peers of it have answered) ──▶ due
+ *   due ──step──▶ waiting (a step's time, or until all that were asked have answered) ──▶ due
  *    └──nobody left──▶ finished ──somebody connects──▶ waiting
  */
 export class WantBroadcast {
-  #rankedSteps = 0
-  #restSteps = 0
-  #rankedDials = 0
+  #steps = 0
+  #dials = 0
   #asked = 0
-  #isRankedStep = false
+  /** Answers of those who were asked are what it waits for. */
+  #awaitsAnswers = false
   /** `undefined`: there was nobody left. */
   #dueAt: Millis | undefined
 
@@ -29,7 +29,7 @@ export class WantBroadcast {
   }
 
   get hasBegun(): boolean {
-    return this.#rankedSteps + this.#restSteps > 0
+    return this.#steps > 0
   }
 
   /** How many may still be asked. */
@@ -38,8 +38,8 @@ export class WantBroadcast {
   }
 
   /** One step's time from now. */
-  pause(now: Millis): void {
-    this.#dueAt = now + limits.broadcastStepMs.value
+  pause({ planner }: WantWorld, now: Millis): void {
+    this.#dueAt = now + planner.stepMs
   }
 
   /** Somebody who could be asked has connected: worth one more step, in case there was nobody left. */
@@ -54,7 +54,7 @@ export class WantBroadcast {
 
   isDue(peers: BytesMap<WantPeer>, now: Millis): boolean {
     if (this.#dueAt === undefined) return false
-    return now >= this.#dueAt || (this.#isRankedStep && !awaitsAnswers(peers))
+    return now >= this.#dueAt || (this.#awaitsAnswers && !isAnswerDue(peers))
   }
 
   /** Whom to ask now; undefined if nobody may be asked yet, or nobody is left. */
@@ -70,31 +70,30 @@ export class WantBroadcast {
         asked: want.peers,
         links,
         contexts: [...want.contexts],
-        rankedSteps: this.#rankedSteps,
-        restSteps: this.#restSteps,
-        rankedDials: this.#rankedDials,
+        steps: this.#steps,
+        dials: this.#dials,
         mayAskRest: now >= restAt || want.hasSearched || planner.asksRestAtOnce(now),
         atMost: this.roomIn(world),
       },
       now,
     )
-    this.#isRankedStep = chosen.kind === 'ranked'
-    if (!('links' in chosen)) {
+    this.#awaitsAnswers = chosen.kind === 'step'
+    if (chosen.kind !== 'step') {
       this.#dueAt = chosen.kind === 'wait' ? restAt : undefined
       return undefined
     }
-    if (chosen.kind === 'ranked') this.#rankedSteps++
-    else if (chosen.links.length > 0) this.#restSteps++
-    this.#rankedDials += chosen.dials.length
+    this.#steps++
+    this.#dials += chosen.dials.length
     this.#asked += chosen.links.length
-    this.#dueAt = chosen.isLast ? undefined : now + limits.broadcastStepMs.value
+    this.#dueAt = chosen.isLast ? undefined : now + planner.stepMs
     return chosen
   }
 }
 
-function awaitsAnswers(peers: BytesMap<WantPeer>): boolean {
+function isAnswerDue(peers: BytesMap<WantPeer>): boolean {
   for (const { state } of peers.values()) {
     if (state.type === 'asked-have' || state.type === 'connecting' || state.type === 'identifying') return true
+    if (state.type === 'asked-block' && !state.overdue) return true
   }
   return false
 }

@@ -80,6 +80,26 @@ export function isActive(state: WantPeerState): boolean {
   return state.type !== 'denied' && state.type !== 'gone'
 }
 
+/**
+ * Whether the peer has what was wanted, now that the want ends; undefined if it had no time to say so. A HAVE is believed
+ * unless the block was asked for in vain.
+ */
+export function verdict({ state, blockAsks }: WantPeer, answerMs: Millis, now: Millis): 'served' | 'missed' | undefined {
+  switch (state.type) {
+    case 'have':
+      return blockAsks === 0 ? 'served' : 'missed'
+    case 'asked-have':
+    case 'asked-block':
+    case 'guessed':
+      if (state.type !== 'asked-have' && state.said) return 'served'
+      return state.sentAt !== undefined && now >= state.sentAt + answerMs ? 'missed' : undefined
+    case 'denied':
+      return state.by === 'failure' ? undefined : 'missed'
+    default:
+      return undefined
+  }
+}
+
 /** The whole life of a `WantPeer`; orders that make no sense in a state are faults of ours. */
 export function step(entry: WantPeer, event: WantPeerEvent, now: Millis): void {
   if (event === 'have-asked' || event === 'block-asked' || event === 'block-guessed') count(entry, event)

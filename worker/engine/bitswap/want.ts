@@ -55,6 +55,8 @@ export class Want {
   #isWide = false
   /** A connected peer has no place for another want of ours; it wakes this one when it has. */
   #isStarving = false
+  /** The last step of the broadcast left out peers without a place. */
+  #leftOut = false
   /** The same, and the peer is worth waiting for. */
   #isQueued = false
   #stallAt: Millis
@@ -170,7 +172,7 @@ export class Want {
       if (now < this.stage.until) return
       this.move('time-up', now)
     }
-    this.#isStarving = false
+    this.#isStarving = this.#leftOut && [...world.links.values()].some(({ starving }) => starving.has(this))
     this.#isQueued = false
     if (this.#seeksSince === undefined) this.#beginSeeking(world, now)
     this.#expire(now)
@@ -223,7 +225,7 @@ export class Want {
       const state = entry.state
       if (!('until' in state) || now < state.until) continue
       if (state.type === 'asked-block' && this.#waitsLonger(entry, now)) continue
-      if (state.type === 'asked-block' || state.type === 'guessed') this.#withdraw(entry)
+      if (state.type === 'asked-block' || state.type === 'guessed') this.orders.push({ type: 'withdraw', link: entry.link! })
       if (state.type !== 'identifying') this.orders.push({ type: 'timed-out', peer: entry.peer })
       this.apply(entry, 'time-up', now)
     }
@@ -254,12 +256,16 @@ export class Want {
     const best = this.#bestForBlock(state?.type === 'asked-block' && state.said ? 'trusted' : 'any')
     if (best === undefined) return
     if (holder !== undefined) {
-      this.#withdraw(holder)
+      this.orders.push({ type: 'withdraw', link: holder.link! })
       this.orders.push({ type: 'timed-out', peer: holder.peer })
       this.apply(holder, 'time-up', now)
     }
-    this.apply(best, 'block-asked', now)
-    this.#ask(best, 'block')
+    this.#askForBlockOf(best, now)
+  }
+
+  #askForBlockOf(entry: WantPeer, now: Millis): void {
+    this.apply(entry, 'block-asked', now)
+    this.#ask(entry, 'block')
   }
 
   /** Peers that are full remember us. */
@@ -293,7 +299,7 @@ export class Want {
     }
     this.#connect(now)
     if (this.#broadcast.isDue(this.peers, now)) this.#broadcastStep(world, now)
-    this.#searchProviders(now)
+    if (this.search.begin(now)) this.orders.push({ type: 'search' })
   }
 
   #connect(now: Millis): void {
@@ -312,29 +318,31 @@ export class Want {
   #broadcastStep(world: WantWorld, now: Millis): void {
     const isFirst = !this.#broadcast.hasBegun && !this.#isWide
     this.#isWide = true
-    if (isFirst && this.#holder !== undefined) return this.#broadcast.pause(now)
+    if (isFirst && this.#holder !== undefined) return this.#broadcast.pause(world, now)
     const { peers, contexts, search } = this
     const want = { peers, contexts, seeksSince: this.#seeksSince!, hasSearched: search.hasEnded }
     const atMost = this.#broadcast.roomIn(world)
     const chosen = this.#broadcast.next(world, want, now)
     if (chosen === undefined) return
-    this.#askAround(chosen.links, now)
+    this.#leftOut = false
+    this.#askAround(chosen.links, now, chosen.toSendBlock)
     for (const info of chosen.dials) this.addPeer(info.peer, 'broadcast', info, undefined)
     if (chosen.dials.length > 0) this.#connect(now)
     if (!chosen.isLast || atMost === chosen.links.length) return
-    for (const link of world.links.values()) if (!link.outbox.hasRoom && !peers.has(link.peer.id)) this.#starve(link)
-  }
-
-  #askAround(links: readonly Link[], now: Millis): void {
-    for (const link of links) {
-      const entry = this.addPeer(link.peer, 'broadcast', undefined, link)
-      if (entry?.state.type === 'unasked') this.#askForHave(entry, now)
+    for (const link of world.links.values()) {
+      if (link.outbox.hasRoom || peers.has(link.peer.id)) continue
+      this.#starve(link)
+      this.#leftOut = true
     }
   }
 
-  /** After the search delay, and again, less often, when all it found had nothing. */
-  #searchProviders(now: Millis): void {
-    if (this.search.begin(now)) this.orders.push({ type: 'search' })
+  #askAround(links: readonly Link[], now: Millis, toSendBlock?: Link): void {
+    for (const link of links) {
+      const entry = this.addPeer(link.peer, 'broadcast', undefined, link)
+      if (entry?.state.type !== 'unasked') continue
+      if (link === toSendBlock && this.#holder === undefined) this.#askForBlockOf(entry, now)
+      else this.#askForHave(entry, now)
+    }
   }
 
   #conclude(now: Millis): void {
@@ -344,7 +352,8 @@ export class Want {
     if (!this.search.hasBegun) {
       // Nobody is left to be waited for.
       this.search.hurry(now)
-      return this.#searchProviders(now)
+      if (this.search.begin(now)) this.orders.push({ type: 'search' })
+      return
     }
     if (this.stage.type === 'seeking') return this.move('exhausted', now)
     if (this.stage.type === 'waning' && now >= this.stage.until) this.move('time-up', now)
@@ -381,10 +390,6 @@ export class Want {
   #ask(entry: WantPeer, wantType: 'block' | 'have'): void {
     this.orders.push({ type: 'ask', link: entry.link!, wantType })
     this.orders.push({ type: 'progress', progress: { type: 'asking', peer: entry.peer, wantType } })
-  }
-
-  #withdraw(entry: WantPeer): void {
-    this.orders.push({ type: 'withdraw', link: entry.link! })
   }
 }
 

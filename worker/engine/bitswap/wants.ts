@@ -15,6 +15,7 @@ import type { BlockPresence } from './message.ts'
 import { ProviderSearches } from './provider-searches.ts'
 import { Session } from './session.ts'
 import { notFound, sessionClosed, sessionNotOpen, tally, timedOut, tooManyWants } from './want-failures.ts'
+import { judgeGuess, learnFromBlock, learnFromEnd, learnFromHave } from './want-lessons.ts'
 import type { WantPeerEvent } from './want-peer.ts'
 import type { WantOrder } from './want-order.ts'
 import { Want } from './want.ts'
@@ -85,7 +86,9 @@ export class Wants {
       want.sessions.delete(session)
       session.wants.delete(want)
     }
-    if (want.waiters.size === 0) this.#end(want, now)
+    if (want.waiters.size > 0) return
+    learnFromEnd(this.#context, want, undefined, now)
+    this.#end(want, now)
   }
 
   openSession(event: Extract<BitswapEvent, { type: 'open-session' }>): void {
@@ -133,12 +136,15 @@ export class Wants {
     const want = this.#wants.get(key)
     if (want === undefined) return undefined
     const askedAt = this.#noteAnswer(link, want, now)
-    const info = want.peers.get(link.peer.id)?.info
+    const entry = want.peers.get(link.peer.id)
+    const isFirst = entry?.source !== 'session-good'
+    const info = entry?.info
     for (const session of want.sessions) {
       session.lastBlockAt = now
       if (session.note(link.peer, 'block', info)) this.#recommend(session, link, info)
     }
-    this.#learnFromBlock(want, link, now)
+    learnFromBlock(this.#context, want, link, now)
+    learnFromEnd(this.#context, want, isFirst ? link.peer : undefined, now)
     this.#succeed(want, bytes, link.peer, now)
     return { cid: want.cid, askedAt }
   }
@@ -151,9 +157,8 @@ export class Wants {
     this.#noteAnswer(link, want, now)
     if (presence.type === 'dont-have') link.outbox.unqueue(want.key)
     for (const session of want.sessions) session.note(link.peer, presence.type)
-    const { discovery } = this.#context
-    if (presence.type === 'have') discovery.served(link.peer, entry.info ?? link.info, 'have', want.contexts, now)
-    else this.#judgeGuess(want, link.peer, false, now)
+    if (presence.type === 'have') learnFromHave(this.#context, want, entry, now)
+    else judgeGuess(this.#context, want, link.peer, false, now)
     want.apply(entry, presence.type, now)
     this.#tell(want, { type: presence.type, peer: link.peer })
     this.#dirty.add(want)
@@ -168,9 +173,17 @@ export class Wants {
     now: Millis,
   ): void {
     const want = this.#wants.get(key)
-    const state = want?.peers.get(link.peer.id)?.state.type
+    const entry = want?.peers.get(link.peer.id)
+    const state = entry?.state.type
+    if (want === undefined || entry === undefined) return
+    if (state === 'asked-have' && wantType === 'have' && event === 'message-sent') {
+      // Of hundreds that are asked, each only says from when on its time runs: nothing is to be decided.
+      want.apply(entry, event, now)
+      if ('until' in entry.state) this.#context.deadlines.hasten(want, entry.state.until)
+      return
+    }
     const isIt = state === 'asked-have' ? wantType === 'have' : wantType === 'block'
-    if (want !== undefined && isIt && (state === 'asked-have' || state === 'asked-block' || state === 'guessed'))
+    if (isIt && (state === 'asked-have' || state === 'asked-block' || state === 'guessed'))
       this.apply(want, link.peer, event, now)
   }
 
@@ -284,26 +297,6 @@ export class Wants {
     return state.sentAt
   }
 
-  /** Who served, how long it took, and whether it had been guessed. */
-  #learnFromBlock(want: Want, link: Link, now: Millis): void {
-    const { discovery, counters } = this.#context
-    const entry = want.peers.get(link.peer.id)
-    discovery.served(link.peer, entry?.info ?? link.info, 'block', want.contexts, now)
-    if (this.#judgeGuess(want, link.peer, true, now)) counters.guessHits++
-    if (want.guess.wasMade) counters.guessedWants++
-    // Those that connected peers had are Bitswap's own; the others the search found.
-    const isFound = entry?.source === 'provider' && entry.dials > 0
-    counters[isFound ? 'wantsFailure' : 'wantsSuccess']++
-    if (!isFound && entry?.dials === 0 && want.seeksSince !== undefined) discovery.blockTook(now - want.seeksSince, now)
-  }
-
-  /** Returns whether the peer was guessed at, and not judged yet. */
-  #judgeGuess(want: Want, peer: Peer, isHit: boolean, now: Millis): boolean {
-    const sign = want.guess.take(peer)
-    if (sign !== undefined) this.#context.discovery.registry.judged(want.key, sign, isHit, now)
-    return sign !== undefined
-  }
-
   #perform(want: Want, now: Millis): void {
     for (const order of want.orders.splice(0)) this.#performOne(want, order, now)
   }
@@ -319,7 +312,7 @@ export class Wants {
         break
       case 'timed-out':
         for (const session of want.sessions) session.note(order.peer, 'timed-out')
-        this.#judgeGuess(want, order.peer, false, now)
+        judgeGuess(this.#context, want, order.peer, false, now)
         break
       case 'slot-freed':
         this.roomFreed(order.link, now)
@@ -343,9 +336,15 @@ export class Wants {
 
   #ask(want: Want, link: Link, wantType: 'block' | 'have', now: Millis): void {
     const { cid, key, priority } = want
-    const isNews = link.outbox.want(key, { cid, priority, cancel: false, wantType, sendDontHave: true })
+    const sendDontHave = wantType === 'block' || this.#isDenialWanted(want, link)
+    const isNews = link.outbox.want(key, { cid, priority, cancel: false, wantType, sendDontHave })
     if (isNews) this.#context.touched.add(link)
     else this.apply(want, link.peer, 'message-sent', now)
+  }
+
+  /** Of those who are asked by the dozen silence says as much, and costs a message less. */
+  #isDenialWanted(want: Want, { peer }: Link): boolean {
+    return want.peers.get(peer.id)?.source !== 'broadcast' || this.#links.size <= limits.broadcastStepFirst.value
   }
 
   #tell(want: Want, progress: WantProgress): void {
@@ -359,6 +358,7 @@ export class Wants {
   #fail(want: Want, code: 'not-found' | 'timeout', now: Millis): void {
     const failure = code === 'timeout' ? timedOut(want) : notFound(want)
     this.#context.counters[tally(want).providers > 0 ? 'wantsFetchFailed' : 'wantsNoProvider']++
+    learnFromEnd(this.#context, want, undefined, now)
     for (const id of want.waiters.keys()) this.#refuse(id, failure)
     this.#end(want, now)
   }

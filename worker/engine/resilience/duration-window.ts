@@ -8,13 +8,13 @@ import type { Millis } from '../machine.ts'
 export class DurationWindow {
   readonly #durations: Millis[] = []
   #oldest = 0
-  /** Of the 90th percentile, until the next duration. */
-  #p90: Millis | undefined
+  /** Percentiles that were asked for since the last duration. */
+  readonly #known = new Map<number, Millis>()
 
   add(duration: Millis): void {
     this.#durations[this.#oldest] = duration
     this.#oldest = (this.#oldest + 1) % limits.durationWindowMax.value
-    this.#p90 = undefined
+    this.#known.clear()
   }
 
   /**
@@ -22,9 +22,18 @@ export class DurationWindow {
    * durations to know better.
    */
   bound(factor: number, floor: Millis, ceiling: Millis): Millis {
+    const p90 = this.percentile(0.9)
+    return p90 === undefined ? ceiling : Math.min(Math.max(factor * p90, floor), ceiling)
+  }
+
+  /** `share`: above 0 to 1. Undefined while there are too few durations to know. */
+  percentile(share: number): Millis | undefined {
     const count = this.#durations.length
-    if (count < limits.durationWindowMin.value) return ceiling
-    this.#p90 ??= this.#durations.toSorted((a, b) => a - b)[Math.ceil(0.9 * count) - 1]!
-    return Math.min(Math.max(factor * this.#p90, floor), ceiling)
+    if (count < limits.durationWindowMin.value) return undefined
+    const known = this.#known.get(share)
+    if (known !== undefined) return known
+    const found = this.#durations.toSorted((a, b) => a - b)[Math.ceil(share * count) - 1]!
+    this.#known.set(share, found)
+    return found
   }
 }

@@ -1,0 +1,53 @@
+import type { Millis } from '../machine.ts'
+import type { Peer } from '../peer.ts'
+import type { BitswapContext } from './context.ts'
+import type { Link } from './link.ts'
+import { verdict, type WantPeer } from './want-peer.ts'
+import type { Want } from './want.ts'
+
+/** What is learned from one want about whom to ask for the next. */
+
+/** How long the block took, and whether it had been guessed. */
+export function learnFromBlock({ discovery, counters }: BitswapContext, want: Want, link: Link, now: Millis): void {
+  const entry = want.peers.get(link.peer.id)
+  if (judgeGuess({ discovery }, want, link.peer, true, now)) counters.guessHits++
+  if (want.guess.wasMade) counters.guessedWants++
+  // Those that connected peers had are Bitswap's own; the others the search found.
+  const isFound = entry?.source === 'provider' && entry.dials > 0
+  counters[isFound ? 'wantsFailure' : 'wantsSuccess']++
+  if (!isFound && entry?.dials === 0 && want.seeksSince !== undefined) discovery.blockTook(now - want.seeksSince, now)
+}
+
+/** The first HAVE to a question that went to many: how long such answers take is how long a step waits. */
+export function learnFromHave({ discovery }: BitswapContext, want: Want, entry: WantPeer, now: Millis): void {
+  const { source, state } = entry
+  if (want.holder === undefined && source === 'broadcast' && 'sentAt' in state && state.sentAt !== undefined)
+    discovery.answered(now - state.sentAt)
+}
+
+/**
+ * Who of those that were asked has it, when the want ends. Who has delivered in its sessions before is left out: that it has
+ * one block more of a DAG, or one less, says nothing about other content. `from`: who sent it, if that is to count.
+ */
+export function learnFromEnd({ discovery }: BitswapContext, want: Want, from: Peer | undefined, now: Millis): void {
+  for (const entry of want.peers.values()) {
+    const { peer, source, link, info } = entry
+    if (source === 'session-good' && peer !== from) continue
+    const found = peer === from ? 'served' : verdict(entry, discovery.answerMs, now)
+    if (found === 'served') discovery.served(peer, info ?? link?.info, link, want.contexts, now)
+    else if (found === 'missed') discovery.missed(peer, link, want.contexts, now)
+  }
+}
+
+/** Returns whether the peer was guessed at, and not judged yet. */
+export function judgeGuess(
+  { discovery }: Pick<BitswapContext, 'discovery'>,
+  want: Want,
+  peer: Peer,
+  isHit: boolean,
+  now: Millis,
+): boolean {
+  const sign = want.guess.take(peer)
+  if (sign !== undefined) discovery.registry.judged(want.key, sign, isHit, now)
+  return sign !== undefined
+}
