@@ -13,6 +13,7 @@ import { PeerCache, type PeerInfo } from './peer.ts'
 import type { ProvideEffect, ProvideEvent, ProvideOptions } from './provide/contract.ts'
 import { Provide } from './provide/provide.ts'
 import type { QueryId } from './query.ts'
+import { DialTimes } from './resilience/dial-times.ts'
 import { Rng } from './rng.ts'
 
 /**
@@ -42,13 +43,14 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
     const rng = new Rng(init.seed)
     const orders = new OrderIds()
     this.peers = init.peers ?? new PeerCache()
+    const dialTimes = new DialTimes()
     const options = init.kad ?? defaultKadOptions
     const denied = init.denied === undefined ? {} : { denied: init.denied }
     const server = init.server === true
-    this.#kad = new Kad({ options, rng: rng.child(), peers: this.peers, orders, server, ...denied })
+    this.#kad = new Kad({ options, rng: rng.child(), peers: this.peers, orders, server, dialTimes, ...denied })
     this.#bitswap = new Bitswap({ rng: rng.child(), peers: this.peers, orders, discovery: init.discovery })
     this.#provide = new Provide({ orders, options: { ...defaultProvideOptions, ...init.provide, k: options.k } })
-    this.#connections = new Connections({ orders, ...denied })
+    this.#connections = new Connections({ orders, dialTimes, ...denied })
   }
 
   handle(event: EngineEvent, now: Millis): void {

@@ -25,16 +25,12 @@ export const limits = {
   queuedDialsMax: limit(256, 'count', 'peers that wait for a place to dial; more are refused at once'),
   dialTimeoutMs: limit(5_000, 'ms', 'a peer that has not answered a dial by then is not worth a place'),
   failedPeersMax: limit(4_096, 'peers', 'remembered failures to dial, for backoff'),
-  slowDialMs: limit(
+  dialLateMs: limit(
     2_000,
     'ms',
-    'a dial given up after that counts as failed; five round trips of 350 ms fit (sim lookup: recall 0.985 to 0.9996)',
+    'a dial that takes longer holds nothing up and gives its place to one that waits; five round trips of 350 ms fit',
   ),
-  slowDialMinMs: limit(
-    500,
-    'ms',
-    'floor of that, where most dials are faster: from then on a dial gives its place to one that waits',
-  ),
+  dialLateMinMs: limit(500, 'ms', 'floor of what is learned of that, where most dials are faster'),
   dialBackoffFirstMs: limit(10_000, 'ms', 'before a peer that could not be dialed is tried again; doubles with each failure'),
   dialBackoffMaxMs: limit(600_000, 'ms', 'no peer is written off for longer than a table refresh'),
 
@@ -224,11 +220,6 @@ export const limits = {
   lookupDialsMax: limit(8, 'count', 'pending connections per lookup; more would only queue in the browser'),
   lookupDialsTotalMax: limit(16, 'count', 'with those that take so long that they no longer keep their place'),
   lookupDialOverdueMs: limit(1_000, 'ms', 'most dials that succeed have by then; others are dialed in its place'),
-  lookupDialPatienceMs: limit(
-    3_000,
-    'ms',
-    'seven round trips of 300 ms and something; a dial that takes longer holds nothing up',
-  ),
   lookupSlowAfterMs: limit(
     1_500,
     'ms',
@@ -237,7 +228,6 @@ export const limits = {
   lookupSlowMinMs: limit(200, 'ms', 'floor of the learned time after which a request gives its place free'),
   lookupAnswerMinMs: limit(500, 'ms', 'floor of the learned time after which it holds nothing up'),
   lookupDialOverdueMinMs: limit(300, 'ms', 'floor of the learned time after which others are dialed in its place'),
-  lookupDialPatienceMinMs: limit(1_000, 'ms', 'floor of the learned time after which a dial holds nothing up'),
   uselessPeersMax: limit(4_096, 'peers', 'that gave us nothing lately; about 0.5 MB when full'),
   uselessHalfLifeMs: limit(600_000, 'ms', 'after which it weighs half as much: a table refresh'),
   lookupSlowMax: limit(20, 'requests', 'slow requests per lookup; beyond it nothing new is asked until one settles'),

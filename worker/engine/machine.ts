@@ -39,6 +39,14 @@ export class OrderIds {
 
 export type OrderId = number & { readonly OrderId: unique symbol }
 
+/**
+ * Whether `afterMs` have passed since then. Deadlines are told as the same sum: a difference of fractions rounds otherwise, and
+ * a tick that comes when it was wanted would find nothing due.
+ */
+export function isDue(since: Millis, afterMs: Millis, now: Millis): boolean {
+  return now >= since + afterMs
+}
+
 /** The earlier of two deadlines, where `undefined` is never. */
 export function earlier(a: Millis | undefined, b: Millis | undefined): Millis | undefined {
   if (a === undefined) return b

@@ -2,97 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { BytesMap } from '../../../worker/engine/bytes-map.ts'
-import { Connections } from '../../../worker/engine/connections/connections.ts'
-import type { ConnectionsEffect, ConnectionUser, Priority } from '../../../worker/engine/connections/contract.ts'
+import type { ConnectionUser } from '../../../worker/engine/connections/contract.ts'
 import { limits } from '../../../worker/engine/limits.ts'
-import { OrderIds, type OrderId } from '../../../worker/engine/machine.ts'
-import { PeerCache, type Peer, type PeerIdBytes, type PeerInfo } from '../../../worker/engine/peer.ts'
-
-const cache = new PeerCache()
-
-function peer(number: number): Peer {
-  return cache.intern(Uint8Array.of(0, 2, number >> 8, number & 0xff) as PeerIdBytes)
-}
-
-function info(number: number, dialable = true): PeerInfo {
-  return { peer: peer(number), addresses: [{ bytes: Uint8Array.of(1, number), dialable }] }
-}
-
-/** The machine, with its effects as short sentences. */
-class Bench {
-  readonly machine: Connections
-  readonly orders = new BytesMap<OrderId>()
-  /** Whether what is said of the queue is of interest. */
-  tellsOfQueue = false
-
-  constructor(denied?: BytesMap<true>) {
-    this.machine = new Connections({ orders: new OrderIds(), ...(denied === undefined ? {} : { denied }) })
-  }
-
-  need(number: number, options: { user?: ConnectionUser; priority?: Priority; dialable?: boolean; now?: number } = {}): string[] {
-    const { user = 'kad', priority = 'normal', dialable = true, now = 0 } = options
-    this.machine.handle({ type: 'need', user, info: info(number, dialable), priority }, now)
-    return this.drain()
-  }
-
-  drop(number: number, user: ConnectionUser = 'kad', now = 0): string[] {
-    this.machine.handle({ type: 'drop-need', user, peer: peer(number) }, now)
-    return this.drain()
-  }
-
-  succeeded(number: number, now = 0): string[] {
-    this.machine.handle({ type: 'dial-succeeded', order: this.order(number) }, now)
-    return this.drain()
-  }
-
-  failed(number: number, now = 0): string[] {
-    this.machine.handle({ type: 'dial-failed', order: this.order(number), reason: 'refused' }, now)
-    return this.drain()
-  }
-
-  tell(type: 'peer-connected' | 'peer-disconnected', number: number, now = 0): string[] {
-    this.machine.handle({ type, peer: peer(number) }, now)
-    return this.drain()
-  }
-
-  tick(now: number): string[] {
-    this.machine.handle({ type: 'tick' }, now)
-    return this.drain()
-  }
-
-  order(number: number): OrderId {
-    return this.orders.get(peer(number).id) ?? (-1 as OrderId)
-  }
-
-  drain(): string[] {
-    const said: string[] = []
-    for (let effect = this.machine.poll(); effect !== undefined; effect = this.machine.poll()) said.push(this.say(effect))
-    return said.filter((sentence) => this.tellsOfQueue || !/^(queued|begun)/.test(sentence))
-  }
-
-  say(effect: ConnectionsEffect): string {
-    const number = (of: Peer): number => (of.id[2]! << 8) | of.id[3]!
-    switch (effect.type) {
-      case 'dial':
-        this.orders.set(effect.info.peer.id, effect.order)
-        return `dial ${number(effect.info.peer)}`
-      case 'cancel-dial':
-        return `cancel ${[...this.orders.entries()].filter(([, order]) => order === effect.order).map(([id]) => (id[2]! << 8) | id[3]!)[0]}`
-      case 'queued':
-        return `queued ${number(effect.peer)} for ${effect.user}`
-      case 'begun':
-        return `begun ${number(effect.peer)} for ${effect.user}, ${effect.agoMs} ms ago`
-      case 'ready':
-        return `ready ${number(effect.peer)} for ${effect.user}`
-      case 'failed':
-        return `failed ${number(effect.peer)} for ${effect.user}: ${effect.reason}`
-    }
-  }
-}
-
-function fill(bench: Bench, count = limits.pendingDialsMax.value): void {
-  for (let number = 1; number <= count; number++) bench.need(number)
-}
+import { ConnectionsBench as Bench, fill, peerOf } from '../../support/connections-bench.ts'
 
 describe('the transition table of a wanted peer', () => {
   // state → event → what is said. Every pair of the two is here.
@@ -164,7 +76,7 @@ describe('the transition table of a wanted peer', () => {
       need: [],
       'need of the other': [],
       'need without a dialable address': [],
-      'drop need': ['cancel 99'],
+      'drop need': [],
       'dial succeeded': ready,
       'dial failed': ['failed 99 for kad: refused'],
       connected: ready,
@@ -240,14 +152,36 @@ test('the wait after a failure doubles, is capped, and is forgotten when the pee
   assert.deepEqual(bench.need(1, { now }), ['dial 1'])
 })
 
-test('a dial that is given up soon leaves no trace, one that was given up for being slow is a failure', () => {
-  const slow = limits.slowDialMs.value
+test('a dial that nobody needs any more goes on, and what comes of it is known to the next', () => {
   const bench = new Bench()
   bench.need(1)
-  assert.deepEqual(bench.drop(1, 'kad', slow - 1), ['cancel 1'])
-  assert.deepEqual(bench.need(1, { now: slow }), ['dial 1'])
-  assert.deepEqual(bench.drop(1, 'kad', 2 * slow), ['cancel 1'])
-  assert.deepEqual(bench.need(1, { now: 2 * slow }), ['failed 1 for kad: backoff'])
+  bench.need(2)
+  assert.deepEqual([bench.drop(1), bench.drop(2)], [[], []])
+  assert.deepEqual(bench.succeeded(1, 300), [])
+  assert.deepEqual(bench.need(1, { now: 400 }), ['ready 1 for kad'])
+  assert.deepEqual(bench.tick(limits.dialTimeoutMs.value), ['cancel 2'])
+  assert.deepEqual(bench.need(2, { now: limits.dialTimeoutMs.value }), ['failed 2 for kad: backoff'])
+})
+
+test('it gives its place to whoever needs one: without a trace when it was short, as a failure when it was long', () => {
+  const late = limits.dialLateMs.value
+  const bench = new Bench()
+  fill(bench)
+  bench.drop(2)
+  assert.deepEqual(bench.need(20, { priority: 'maintenance', now: late - 1 }), ['cancel 2', 'dial 20'])
+  bench.succeeded(1, late)
+  assert.deepEqual(bench.need(2, { now: late }), ['dial 2'])
+  bench.drop(3, 'kad', late)
+  assert.deepEqual(bench.need(21, { now: late }), ['cancel 3', 'dial 21'])
+  assert.deepEqual(bench.need(3, { now: late }), ['failed 3 for kad: backoff'])
+})
+
+test('whoever needs a peer that is still being dialed, though nobody waited, is told how long already', () => {
+  const bench = new Bench()
+  bench.need(1)
+  bench.drop(1)
+  bench.tellsOfQueue = true
+  assert.deepEqual(bench.need(1, { now: 700 }), ['begun 1 for kad, 700 ms ago'])
 })
 
 test('whoever waits in the queue is told so, and when the dial begins; whoever joins later, how long ago it did', () => {
@@ -268,7 +202,7 @@ test('whoever waits in the queue is told so, and when the dial begins; whoever j
 })
 
 test('a dial that takes long gives its place to one that waits, but not to a less urgent one', () => {
-  const slow = limits.slowDialMs.value
+  const slow = limits.dialLateMs.value
   const bench = new Bench()
   fill(bench)
   bench.need(20, { priority: 'maintenance' })
@@ -286,9 +220,9 @@ test('nobody waits longer for a place than most dials take', () => {
   }
   fill(bench)
   bench.need(20)
-  assert.equal(bench.machine.nextDeadline(), 600)
-  assert.deepEqual(bench.tick(599), [])
-  assert.deepEqual(bench.tick(600), ['cancel 1', 'failed 1 for kad: timeout', 'dial 20'])
+  assert.equal(bench.machine.nextDeadline(), 562.5)
+  assert.deepEqual(bench.tick(562), [])
+  assert.deepEqual(bench.tick(562.5), ['cancel 1', 'failed 1 for kad: timeout', 'dial 20'])
 })
 
 test('how long a dial took is learned from the connection, which is told before the dial is', () => {
@@ -300,7 +234,7 @@ test('how long a dial took is learned from the connection, which is told before 
   }
   fill(bench)
   bench.need(20)
-  assert.equal(bench.machine.nextDeadline(), 600)
+  assert.equal(bench.machine.nextDeadline(), 562.5)
 })
 
 test('while a breaker is open nobody dials; then one probe decides, and one that is given up leaves it to the next', () => {
@@ -310,7 +244,10 @@ test('while a breaker is open nobody dials; then one probe decides, and one that
   bench.failed(1)
   assert.deepEqual(bench.need(1, { now: wait - 1 }), ['failed 1 for kad: backoff'])
   assert.deepEqual(bench.need(1, { now: wait }), ['dial 1'])
-  assert.deepEqual(bench.drop(1, 'kad', wait), ['cancel 1'])
+  for (let number = 2; number <= limits.pendingDialsMax.value; number++) bench.need(number, { now: wait })
+  bench.drop(1, 'kad', wait)
+  assert.deepEqual(bench.need(20, { now: wait }), ['cancel 1', 'dial 20'])
+  bench.succeeded(20, wait)
   assert.deepEqual(bench.need(1, { now: wait }), ['dial 1'])
   bench.failed(1, wait)
   assert.deepEqual(bench.need(1, { now: 3 * wait - 1 }), ['failed 1 for kad: backoff'])
@@ -318,7 +255,7 @@ test('while a breaker is open nobody dials; then one probe decides, and one that
 
 test('a denied peer is never dialed', () => {
   const denied = new BytesMap<true>()
-  denied.set(peer(5).id, true)
+  denied.set(peerOf(5).id, true)
   assert.deepEqual(new Bench(denied).need(5), ['failed 5 for kad: denied'])
 })
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Patience } from '../../../worker/engine/kad/patience.ts'
 import { limits } from '../../../worker/engine/limits.ts'
+import { DialTimes } from '../../../worker/engine/resilience/dial-times.ts'
 import { info8, peer8 } from '../../support/kad-peers.ts'
 import { LookupBench as Bench } from '../../support/lookup-bench.ts'
 
@@ -19,9 +21,9 @@ test('a nearer peer that is still dialed holds the end up only as long as patien
   const bench = new Bench({ k: 3, beta: 1 }).seeds(1, 2).settle(2)
   assert.equal(bench.lookup.phase, 'converging')
   bench.wait(limits.lookupDialOverdueMs.value)
-  bench.wait(limits.lookupDialPatienceMs.value - limits.lookupDialOverdueMs.value - 1)
+  bench.wait(limits.dialLateMs.value - limits.lookupDialOverdueMs.value - 1)
   assert.equal(bench.lookup.phase, 'converging')
-  assert.equal(bench.lookup.nextDeadline(), limits.lookupDialPatienceMs.value)
+  assert.equal(bench.lookup.nextDeadline(), limits.dialLateMs.value)
   bench.wait(1)
   assert.equal(bench.lookup.phase, 'ended')
   assert.deepEqual(bench.told('drop-connect'), [1])
@@ -36,8 +38,27 @@ test('a dial that is overdue gives its place free before patience ends', () => {
   assert.equal(bench.told('connect').length, limits.lookupDialsTotalMax.value)
 })
 
+test('when following up, as many of the next nearest are dialed too as will be needed because of silent peers', () => {
+  const dialTimes = new DialTimes()
+  // As many silent as not: with the eight that it starts from, 17 in 40.
+  for (let count = 0; count < 16; count++) dialTimes.silent()
+  for (let count = 0; count < 16; count++) dialTimes.succeeded(400)
+  const bench = new Bench({ k: 8, beta: 1, patience: new Patience(dialTimes) }).seeds(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
+  const nearest = [1, 2, 3, 4, 5, 6, 7, 8]
+  assert.deepEqual(bench.told('connect'), nearest)
+  bench.settle(1)
+  assert.equal(bench.lookup.phase, 'following-up')
+  // Of the seven that have not answered three are thought silent.
+  assert.deepEqual(bench.told('connect'), [...nearest, 9])
+  bench.settle(2, 3)
+  assert.deepEqual(bench.told('connect'), [...nearest, 9, 10])
+  bench.settle(4, 5, 6, 7, 8)
+  assert.equal(bench.lookup.phase, 'ended')
+  assert.deepEqual(bench.told('drop-connect'), [9, 10])
+})
+
 test('while fewer than β have answered, late dials are waited for', () => {
-  const bench = new Bench({ k: 3, beta: 2 }).seeds(1, 2).settle(2).wait(limits.lookupDialPatienceMs.value)
+  const bench = new Bench({ k: 3, beta: 2 }).seeds(1, 2).settle(2).wait(limits.dialLateMs.value)
   assert.notEqual(bench.lookup.phase, 'ended')
   bench.settle(1)
   assert.equal(bench.lookup.phase, 'ended')
@@ -72,9 +93,9 @@ test('time in the queue of dials is no fault of the peer: its patience begins wi
     .seeds(1, 2)
     .send({ type: 'dial-queued', peer: peer8(1) })
     .settle(2)
-  bench.wait(2 * limits.lookupDialPatienceMs.value)
+  bench.wait(2 * limits.dialLateMs.value)
   assert.equal(bench.lookup.phase, 'converging')
-  bench.send({ type: 'dial-begun', peer: peer8(1), agoMs: 0 }).wait(limits.lookupDialPatienceMs.value - 1)
+  bench.send({ type: 'dial-begun', peer: peer8(1), agoMs: 0 }).wait(limits.dialLateMs.value - 1)
   assert.equal(bench.lookup.phase, 'converging')
   bench.wait(1)
   assert.equal(bench.lookup.phase, 'ended')
@@ -82,7 +103,7 @@ test('time in the queue of dials is no fault of the peer: its patience begins wi
 
 test('a dial that others began long ago is late as soon as that is known', () => {
   const bench = new Bench({ k: 3, beta: 1 }).seeds(1, 2).settle(2)
-  bench.send({ type: 'dial-begun', peer: peer8(1), agoMs: limits.lookupDialPatienceMs.value })
+  bench.send({ type: 'dial-begun', peer: peer8(1), agoMs: limits.dialLateMs.value })
   assert.equal(bench.lookup.phase, 'ended')
 })
 

@@ -50,7 +50,7 @@ describe('a candidate in every state, with every event', () => {
     'connection lost': (bench: Bench) => bench.send({ type: 'request-failed', peer: peer8(X), reason: 'disconnected' }),
     'dial queued': (bench: Bench) => bench.send({ type: 'dial-queued', peer: peer8(X) }),
     'dial begun': (bench: Bench) => bench.send({ type: 'dial-begun', peer: peer8(X), agoMs: 0 }),
-    'patience over': (bench: Bench) => bench.wait(limits.lookupDialPatienceMs.value),
+    'patience over': (bench: Bench) => bench.wait(limits.dialLateMs.value),
   } satisfies Record<string, (bench: Bench) => Bench>
 
   const stays = (state: CandidateState['type']): Record<keyof typeof events, CandidateState['type']> => ({

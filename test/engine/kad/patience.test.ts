@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { Patience, stateDeadline, stateInTime } from '../../../worker/engine/kad/patience.ts'
 import { Usefulness } from '../../../worker/engine/kad/usefulness.ts'
 import type { CandidateState } from '../../../worker/engine/kad/candidates.ts'
 import { limits } from '../../../worker/engine/limits.ts'
+import { DialTimes } from '../../../worker/engine/resilience/dial-times.ts'
 import { peer8 } from '../../support/kad-peers.ts'
 import { LookupBench as Bench } from '../../support/lookup-bench.ts'
 
-/** Has seen answers of 300 and dials of 800 milliseconds. */
-function experienced(): Patience {
-  const patience = new Patience()
+/** Has seen answers and dials of so many milliseconds. */
+function experienced(answerMs = 300, dialMs = 800): Patience {
+  const dialTimes = new DialTimes()
+  const patience = new Patience(dialTimes)
   for (let count = 0; count < limits.durationWindowMin.value; count++) {
-    patience.noteAnswer(300)
-    patience.noteDial(800)
+    patience.noteAnswer(answerMs)
+    dialTimes.succeeded(dialMs)
   }
   return patience
 }
@@ -22,30 +25,21 @@ describe('patience', () => {
     const { slowAfterMs, answerMs, overdueAfterMs, dialMs } = new Patience()
     assert.deepEqual(
       [slowAfterMs, answerMs, overdueAfterMs, dialMs],
-      [
-        limits.lookupSlowAfterMs.value,
-        limits.lookupSlowAfterMs.value,
-        limits.lookupDialOverdueMs.value,
-        limits.lookupDialPatienceMs.value,
-      ],
+      [limits.lookupSlowAfterMs.value, limits.lookupSlowAfterMs.value, limits.lookupDialOverdueMs.value, limits.dialLateMs.value],
     )
   })
 
   test('follows what is seen, and has a floor', () => {
     const { slowAfterMs, answerMs, overdueAfterMs, dialMs } = experienced()
-    assert.deepEqual([slowAfterMs, answerMs, overdueAfterMs, dialMs], [300, 750, 800, 1_200])
-    const hasty = new Patience()
-    for (let count = 0; count < limits.durationWindowMin.value; count++) {
-      hasty.noteAnswer(1)
-      hasty.noteDial(1)
-    }
+    assert.deepEqual([slowAfterMs, answerMs, overdueAfterMs, dialMs], [300, 750, 800, 900])
+    const hasty = experienced(1, 1)
     assert.deepEqual(
       [hasty.slowAfterMs, hasty.answerMs, hasty.overdueAfterMs, hasty.dialMs],
       [
         limits.lookupSlowMinMs.value,
         limits.lookupAnswerMinMs.value,
         limits.lookupDialOverdueMinMs.value,
-        limits.lookupDialPatienceMinMs.value,
+        limits.dialLateMinMs.value,
       ],
     )
   })
@@ -57,7 +51,7 @@ describe('patience', () => {
     [{ type: 'slow', since, isLate: true }],
     [{ type: 'dialing', since, pace: 'queued' }],
     [{ type: 'dialing', since, pace: 'prompt' }, [800, { type: 'dialing', since, pace: 'overdue' }]],
-    [{ type: 'dialing', since, pace: 'overdue' }, [1_200, { type: 'dialing', since, pace: 'late' }]],
+    [{ type: 'dialing', since, pace: 'overdue' }, [900, { type: 'dialing', since, pace: 'late' }]],
     [{ type: 'dialing', since, pace: 'late' }],
     [{ type: 'resting', until: 40 }, [40, { type: 'heard' }]],
     [{ type: 'heard' }],
@@ -91,14 +85,32 @@ test('a request slower than most gives its place free at once, and holds the end
   assert.deepEqual(bench.outcomes(3), ['1 failed', '2 responded', '3 responded'])
 })
 
-test('all lookups learn from the dials and answers of each', () => {
+test('all lookups learn from the answers of each', () => {
   const patience = new Patience()
   for (let count = 0; count < limits.durationWindowMin.value; count++) {
     const bench = new Bench({ beta: 1, patience }).seeds(1)
-    bench.wait(400).ready(1).wait(250).answer(1)
+    bench.ready(1).wait(250).answer(1)
   }
-  assert.equal(patience.overdueAfterMs, 400)
   assert.equal(patience.slowAfterMs, 250)
+})
+
+test('what was due at a deadline is done by the tick that comes then, whatever fraction of a millisecond it began at', () => {
+  const since = fc.double({ min: 0, max: 1e7, noNaN: true })
+  const states = fc.oneof(
+    since.map((at): CandidateState => ({ type: 'waiting', since: at })),
+    since.map((at): CandidateState => ({ type: 'slow', since: at, isLate: false })),
+    since.map((at): CandidateState => ({ type: 'dialing', since: at, pace: 'prompt' })),
+    since.map((at): CandidateState => ({ type: 'dialing', since: at, pace: 'overdue' })),
+  )
+  const took = fc.double({ min: 100, max: 900, noNaN: true })
+  fc.assert(
+    fc.property(states, took, took, (state, answerMs, dialMs) => {
+      const patience = experienced(answerMs, dialMs)
+      const deadline = stateDeadline(state, patience)
+      assert.notEqual(deadline, undefined)
+      assert.notEqual(stateInTime(state, deadline!, patience), state)
+    }),
+  )
 })
 
 describe('usefulness', () => {

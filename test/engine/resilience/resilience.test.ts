@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { limits } from '../../../worker/engine/limits.ts'
 import { backoffMs, Breakers, type BreakerState } from '../../../worker/engine/resilience/breakers.ts'
+import { DialTimes } from '../../../worker/engine/resilience/dial-times.ts'
 import { DurationWindow } from '../../../worker/engine/resilience/duration-window.ts'
 import { retryDelayMs, type TransientFailure } from '../../../worker/engine/resilience/retry-delay.ts'
 
@@ -136,4 +137,50 @@ test('of any durations, nine in ten are within the bound', () => {
       assert.ok(list.filter((duration) => duration < bound).length < 0.9 * list.length)
     }),
   )
+})
+
+describe('dial times', () => {
+  /** Dials of 10, 20, … 1000 ms, and so many silent ones. */
+  const learned = (silent: number) => {
+    const times = new DialTimes()
+    for (let count = 1; count <= 100; count++) times.succeeded(10 * count)
+    for (let count = 0; count < silent; count++) times.silent()
+    return times
+  }
+
+  test('are what the limits say until enough dials have succeeded', () => {
+    const times = new DialTimes()
+    for (let count = 0; count < 50; count++) times.silent()
+    for (let count = 1; count < limits.durationWindowMin.value; count++) times.succeeded(10)
+    const { dialLateMs, lookupDialOverdueMs } = limits
+    assert.deepEqual(
+      [times.overdueMs, times.lateMs, times.hopelessMs],
+      [lookupDialOverdueMs.value, dialLateMs.value, dialLateMs.value],
+    )
+  })
+
+  test('the more peers are silent, the less is waited for one that has not answered', () => {
+    const [few, many] = [learned(0), learned(28)]
+    // Where nearly all answer, 99 in 100 are waited for, and a margin.
+    assert.deepEqual([few.silentShare, few.lateMs, few.hopelessMs], [1 / 108, 1.125 * 990, 1.125 * 990])
+    assert.ok(many.lateMs < few.lateMs && many.hopelessMs < few.hopelessMs && many.overdueMs < few.overdueMs)
+    assert.ok(many.overdueMs < many.lateMs && many.lateMs < many.hopelessMs)
+  })
+
+  test('a dial is late when the chance that it still succeeds is one in five', () => {
+    const times = learned(28)
+    const silent = times.silentShare
+    const slower = (1 - silent) * (1 - times.lateMs / 1.125 / 1_000)
+    assert.ok(Math.abs(slower / (slower + silent) - 0.2) < 0.02)
+  })
+
+  test('remember only the last outcomes', () => {
+    const times = learned(28)
+    for (let count = 0; count < limits.durationWindowMax.value; count++) times.succeeded(800)
+    assert.equal(times.silentShare, 1 / (limits.durationWindowMax.value + 8))
+  })
+
+  test('however many are silent, half of those that answer are waited for', () => {
+    assert.equal(learned(128).lateMs, 1.125 * 500)
+  })
 })

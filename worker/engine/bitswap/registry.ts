@@ -49,7 +49,7 @@ export class Registry {
   candidates(key: Uint8Array, now: Millis): readonly Sign[] {
     const signs = this.#cids.get(key)
     if (signs === undefined) return none
-    const young = signs.filter(({ at }) => now - at <= this.#cacheTimeMs)
+    const young = signs.filter(({ at }) => now <= at + this.#cacheTimeMs)
     if (young.length === 0) this.#cids.delete(key)
     else if (young.length < signs.length) this.#cids.set(key, young)
     return young.sort((a, b) => Number(b.grade === 'strong') - Number(a.grade === 'strong') || b.at - a.at)

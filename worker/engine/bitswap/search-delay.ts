@@ -41,7 +41,7 @@ export class SearchDelay {
 
   /** Samples of an earlier visit, before those of this one; `at` may lie before this visit's beginning. */
   restore(samples: readonly Sample[], now: Millis): void {
-    const kept = samples.filter(({ at }) => now - at <= this.#windowMs).sort((a, b) => a.at - b.at)
+    const kept = samples.filter(({ at }) => now <= at + this.#windowMs).sort((a, b) => a.at - b.at)
     this.#samples.unshift(...kept.slice(-(limits.latencySamplesMax.value - this.#samples.length)))
     this.#computed = undefined
   }

@@ -1,9 +1,9 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
-import { earlier, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
+import { earlier, isDue, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import { Breakers } from '../resilience/breakers.ts'
-import { DurationWindow } from '../resilience/duration-window.ts'
+import { DialTimes } from '../resilience/dial-times.ts'
 import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, ConnectionUser, Priority } from './contract.ts'
 
 /**
@@ -11,12 +11,14 @@ import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, Connection
  * slows every new socket down when many are pending.
  *
  *   need ──▶ queued ──place free──▶ dialing ──succeeded──▶ ready (forgotten here, `connected` there)
- *               │                      └──failed, timeout, slow while others wait──▶ failed
+ *               │                      ├──failed, timeout, hopeless while others wait──▶ failed
+ *               │                      └──needed no more, and others wait──▶ (gone)
  *               └──connected already, no dialable address, breaker open──▶ ready or failed at once
  *
  * A peer that failed has a circuit breaker that is open for a while: no dial until then, and the first one after it
  * decides whether it is left alone for twice as long. A dial that takes longer than most gives its place to the next,
- * so that dead peers cost those behind them little.
+ * so that dead peers cost those behind them little. One that nobody needs any more goes on while its place is not needed
+ * either: the next lookup then finds the peer connected, or known to be dead.
  *
  * It does not know why anybody needs a peer, nor which protocols a connection speaks.
  */
@@ -26,7 +28,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   readonly #connected = new BytesMap<Peer>()
   readonly #wanted = new BytesMap<Wanted>()
   readonly #dialing = new Map<OrderId, Wanted>()
-  readonly #dialTimes = new DurationWindow()
+  readonly #dialTimes: DialTimes
   readonly #breakers = new Breakers({
     failuresToOpen: 1,
     firstMs: limits.dialBackoffFirstMs.value,
@@ -36,8 +38,10 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   readonly #effects: ConnectionsEffect[] = []
   #queued = 0
 
-  constructor(init: { orders: OrderIds; denied?: BytesMap<true> }) {
+  /** `dialTimes` is written here, and read by whoever waits for dials. */
+  constructor(init: { orders: OrderIds; denied?: BytesMap<true>; dialTimes?: DialTimes }) {
     this.#orders = init.orders
+    this.#dialTimes = init.dialTimes ?? new DialTimes()
     this.#denied = init.denied ?? new BytesMap()
   }
 
@@ -50,7 +54,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
         this.#need(event.user, event.info, event.priority, now)
         break
       case 'drop-need':
-        this.#dropNeed(event.user, event.peer, now)
+        this.#dropNeed(event.user, event.peer)
         break
       case 'dial-succeeded':
         this.#dialSucceeded(event.order, now)
@@ -82,11 +86,11 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   nextDeadline(): Millis | undefined {
     let deadline: Millis | undefined
     const next = this.#nextInLine()
-    const slowMs = this.#slowDialMs()
+    const { hopelessMs } = this.#dialTimes
     for (const wanted of this.#dialing.values()) {
       if (wanted.state.type !== 'dialing') continue
       deadline = earlier(deadline, wanted.state.expiresAt)
-      if (yieldsTo(wanted, next)) deadline = earlier(deadline, wanted.state.startedAt + slowMs)
+      if (yieldsTo(wanted, next)) deadline = earlier(deadline, wanted.state.startedAt + hopelessMs)
     }
     return deadline
   }
@@ -136,17 +140,10 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     return undefined
   }
 
-  #dropNeed(user: ConnectionUser, peer: Peer, now: Millis): void {
+  #dropNeed(user: ConnectionUser, peer: Peer): void {
     const wanted = this.#wanted.get(peer.id)
-    if (wanted === undefined || !wanted.users.delete(user) || wanted.users.size > 0) return
-    // A dial under way that nobody waits for any more gives its place back. If it was given up because it took so
-    // long, the next lookup must not wait for the same silent peer again.
-    if (wanted.state.type === 'dialing') {
-      this.#effects.push({ type: 'cancel-dial', order: wanted.state.order })
-      if (now - wanted.state.startedAt >= this.#slowDialMs()) return this.#failed(wanted, 'timeout', now)
-      this.#breakers.abandoned(peer.id, now)
-    }
-    this.#forget(wanted)
+    if (wanted === undefined || !wanted.users.delete(user)) return
+    if (wanted.users.size === 0 && wanted.state.type === 'queued') this.#forget(wanted)
   }
 
   #dialSucceeded(order: OrderId, now: Millis): void {
@@ -159,7 +156,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     this.#breakers.succeeded(peer.id)
     const wanted = this.#wanted.get(peer.id)
     if (wanted === undefined) return
-    if (wanted.state.type === 'dialing') this.#dialTimes.add(now - wanted.state.startedAt)
+    if (wanted.state.type === 'dialing') this.#dialTimes.succeeded(now - wanted.state.startedAt)
     for (const user of wanted.users.keys()) this.#effects.push({ type: 'ready', user, peer })
     this.#forget(wanted)
   }
@@ -167,6 +164,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   #failed(wanted: Wanted, reason: ConnectionFailure, now: Millis): void {
     const { peer } = wanted.info
     this.#breakers.failed(peer.id, now)
+    if (reason === 'timeout') this.#dialTimes.silent()
     for (const user of wanted.users.keys()) this.#effects.push({ type: 'failed', user, peer, reason })
     this.#forget(wanted)
   }
@@ -210,22 +208,30 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     this.#effects.push({ type: 'queued', user, peer: info.peer })
   }
 
-  /** Ends a dial that takes longer than most, if another waits for its place. Returns whether there was one. */
+  /** Ends a dial that nobody needs, or else one that takes longer than most, if another waits for its place. Returns whether. */
   #yieldPlace(now: Millis): boolean {
     const next = this.#nextInLine()
-    const latestStart = now - this.#slowDialMs()
-    for (const wanted of this.#dialing.values()) {
-      if (wanted.state.type !== 'dialing' || wanted.state.startedAt > latestStart || !yieldsTo(wanted, next)) continue
-      this.#effects.push({ type: 'cancel-dial', order: wanted.state.order })
-      this.#failed(wanted, 'timeout', now)
-      return true
-    }
-    return false
+    if (next === undefined) return false
+    const dialing = [...this.#dialing.values()]
+    const yielding =
+      dialing.find(({ users }) => users.size === 0) ??
+      dialing.find((wanted) => yieldsTo(wanted, next) && this.#isHopeless(wanted, now))
+    if (yielding === undefined) return false
+    this.#giveUp(yielding, now)
+    return true
   }
 
-  /** A dial that takes longer is given up as soon as anybody needs its place. */
-  #slowDialMs(): Millis {
-    return this.#dialTimes.bound(slowDialFactor, limits.slowDialMinMs.value, limits.slowDialMs.value)
+  /** If it has taken so long already, the next lookup must not wait for the same silent peer again. */
+  #giveUp(wanted: Wanted, now: Millis): void {
+    if (wanted.state.type !== 'dialing') return
+    this.#effects.push({ type: 'cancel-dial', order: wanted.state.order })
+    if (this.#isHopeless(wanted, now)) return this.#failed(wanted, 'timeout', now)
+    this.#breakers.abandoned(wanted.info.peer.id, now)
+    this.#forget(wanted)
+  }
+
+  #isHopeless({ state }: Wanted, now: Millis): boolean {
+    return state.type === 'dialing' && isDue(state.startedAt, this.#dialTimes.hopelessMs, now)
   }
 
   /** Who waits for a place although all of them are taken. */
@@ -269,9 +275,6 @@ function rankOf(wanted: Wanted): number {
 function yieldsTo(wanted: Wanted, next: Wanted | undefined): boolean {
   return next !== undefined && rankOf(next) <= rankOf(wanted)
 }
-
-/** Of the 90th percentile of dials that succeeded. */
-const slowDialFactor = 1.2
 
 const ranks: Readonly<Record<Priority, number>> = { urgent: 0, normal: 1, maintenance: 2 }
 

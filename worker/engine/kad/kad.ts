@@ -2,6 +2,7 @@ import { assert } from '../assert.ts'
 import { type BytesMap, equalBytes } from '../bytes-map.ts'
 import { earlier, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
 import type { Peer, PeerCache, PeerIdBytes } from '../peer.ts'
+import type { DialTimes } from '../resilience/dial-times.ts'
 import type { Rng } from '../rng.ts'
 import type { KadEffect, KadEvent, KadOptions, KadStatus, RequestFailure } from './contract.ts'
 import { Maintenance, type MaintenanceEffect } from './maintenance.ts'
@@ -49,7 +50,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   #now: Millis = 0
   #started: { readonly table: RoutingTable; readonly book: PeerBook; readonly maintenance: Maintenance } | undefined
 
-  /** `denied`: peers that are never dialed, asked or passed on, keyed by id. `server`: answers what others ask, too. */
+  /** `denied`: peers that are never dialed, asked or passed on, keyed by id. `server`: answers what others ask, too. `dialTimes`: see `newWorld`. */
   constructor(init: {
     options: KadOptions
     rng: Rng
@@ -57,11 +58,12 @@ export class Kad implements Machine<KadEvent, KadEffect> {
     orders: OrderIds
     denied?: BytesMap<true>
     server?: boolean
+    dialTimes?: DialTimes
   }) {
     const { k, alpha, beta } = init.options
     assert(k >= 1 && alpha >= 1 && beta >= 1 && beta <= k, 'k, alpha and beta are positive, beta at most k')
     this.#rng = init.rng
-    this.#world = newWorld(k, init.denied)
+    this.#world = newWorld(k, init.denied, init.dialTimes)
     this.#options = init.options
     this.#peers = init.peers
     this.#orders = init.orders

@@ -207,10 +207,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     const candidate = this.#candidates.get(peer)
     if (candidate?.state.type !== 'dialing') return
     // A peer that is connected already is ready in the very moment it is needed.
-    if (now > candidate.state.since) {
-      this.#stats.dials++
-      if (candidate.state.pace !== 'queued') this.#patience.noteDial(now - candidate.state.since)
-    }
+    if (now > candidate.state.since) this.#stats.dials++
     this.#setState(candidate, { type: 'ready' })
   }
 
@@ -317,8 +314,19 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     }
   }
 
+  /**
+   * How many of the next nearest are dialed beside the k nearest when following up: as many as will be needed because of silent ones.
+   * Dialed only then, each would cost the end another dial's time.
+   */
+  #spares(): number {
+    if (this.#phase !== 'following-up') return 0
+    const isOpen = ({ state }: Candidate) => state.type === 'heard' || isPromptDial(state)
+    const open = this.#nearestThat(isTopical, this.#options.k).filter(isOpen).length
+    return Math.round(open * this.#patience.silentShare)
+  }
+
   #usePlaces(now: Millis): void {
-    const topical = this.#nearestThat(isTopical, this.#options.k)
+    const topical = this.#nearestThat(isTopical, this.#options.k + this.#spares())
     this.#dropDisplaced(topical)
     const places = this.#places(topical)
     // Whoever gave nothing lately comes last; but all of them come.

@@ -1,5 +1,5 @@
 import { limits } from '../limits.ts'
-import type { Millis } from '../machine.ts'
+import { isDue, type Millis } from '../machine.ts'
 import type { Key } from '../peer.ts'
 
 /**
@@ -49,7 +49,7 @@ export class NetworkSize {
   }
 
   #dropOld(now: Millis): void {
-    const isOld = ({ at }: Sample) => now - at >= limits.networkSizeSampleAgeMs.value
+    const isOld = ({ at }: Sample) => isDue(at, limits.networkSizeSampleAgeMs.value, now)
     while (this.#samples.length > limits.networkSizeSamplesMax.value || (this.#samples[0] && isOld(this.#samples[0]))) {
       this.#samples.shift()
     }

@@ -1,23 +1,24 @@
 import { limits } from '../limits.ts'
-import { earlier, type Millis } from '../machine.ts'
+import { earlier, isDue, type Millis } from '../machine.ts'
+import { DialTimes } from '../resilience/dial-times.ts'
 import { DurationWindow } from '../resilience/duration-window.ts'
 import type { CandidateState, DialPace } from './candidates.ts'
 
 /**
- * How long lookups wait, learned from how long dials and answers take here: whoever is slower than nine in ten gives its
- * place to another, and whoever is much slower holds nothing up. Shared by all lookups. The floors keep a burst of fast
- * answers from making it hasty, the ceilings hold while little is known.
+ * How long lookups wait, learned from how long dials (`dial-times.ts`) and answers take here: whoever is slower than most
+ * gives its place to another, and whoever is much slower holds nothing up. Shared by all lookups. The floors keep a burst of
+ * fast answers from making it hasty, the ceilings hold while little is known.
  */
 export class Patience {
   readonly #answers = new DurationWindow()
-  readonly #dials = new DurationWindow()
+  readonly #dials: DialTimes
+
+  constructor(dials = new DialTimes()) {
+    this.#dials = dials
+  }
 
   noteAnswer(durationMs: Millis): void {
     this.#answers.add(durationMs)
-  }
-
-  noteDial(durationMs: Millis): void {
-    this.#dials.add(durationMs)
   }
 
   /** From then on a request is slow. */
@@ -32,28 +33,31 @@ export class Patience {
 
   /** From then on a dial is overdue. */
   get overdueAfterMs(): Millis {
-    return this.#dials.bound(1, limits.lookupDialOverdueMinMs.value, limits.lookupDialOverdueMs.value)
+    return Math.min(this.#dials.overdueMs, this.#dials.lateMs)
   }
 
   /** From then on it is late. */
   get dialMs(): Millis {
-    return this.#dials.bound(lateDialFactor, limits.lookupDialPatienceMinMs.value, limits.lookupDialPatienceMs.value)
+    return this.#dials.lateMs
+  }
+
+  /** Of the peers dialed, those that never answer. */
+  get silentShare(): number {
+    return this.#dials.silentShare
   }
 }
 
-/** Of the 90th percentile. An answer may have to wait for a busy peer; a dial is round trips and little else. */
+/** Of the 90th percentile. An answer may have to wait for a busy peer. */
 const lateFactor = 2.5
-/** With this one lookups in the simulated Amino take a fifth less time, for 0.3 % of the nearest peers. (`npm run sim -- lookup`) */
-const lateDialFactor = 1.5
 
 /** What time alone makes of a state; the same object if nothing. */
 export function stateInTime(state: CandidateState, now: Millis, patience: Patience): CandidateState {
   switch (state.type) {
     case 'waiting':
     case 'slow': {
-      const isLate = now - state.since >= patience.answerMs
+      const isLate = isDue(state.since, patience.answerMs, now)
       if (state.type === 'slow') return isLate && !state.isLate ? { ...state, isLate } : state
-      return now - state.since >= patience.slowAfterMs ? { type: 'slow', since: state.since, isLate } : state
+      return isDue(state.since, patience.slowAfterMs, now) ? { type: 'slow', since: state.since, isLate } : state
     }
     case 'dialing': {
       const pace = state.pace === 'queued' ? 'queued' : paceOf(state.since, now, patience)
@@ -71,9 +75,8 @@ export function stateInTime(state: CandidateState, now: Millis, patience: Patien
 }
 
 export function paceOf(dialedSince: Millis, now: Millis, patience: Patience): DialPace {
-  const waited = now - dialedSince
-  if (waited >= patience.dialMs) return 'late'
-  return waited >= patience.overdueAfterMs ? 'overdue' : 'prompt'
+  if (isDue(dialedSince, patience.dialMs, now)) return 'late'
+  return isDue(dialedSince, patience.overdueAfterMs, now) ? 'overdue' : 'prompt'
 }
 
 /** When `stateInTime` will next be another. */

@@ -1,6 +1,6 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
-import type { Millis } from '../machine.ts'
+import { isDue, type Millis } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 
 /**
@@ -31,8 +31,8 @@ export class ProviderCache {
   find(multihash: Uint8Array, now: Millis): readonly CachedProvider[] {
     const entry = this.#entries.get(multihash)
     if (entry === undefined) return []
-    if (entry.sufficedAt !== undefined && now - entry.sufficedAt < limits.providerCacheRestMs.value) return []
-    return [...entry.providers.values()].filter(({ at }) => now - at < limits.providerCacheAgeMs.value)
+    if (entry.sufficedAt !== undefined && !isDue(entry.sufficedAt, limits.providerCacheRestMs.value, now)) return []
+    return [...entry.providers.values()].filter(({ at }) => !isDue(at, limits.providerCacheAgeMs.value, now))
   }
 
   /** What `find` gave was all that a search needed. */

@@ -1,6 +1,6 @@
 import { assert } from '../assert.ts'
 import { limits } from '../limits.ts'
-import { earlier, type Millis, type OrderId } from '../machine.ts'
+import { earlier, isDue, type Millis, type OrderId } from '../machine.ts'
 import type { Priority } from '../connections/contract.ts'
 import type { Peer } from '../peer.ts'
 import type { QueryId } from '../query.ts'
@@ -234,7 +234,7 @@ export class QueryRuns {
   /** Long before a request times out nobody waits for it any more: by then its peer has been of no use. */
   #cancelRequest(order: OrderId, now: Millis): void {
     const request = this.#desk.cancel(order)
-    if (request === undefined || now - request.sentAt < limits.lookupSlowAfterMs.value) return
+    if (request === undefined || !isDue(request.sentAt, limits.lookupSlowAfterMs.value, now)) return
     this.#shared.world.usefulness.useless(request.peer, now)
   }
 

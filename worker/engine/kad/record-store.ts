@@ -1,6 +1,6 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
-import type { Millis } from '../machine.ts'
+import { isDue, type Millis } from '../machine.ts'
 import type { Address, Peer, PeerInfo } from '../peer.ts'
 import { mergeAddresses } from './addresses.ts'
 import { compareRanks } from './ranks.ts'
@@ -36,8 +36,8 @@ export class RecordStore {
   providersOf(multihash: Uint8Array, now: Millis): PeerInfo[] {
     const found: PeerInfo[] = []
     for (const { peer, addresses, at } of this.#contents.get(multihash)?.values() ?? []) {
-      if (now - at >= limits.serverRecordAgeMs.value) continue
-      const isFresh = now - at < limits.serverProviderAddressAgeMs.value
+      if (isDue(at, limits.serverRecordAgeMs.value, now)) continue
+      const isFresh = !isDue(at, limits.serverProviderAddressAgeMs.value, now)
       found.push({ peer, addresses: isFresh ? addresses : [] })
     }
     return found
@@ -45,7 +45,7 @@ export class RecordStore {
 
   value(key: Uint8Array, now: Millis): KadRecord | undefined {
     const stored = this.#values.get(key)
-    return stored === undefined || now - stored.at >= limits.serverRecordAgeMs.value ? undefined : stored.record
+    return stored === undefined || isDue(stored.at, limits.serverRecordAgeMs.value, now) ? undefined : stored.record
   }
 
   /** A valid value. Returns whether it is held now: one that is older than what we have is not. */
@@ -60,7 +60,7 @@ export class RecordStore {
   }
 
   dropExpired(now: Millis): void {
-    const isOver = ({ at }: { at: Millis }) => now - at >= limits.serverRecordAgeMs.value
+    const isOver = ({ at }: { at: Millis }) => isDue(at, limits.serverRecordAgeMs.value, now)
     for (const [key, stored] of [...this.#values.entries()]) if (isOver(stored)) this.#values.delete(key)
     for (const [multihash, providers] of [...this.#contents.entries()]) {
       for (const [id, provider] of [...providers.entries()]) if (isOver(provider) && providers.delete(id)) this.#providers--

@@ -1,6 +1,6 @@
 import { equalBytes } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
-import type { Millis } from '../machine.ts'
+import { isDue, type Millis } from '../machine.ts'
 import type { Address, Key, Peer, PeerInfo } from '../peer.ts'
 import { mergeAddresses } from './addresses.ts'
 import type { KadEffect } from './contract.ts'
@@ -105,7 +105,7 @@ export class RoutingTable {
       this.#learn(bucket, known, info.addresses)
       known.lastUsefulAt = now
       known.liveness = { type: 'alive' }
-      if (now - known.persistedAt >= limits.tablePersistIntervalMs.value) this.#persist(known, now)
+      if (isDue(known.persistedAt, limits.tablePersistIntervalMs.value, now)) this.#persist(known, now)
       return true
     }
     const sizeBefore = this.#size
@@ -190,7 +190,7 @@ export class RoutingTable {
   #mostReplaceable(bucket: readonly Entry[], now: Millis): Entry | undefined {
     let worst: Entry | undefined
     for (const entry of bucket) {
-      const isStale = now - entry.lastUsefulAt >= limits.tableLivenessGraceMs.value
+      const isStale = isDue(entry.lastUsefulAt, limits.tableLivenessGraceMs.value, now)
       if (entry.liveness.type === 'alive' && !isStale) continue
       if (worst === undefined || compareClaims(entry, worst) < 0) worst = entry
     }

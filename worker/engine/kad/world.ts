@@ -1,6 +1,7 @@
 import type { BytesMap } from '../bytes-map.ts'
 import type { Address, Peer } from '../peer.ts'
 import type { KadCounters } from './contract.ts'
+import type { DialTimes } from '../resilience/dial-times.ts'
 import { DeniedPeers } from './denied-peers.ts'
 import { NetworkSize } from './network-size.ts'
 import { Patience } from './patience.ts'
@@ -25,8 +26,8 @@ export interface KadWorld {
   readonly counters: KadCounters
 }
 
-/** `denied`: peers that are never asked or named, keyed by id. */
-export function newWorld(k: number, denied?: BytesMap<true>): KadWorld {
+/** `denied`: peers that are never asked or named, keyed by id. `dialTimes`: what is learned of dials, by those who dial. */
+export function newWorld(k: number, denied?: BytesMap<true>, dialTimes?: DialTimes): KadWorld {
   const counters = {
     lateResponses: 0,
     unknownOrders: 0,
@@ -47,7 +48,7 @@ export function newWorld(k: number, denied?: BytesMap<true>): KadWorld {
     ownAddresses: [],
     denied: new DeniedPeers(denied),
     records: undefined,
-    patience: new Patience(),
+    patience: new Patience(dialTimes),
     networkSize: new NetworkSize(k),
     providers: new ProviderCache(),
     usefulness: new Usefulness(),

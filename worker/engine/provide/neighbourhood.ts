@@ -1,6 +1,6 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
-import type { Millis } from '../machine.ts'
+import { isDue, type Millis } from '../machine.ts'
 import type { Key, Peer, PeerInfo } from '../peer.ts'
 import { compareKeys } from './bits.ts'
 import { Coverage, type Gap } from './coverage.ts'
@@ -36,7 +36,7 @@ export class Neighbourhood {
   /** Before each region. */
   refresh(self: Peer | undefined, now: Millis): void {
     this.#self = self
-    const isOld = now - this.#since > limits.neighbourhoodMs.value
+    const isOld = isDue(this.#since, limits.neighbourhoodMs.value, now)
     if (!isOld && this.#named.size <= limits.neighbourhoodPeersMax.value) return
     this.#peers.clear()
     this.#named.clear()

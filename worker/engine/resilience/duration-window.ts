@@ -8,13 +8,13 @@ import type { Millis } from '../machine.ts'
 export class DurationWindow {
   readonly #durations: Millis[] = []
   #oldest = 0
-  /** Percentiles that were asked for since the last duration. */
-  readonly #known = new Map<number, Millis>()
+  /** Shortest first, until the next duration. */
+  #sorted: readonly Millis[] | undefined
 
   add(duration: Millis): void {
     this.#durations[this.#oldest] = duration
     this.#oldest = (this.#oldest + 1) % limits.durationWindowMax.value
-    this.#known.clear()
+    this.#sorted = undefined
   }
 
   /**
@@ -30,10 +30,7 @@ export class DurationWindow {
   percentile(share: number): Millis | undefined {
     const count = this.#durations.length
     if (count < limits.durationWindowMin.value) return undefined
-    const known = this.#known.get(share)
-    if (known !== undefined) return known
-    const found = this.#durations.toSorted((a, b) => a - b)[Math.ceil(share * count) - 1]!
-    this.#known.set(share, found)
-    return found
+    this.#sorted ??= this.#durations.toSorted((a, b) => a - b)
+    return this.#sorted[Math.ceil(share * count) - 1]
   }
 }
