@@ -8,7 +8,7 @@ import type { Peer, PeerIdBytes, PeerInfo } from '../../worker/engine/peer.ts'
 import type { Failure, QueryId, QueryItem, QueryResult } from '../../worker/engine/query.ts'
 import { hashOf } from '../core/draws.ts'
 import { type SimTime, timeStep } from '../core/agenda.ts'
-import { type Cancel, ClientPlace, type Network } from '../world/network.ts'
+import { type Cancel, ClientPlace, type DialOutcome, type Network } from '../world/network.ts'
 import { newId } from '../world/population.ts'
 import { Rng } from '../../worker/engine/rng.ts'
 import type { LookupLog } from './lookup-log.ts'
@@ -40,6 +40,8 @@ export class EngineClient {
   #nextQuery = 1
   #nextExchange = 1
   #isStopped = false
+  #isAsleep = false
+  #isOffline = false
   #lastBusyAt: SimTime = 0
 
   constructor(init: {
@@ -136,6 +138,43 @@ export class EngineClient {
     this.#exchanges.clear()
   }
 
+  get connections(): number {
+    return this.#connected.size
+  }
+
+  /** What the host does by itself: connections to peers that have gone end, and those beyond `max`, the oldest first. */
+  closeConnections(max: number, isThere: (number: number) => boolean): void {
+    const gone = [...this.#connected.values()].filter(({ id }) => !isThere(this.#network.numberOf(id)!))
+    for (const peer of gone) this.lose(peer)
+    for (const peer of [...this.#connected.values()].slice(0, Math.max(0, this.#connected.size - max))) this.lose(peer)
+  }
+
+  /** The machine sleeps: the engine is told nothing, and whatever comes in is lost. */
+  suspend(): void {
+    this.#isAsleep = true
+  }
+
+  resume(): void {
+    this.#isAsleep = false
+    this.#cameBack()
+  }
+
+  /** No network: all connections break, and dials fail at once. */
+  goOffline(): void {
+    this.#isOffline = true
+    for (const peer of [...this.#connected.values()]) this.lose(peer)
+  }
+
+  goOnline(): void {
+    this.#isOffline = false
+    this.#cameBack()
+  }
+
+  #cameBack(): void {
+    for (const peer of [...this.#connected.values()]) this.lose(peer)
+    this.handle({ type: 'network-changed' })
+  }
+
   disconnectAll(): void {
     for (const peer of [...this.#connected.values()]) {
       this.#connected.delete(peer.id)
@@ -144,7 +183,7 @@ export class EngineClient {
   }
 
   handle(event: EngineEvent): void {
-    if (this.#isStopped) return
+    if (this.#isStopped || this.#isAsleep) return
     const { trace } = this.#network
     this.#lastBusyAt = this.lastBusyAt
     if (trace !== undefined) {
@@ -204,7 +243,8 @@ export class EngineClient {
     this.log?.dialed()
     this.#pendingDialsMax = Math.max(this.#pendingDialsMax, ++this.#pendingDials)
     const number = this.#network.numberOf(peer.id)
-    const cancel = this.#network.dial(this.place, number, (outcome) => {
+    const settled = (outcome: DialOutcome) => {
+      if (this.#isAsleep) return
       this.#lastBusyAt = this.#network.now
       this.#pending.delete(order)
       this.#pendingDials--
@@ -216,8 +256,19 @@ export class EngineClient {
         this.log?.dialFailed()
         this.handle({ type: 'dial-failed', order, reason: outcome })
       }
-    })
+    }
+    const cancel = this.#isOffline ? this.#refuse(settled) : this.#network.dial(this.place, number, settled)
     this.#pending.set(order, { cancel, asked: undefined })
+  }
+
+  #refuse(done: (outcome: DialOutcome) => void): Cancel {
+    let isCancelled = false
+    this.#network.agenda.plan(0, () => {
+      if (!isCancelled) done('refused')
+    })
+    return () => {
+      isCancelled = true
+    }
   }
 
   #request({ order, peer, request }: Extract<EngineEffect, { type: 'send-request' }>): void {

@@ -15,6 +15,7 @@ import { privateNetwork } from './private-network.ts'
 import { resilience } from './resilience.ts'
 import { scaling } from './scaling.ts'
 import { searchDelay } from './search-delay.ts'
+import { soak } from './soak.ts'
 import { sweep } from './sweep.ts'
 import { wantInspection } from './want-inspection.ts'
 import { workload } from './workload.ts'
@@ -31,6 +32,7 @@ export const experiments: readonly Experiment[] = [
   overload,
   faults,
   resilience,
+  soak,
   crowd,
   privateNetwork,
   coverage,

@@ -22,6 +22,10 @@ export class PrivateRun {
     }
   }
 
+  get online(): readonly EngineClient[] {
+    return this.#online
+  }
+
   get peers(): number {
     return this.#online.length
   }

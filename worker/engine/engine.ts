@@ -7,7 +7,7 @@ import type { ConnectionsEffect } from './connections/contract.ts'
 import type { EngineEffect, EngineEvent, EngineStatus } from './contract.ts'
 import type { KadEffect, KadOptions } from './kad/contract.ts'
 import { Kad } from './kad/kad.ts'
-import { limits } from './limits.ts'
+import { type Fill, limits } from './limits.ts'
 import { earlier, OrderIds, type Machine, type Millis, type OrderId } from './machine.ts'
 import { PeerCache, type PeerInfo } from './peer.ts'
 import type { ProvideEffect, ProvideEvent, ProvideOptions } from './provide/contract.ts'
@@ -73,6 +73,24 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
   /** `now`: if time has passed since the last event. */
   status(now: Millis = this.#handledAt): EngineStatus {
     return { kad: this.#kad.status(), bitswap: this.#bitswap.status(), provide: this.#provide.status(now) }
+  }
+
+  /** For tests of the bounds, and to see what an engine holds. */
+  fill(): Fill {
+    const { queued, dialing, failures } = this.#connections.counts()
+    const { peers, wants, sessions, rankedPeers, registryCids } = this.#bitswap.status()
+    return {
+      ...this.#kad.fill(),
+      cachedPeersMax: this.peers.size,
+      pendingDialsMax: dialing,
+      queuedDialsMax: queued,
+      failedPeersMax: failures,
+      bitswapPeersMax: peers,
+      wantsMax: wants,
+      sessionsMax: sessions,
+      rankedPeersMax: rankedPeers,
+      registryCidsMax: registryCids,
+    }
   }
 
   #route(event: EngineEvent, now: Millis): void {

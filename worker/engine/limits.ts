@@ -345,3 +345,6 @@ export const limits = {
   settledPeersMin: limit(10, 'peers', 'tried before a region is judged by the share that failed, unless there are fewer'),
   failedPeersShareMax: limit(0.8, 'count', 'of those tried: above it the region has failed and is tried again'),
 } as const satisfies Record<string, Limit>
+
+/** How full bounded structures are, by the name of their bound. */
+export type Fill = Partial<Record<keyof typeof limits, number>>

@@ -69,6 +69,10 @@ export class PeerCache {
     this.#keyOf = keyOfId
   }
 
+  get size(): number {
+    return this.#peers.size
+  }
+
   /** How many keys were computed so far. */
   get hashed(): number {
     return this.#hashed

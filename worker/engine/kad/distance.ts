@@ -24,8 +24,10 @@ export function compareDistances(a: Distance, b: Distance): number {
 /** Which of two keys is nearer to `target`, without writing the distances down. */
 export function compareKeysTo(target: Key, a: Key, b: Key): number {
   for (let index = 0; index < target.length; index++) {
-    const difference = ((a[index]! ^ target[index]!) >>> 0) - ((b[index]! ^ target[index]!) >>> 0)
-    if (difference !== 0) return difference
+    const toA = (a[index]! ^ target[index]!) >>> 0
+    const toB = (b[index]! ^ target[index]!) >>> 0
+    // Not their difference: too large for V8's small integers, it would be allocated wherever this call is not inlined.
+    if (toA !== toB) return toA < toB ? -1 : 1
   }
   return 0
 }

@@ -1,5 +1,6 @@
 import { assert } from '../assert.ts'
 import { type BytesMap, equalBytes } from '../bytes-map.ts'
+import type { Fill } from '../limits.ts'
 import { earlier, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
 import type { Peer, PeerCache, PeerIdBytes } from '../peer.ts'
 import type { DialTimes } from '../resilience/dial-times.ts'
@@ -113,6 +114,22 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   /** For tests of the bounds. */
   counts(): { runs: number; held: number; needs: number; requests: number; judgements: number } {
     return { ...this.#runs.counts(), requests: this.#desk.size }
+  }
+
+  fill(): Fill {
+    const { usefulness, providers, networkSize } = this.#world
+    return {
+      kadQueriesMax: this.#runs.commands,
+      kadRunningQueriesMax: this.#runs.running,
+      kadInternalQueriesMax: this.#runs.internal,
+      kadRequestsMax: this.#desk.inFlight,
+      kadClosedOrdersMax: this.#desk.closed,
+      uselessPeersMax: usefulness.size,
+      providerCacheMax: providers.size,
+      networkSizeSamplesMax: networkSize.samples,
+      ...this.#checks.fill(),
+      ...this.#responder?.fill(),
+    }
   }
 
   #route(event: KadEvent, now: Millis): void {

@@ -21,6 +21,10 @@ export class NetworkSize {
     this.#k = k
   }
 
+  get samples(): number {
+    return this.#samples.length
+  }
+
   /** An earlier visit's estimate: believed until there are samples of our own. */
   restore(size: number): void {
     this.#restored = size

@@ -67,6 +67,11 @@ export class QueryRuns {
     return this.#runs.size - this.#queued.size
   }
 
+  /** Our own. */
+  get internal(): number {
+    return this.#runs.size - this.#commands.size
+  }
+
   /** For tests of the bounds. */
   counts(): { runs: number; held: number; needs: number; judgements: number } {
     return { runs: this.#runs.size, held: this.#held.size, needs: this.#needs.size, judgements: this.#judgements.size }

@@ -40,6 +40,11 @@ export class RequestDesk {
     return this.#requests.size
   }
 
+  /** Remembered, to tell late answers from unknown ones. */
+  get closed(): number {
+    return this.#requests.closed
+  }
+
   get size(): number {
     return Object.values(this.#waiting).reduce((sum, queue) => sum + queue.size, this.#requests.size)
   }

@@ -21,6 +21,10 @@ export class Requests<User> {
     return this.#pending.size
   }
 
+  get closed(): number {
+    return this.#closed.size
+  }
+
   add(request: PendingRequest<User>): void {
     this.#pending.set(request.order, request)
   }

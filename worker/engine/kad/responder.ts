@@ -1,5 +1,5 @@
 import { equalBytes } from '../bytes-map.ts'
-import { limits } from '../limits.ts'
+import { type Fill, limits } from '../limits.ts'
 import type { Machine, Millis, OrderId, OrderIds, Tick } from '../machine.ts'
 import type { Peer, PeerCache, PeerIdBytes, PeerInfo } from '../peer.ts'
 import type { Rng } from '../rng.ts'
@@ -49,6 +49,11 @@ export class Responder implements Machine<ResponderEvent, ResponderEffect> {
 
   nextDeadline(): Millis {
     return this.#sweepAt
+  }
+
+  fill(): Fill {
+    const { providers, values } = this.records.counts()
+    return { serverProvidersMax: providers, serverValuesMax: values, serverJudgementsMax: this.#judging.size }
   }
 
   isJudging(order: OrderId): boolean {

@@ -1,5 +1,5 @@
 import { BytesMap, equalBytes } from '../bytes-map.ts'
-import { limits } from '../limits.ts'
+import { type Fill, limits } from '../limits.ts'
 import type { OrderId, OrderIds } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import type { KadRequest } from './message.ts'
@@ -26,6 +26,10 @@ export class ServerChecks {
 
   get isIdle(): boolean {
     return this.#queued.size === 0 && this.#asked.size === 0
+  }
+
+  fill(): Fill {
+    return { serverChecksMax: this.#asked.size, serverChecksQueuedMax: this.#queued.size }
   }
 
   poll(): ServerCheckEffect | undefined {
