@@ -11,6 +11,8 @@ export interface LookupTally {
   readonly answers: number
   /** Ranks of the servers that answered in time, in the order of their answers. */
   readonly answered: readonly number[]
+  /** When each of them did, from the beginning. */
+  readonly answeredMs: readonly number[]
   /** When the first provider came, from the beginning. */
   readonly firstProviderMs: number | undefined
   /** Requests on the way to the first provider: 1 when a peer of the own table had it. */
@@ -21,6 +23,7 @@ export class LookupLog {
   readonly #world: World
   readonly #startedAt: SimTime
   readonly #answered: number[] = []
+  readonly #answeredMs: number[] = []
   /** How many requests it takes to hear of a peer; 0 for those of the own table. */
   readonly #depths = new Map<number, number>()
   #requests = 0
@@ -47,6 +50,7 @@ export class LookupLog {
 
   answeredBy(server: number, response: KadResponse, now: SimTime): void {
     this.#answered.push(server)
+    this.#answeredMs.push(now - this.#startedAt)
     const depth = this.depthOf(server)
     for (const { id } of response.closer) {
       const named = this.#world.serverOf(id)
@@ -71,6 +75,7 @@ export class LookupLog {
       failedDials: this.#failedDials,
       answers: this.#answered.length,
       answered: this.#answered,
+      answeredMs: this.#answeredMs,
       firstProviderMs: this.#firstProvider?.ms,
       firstProviderDepth: this.#firstProvider?.depth,
     }

@@ -7,10 +7,13 @@ import { determinism } from './determinism.ts'
 import type { Experiment } from './experiment.ts'
 import { faults } from './faults.ts'
 import { hydra } from './hydra.ts'
+import { hydraRoles } from './hydra-roles.ts'
+import { liveness } from './liveness.ts'
 import { lookup } from './lookup.ts'
 import { lookupCost } from './lookup-cost.ts'
 import { order } from './order.ts'
 import { overload } from './overload.ts'
+import { peerFilter } from './peer-filter.ts'
 import { privateNetwork } from './private-network.ts'
 import { resilience } from './resilience.ts'
 import { scaling } from './scaling.ts'
@@ -37,6 +40,9 @@ export const experiments: readonly Experiment[] = [
   privateNetwork,
   coverage,
   hydra,
+  hydraRoles,
+  peerFilter,
+  liveness,
   bitswap,
   searchDelay,
   wantInspection,

@@ -20,8 +20,8 @@ export class Population {
   /** Milliseconds online of each cycle; 0: never, Infinity: always. */
   readonly #onlineMs: Float32Array
 
-  /** `heads`: ids of those servers that are heads of Hydras; the others have random ones. */
-  constructor(settings: WorldSettings, heads: readonly Uint8Array[] = []) {
+  /** `heads`: ids of those servers that are heads of Hydras; the others have random ones. `headsStay`: heads never leave. */
+  constructor(settings: WorldSettings, heads: readonly Uint8Array[] = [], headsStay = true) {
     assert(heads.length <= settings.peers, 'heads are among the servers')
     this.#settings = settings
     this.size = settings.peers
@@ -38,8 +38,8 @@ export class Population {
     for (const [rank, { id, key, isHead }] of sorted.entries()) {
       this.#ids.set(id, ID_BYTES * rank)
       this.#keys.set(key, 8 * rank)
-      if (isHead) this.#makeHead(rank)
-      else this.#draw(rank)
+      if (!isHead || !headsStay) this.#draw(rank)
+      if (isHead) this.#makeHead(rank, headsStay)
     }
   }
 
@@ -85,6 +85,16 @@ export class Population {
     const cycleMs = onlineMs / this.#duty()
     const phaseMs = unitOf(this.#settings.seed, PHASE, server) * cycleMs
     return (time + phaseMs) % cycleMs < onlineMs
+  }
+
+  /** Without a break from one time to another. */
+  staysOnline(server: number, from: SimTime, to: SimTime): boolean {
+    if (!this.isOnline(server, from) || !this.isOnline(server, to)) return false
+    const onlineMs = this.#onlineMs[server]!
+    if (onlineMs === Number.POSITIVE_INFINITY) return true
+    const cycleMs = onlineMs / this.#duty()
+    const phaseMs = unitOf(this.#settings.seed, PHASE, server) * cycleMs
+    return Math.floor((from + phaseMs) / cycleMs) === Math.floor((to + phaseMs) / cycleMs)
   }
 
   /** Online, and a browser can dial it. */
@@ -171,11 +181,11 @@ export class Population {
   }
 
   /** Hydras stood in one data centre on the east coast and did not go away (seed 001). */
-  #makeHead(server: number): void {
+  #makeHead(server: number, stays: boolean): void {
     this.#kinds[server] = DIALABLE | HEAD
     this.#zones[server] = 0
     this.#lastMiles[server] = 1
-    this.#onlineMs[server] = Number.POSITIVE_INFINITY
+    if (stays) this.#onlineMs[server] = Number.POSITIVE_INFINITY
   }
 
   #draw(server: number): void {

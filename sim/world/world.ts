@@ -1,4 +1,4 @@
-import { BytesMap } from '../../worker/engine/bytes-map.ts'
+import { BytesMap, equalBytes } from '../../worker/engine/bytes-map.ts'
 import type { KadPeer, KadRecord, KadRequest, KadResponse } from '../../worker/engine/kad/message.ts'
 import { type Address, type Key, keyOf } from '../../worker/engine/peer.ts'
 import type { SimTime } from '../core/agenda.ts'
@@ -22,7 +22,7 @@ export class World {
   constructor(settings: WorldSettings, hydra?: HydraSettings) {
     this.settings = settings
     this.hydra = hydra
-    this.population = new Population(settings, hydra?.heads)
+    this.population = new Population(settings, hydra?.heads, hydra?.leaves !== true)
     this.tables = new Tables(settings, this.population)
     for (let server = 0; server < this.population.size; server++) this.#servers.set(this.population.idOf(server), server)
   }
@@ -44,7 +44,11 @@ export class World {
 
   /** Ranks of the peers a server names: the target itself first if it is in the table, as Go does, then the k nearest. */
   closerPeers(server: number, target: Key, now: SimTime): number[] {
-    const { tables } = this
+    const { tables, population } = this
+    if (population.isHead(server) && this.hydra?.names === 'nobody') return []
+    if (population.isHead(server) && this.hydra?.names === 'everybody') {
+      return population.nearest(target, this.settings.k, (other) => other !== server && population.isOnline(other, now))
+    }
     return tables.nearest(tables.ownerOf(server), target, this.settings.k, now)
   }
 
@@ -67,7 +71,8 @@ export class World {
   addProvider(server: number, key: Uint8Array, provider: KadPeer): void {
     this.#storeOf(server)
     const providers = this.#providersAt(server)
-    providers?.set(key, [...(providers.get(key) ?? []), provider])
+    const known = providers?.get(key) ?? []
+    if (!known.some(({ id }) => equalBytes(id, provider.id))) providers?.set(key, [...known, provider])
   }
 
   /** Of each answer of that server, in ms, on top of everything else. */
@@ -99,6 +104,10 @@ export interface HydraSettings {
   readonly isDatabaseOn: boolean
   /** Of each answer of a head, in ms: for the database, or because its host has too much to do. */
   readonly delayMs: number
+  /** Whom heads name: who is in their own tables (the default), the nearest of all that are online, or nobody. */
+  readonly names?: 'table' | 'everybody' | 'nobody'
+  /** Heads come and go as others do. */
+  readonly leaves?: boolean
 }
 
 interface Store {
