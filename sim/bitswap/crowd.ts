@@ -1,5 +1,13 @@
 import { Bitswap, defaultDiscoveryOptions } from '../../worker/engine/bitswap/bitswap.ts'
-import type { BitswapEffect, BitswapEvent, DiscoveryOptions, WantId } from '../../worker/engine/bitswap/contract.ts'
+import type {
+  BitswapCounters,
+  BitswapEffect,
+  BitswapEvent,
+  DiscoveryMemory,
+  DiscoveryOptions,
+  ProbeOutcome,
+  WantId,
+} from '../../worker/engine/bitswap/contract.ts'
 import type { BitswapMessage, WantlistEntry } from '../../worker/engine/bitswap/message.ts'
 import { BytesMap } from '../../worker/engine/bytes-map.ts'
 import { OrderIds, type OrderId } from '../../worker/engine/machine.ts'
@@ -15,25 +23,27 @@ import { lognormal, type Request } from './traffic.ts'
  */
 export class Crowd {
   readonly agenda = new Agenda()
-  readonly machine: Bitswap
+  #machine: Bitswap
   readonly #options: CrowdOptions
   readonly #rng: Rng
   readonly #peers = new PeerCache()
   readonly #all: Peer[] = []
   readonly #rankOf = new BytesMap<number>()
   readonly #tripMs: number[] = []
-  readonly #connected = new Set<number>()
+  /** Since when. The one connected for longest is first. */
+  readonly #connected = new Map<number, number>()
   readonly #requests = new BytesMap<Running>()
   readonly #wants = new Map<WantId, Running>()
+  readonly #probes = new Map<WantId, Running>()
   readonly #searches = new Map<OrderId, { running: Running; at: number }>()
+  readonly #memories = new Map<DiscoveryMemory['part'], DiscoveryMemory>()
   #nextWant = 1
   #ticksAt = Infinity
 
   constructor(options: CrowdOptions) {
     this.#options = options
     this.#rng = new Rng(options.seed)
-    const discovery = { ...defaultDiscoveryOptions, ...options.discovery }
-    this.machine = new Bitswap({ rng: this.#rng.child(), peers: this.#peers, orders: new OrderIds(), discovery })
+    this.#machine = this.#newMachine()
     for (let rank = 0; rank < options.peers; rank++) {
       const peer = this.#peers.intern(new Uint8Array([0x12, 0x20, ...this.#rng.bytes(32)]) as PeerIdBytes)
       this.#all.push(peer)
@@ -44,8 +54,18 @@ export class Crowd {
     for (const rank of order.slice(0, options.connections)) this.#connect(rank)
   }
 
-  get connected(): ReadonlySet<number> {
-    return this.#connected
+  get counters(): BitswapCounters {
+    return this.#machine.status().counters
+  }
+
+  /** As after a reload of the page: another machine, the same connections, and what was kept if it is to be kept. */
+  restart(isKept: boolean): void {
+    this.#handle({ type: 'stopping' })
+    this.#machine = this.#newMachine()
+    this.#ticksAt = Infinity
+    for (const memory of isKept ? this.#memories.values() : [])
+      this.#handle({ type: 'discovery-restored', memory, agoMs: 60_000 })
+    for (const rank of this.#connected.keys()) this.#handle({ type: 'bitswap-peer-connected', ...infoOf(this.#all[rank]!) })
   }
 
   /** Starts a request; what came of it is there when time has passed. */
@@ -56,7 +76,7 @@ export class Crowd {
       startedAt: this.agenda.now,
       result: undefined,
       dhtMessages: 0,
-      wasDialed: false,
+      checked: undefined,
     }
     const want = this.#nextWant++ as WantId
     this.#requests.set(request.cid, running)
@@ -65,17 +85,18 @@ export class Crowd {
     this.#handle({ type: 'want-block', want, cid: request.cid, session: undefined, providers: [], context })
     // The study gave each request 15 seconds.
     this.agenda.plan(15_000, () => {
-      if (running.result !== undefined) return
+      if (running.result?.isFound === true) return
       this.#settle(running, undefined)
       this.#handle({ type: 'cancel-want', want })
+      if (this.#options.checks === true) this.#check(running)
     })
     return running
   }
 
   #handle(event: BitswapEvent): void {
-    this.machine.handle(event, this.agenda.now)
-    for (let effect = this.machine.poll(); effect !== undefined; effect = this.machine.poll()) this.#perform(effect)
-    const deadline = this.machine.nextDeadline()
+    this.#machine.handle(event, this.agenda.now)
+    for (let effect = this.#machine.poll(); effect !== undefined; effect = this.#machine.poll()) this.#perform(effect)
+    const deadline = this.#machine.nextDeadline()
     if (deadline === undefined || deadline >= this.#ticksAt) return
     this.#ticksAt = deadline
     this.agenda.planAt(deadline, () => {
@@ -104,6 +125,12 @@ export class Crowd {
         return this.#stopSearch(effect.search)
       case 'need-connection':
         return this.#dial(effect.info.peer)
+      case 'probe-ended':
+        this.#probes.get(effect.want)!.checked = effect.outcome
+        return
+      case 'persist-discovery':
+        this.#memories.set(effect.memory.part, effect.memory)
+        return
       default:
     }
   }
@@ -111,12 +138,24 @@ export class Crowd {
   #settle(running: Running, from: Peer | undefined): void {
     if (running.result !== undefined) return
     const servedBy = from === undefined ? undefined : this.#rankOf.get(from.id)
+    const connectedSince = this.#connected.get(servedBy ?? -1) ?? Infinity
     running.result = {
       isFound: from !== undefined,
-      isByBitswap: from !== undefined && !running.wasDialed,
+      isByBitswap: connectedSince <= running.startedAt,
       latencyMs: this.agenda.now - running.startedAt,
       servedBy,
     }
+  }
+
+  /** The study's selfish checker: the DHT is asked after all, and who it names is asked for that one block. */
+  #check(running: Running): void {
+    const { request } = running
+    if (!request.isPublished) return
+    const want = this.#nextWant++ as WantId
+    this.#probes.set(want, running)
+    this.agenda.plan(request.walkMs, () =>
+      this.#handle({ type: 'probe', want, cid: request.cid, provider: infoOf(this.#providerOf(request)) }),
+    )
   }
 
   #deliver(to: Peer, message: BitswapMessage): void {
@@ -154,8 +193,7 @@ export class Crowd {
     if (request.isPublished && this.#options.dht) {
       this.agenda.plan(request.walkMs, () => {
         if (!this.#searches.has(search)) return
-        const peer = this.#providerOf(request)
-        if (peer !== undefined) this.#handle({ type: 'provider-found', search, provider: infoOf(peer) })
+        this.#handle({ type: 'provider-found', search, provider: infoOf(this.#providerOf(request)) })
       })
     }
     this.agenda.plan(this.#options.dht ? 3 * request.walkMs : 0, () => {
@@ -175,15 +213,14 @@ export class Crowd {
   }
 
   /** One of its holders; for what only the DHT knows, a peer of its own. */
-  #providerOf(request: Request): Peer | undefined {
+  #providerOf(request: Request): Peer {
     const [rank] = request.holders.keys()
-    if (rank !== undefined) return this.#all[rank]
+    if (rank !== undefined) return this.#all[rank]!
     return this.#peers.intern(new Uint8Array([0x12, 0x20, ...request.cid.subarray(4)]) as PeerIdBytes)
   }
 
   #dial(peer: Peer): void {
     const rank = this.#rankOf.get(peer.id)
-    for (const running of this.#requests.values()) if (running.result === undefined) running.wasDialed = true
     this.agenda.plan(400, () => {
       this.#handle({ type: 'connection-ready', peer })
       if (rank !== undefined) this.#connect(rank)
@@ -192,12 +229,17 @@ export class Crowd {
     })
   }
 
+  #newMachine(): Bitswap {
+    const discovery = { ...defaultDiscoveryOptions, ...this.#options.discovery }
+    return new Bitswap({ rng: this.#rng.child(), peers: this.#peers, orders: new OrderIds(), discovery })
+  }
+
   #connect(rank: number): void {
-    this.#connected.add(rank)
+    if (!this.#connected.has(rank)) this.#connected.set(rank, this.agenda.now)
     this.#handle({ type: 'bitswap-peer-connected', ...infoOf(this.#all[rank]!) })
     if (this.#connected.size <= this.#options.connections) return
     // The oldest connection goes, as a connection manager does that knows nothing of who serves.
-    const [oldest] = this.#connected
+    const [oldest] = this.#connected.keys()
     this.#connected.delete(oldest!)
     this.#handle({ type: 'bitswap-peer-disconnected', peer: this.#all[oldest!]! })
   }
@@ -205,8 +247,9 @@ export class Crowd {
   /** Done with a request: late messages are counted no more. */
   measured(running: Running): Measured {
     this.#requests.delete(running.request.cid)
-    const { messages, dhtMessages, result } = running
+    const { messages, dhtMessages, result, checked } = running
     return {
+      checked,
       ...(result ?? { isFound: false, isByBitswap: false, latencyMs: 15_000, servedBy: undefined }),
       messages,
       dhtMessages,
@@ -220,6 +263,8 @@ export interface CrowdOptions {
   readonly connections: number
   readonly dht: boolean
   readonly usesContext?: boolean
+  /** Whether what was not found is checked as in the study. */
+  readonly checks?: boolean
   readonly discovery: Partial<DiscoveryOptions>
 }
 
@@ -227,9 +272,9 @@ export interface Running {
   readonly request: Request
   readonly messages: Messages
   readonly startedAt: number
-  result: Omit<Measured, 'messages' | 'dhtMessages'> | undefined
+  result: Omit<Measured, 'messages' | 'dhtMessages' | 'checked'> | undefined
   dhtMessages: number
-  wasDialed: boolean
+  checked: ProbeOutcome | undefined
 }
 
 /** The engine never looks into a block; its size is that of the prototype's picture. */

@@ -27,13 +27,13 @@ export function flood(request: Request, connected: ReadonlySet<number>, rng: Rng
   // Who sent the block, and who is on its way to say something, is not told to stop.
   messages.cancel = connected.size - messages.block - messages.have - 0.64
   const [servedBy, tripMs] = holders[0]!
-  return { isFound: true, isByBitswap: true, latencyMs: 2 * tripMs, messages, servedBy, dhtMessages: 0 }
+  return { isFound: true, isByBitswap: true, latencyMs: 2 * tripMs, messages, servedBy, dhtMessages: 0, checked: undefined }
 }
 
 function failed(request: Request, messages: Measured['messages']): Measured {
   messages.cancel = messages.wantHave
   const isFound = request.kind === 'only-by-dht'
-  return { isFound, isByBitswap: false, latencyMs: 15_000, messages, servedBy: undefined, dhtMessages: 0 }
+  return { isFound, isByBitswap: false, latencyMs: 15_000, messages, servedBy: undefined, dhtMessages: 0, checked: undefined }
 }
 
 function poisson(rng: Rng, mean: number): number {

@@ -1,3 +1,5 @@
+import type { ProbeOutcome } from '../../worker/engine/bitswap/contract.ts'
+
 /** What one request cost and brought. */
 export interface Measured {
   readonly isFound: boolean
@@ -8,6 +10,8 @@ export interface Measured {
   /** Rank of the peer that sent it. */
   readonly servedBy: number | undefined
   readonly dhtMessages: number
+  /** What the selfish checker found; undefined if there was nobody to check, or no reason to. */
+  readonly checked: ProbeOutcome | undefined
 }
 
 /** As the report counts them: one for each CID in a message. */

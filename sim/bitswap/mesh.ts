@@ -1,47 +1,55 @@
 import { Bitswap } from '../../worker/engine/bitswap/bitswap.ts'
 import type { BitswapEffect, BitswapEvent, DiscoveryOptions, SessionId, WantId } from '../../worker/engine/bitswap/contract.ts'
 import type { BitswapMessage } from '../../worker/engine/bitswap/message.ts'
-import { BytesMap } from '../../worker/engine/bytes-map.ts'
 import { OrderIds } from '../../worker/engine/machine.ts'
 import { PeerCache, type Peer, type PeerIdBytes } from '../../worker/engine/peer.ts'
 import { Rng } from '../../worker/engine/rng.ts'
 import { Agenda } from '../core/agenda.ts'
 import { noMessages } from './measured.ts'
+import { MeshNode } from './mesh-node.ts'
+import { PrototypeNode, type PrototypeRules } from './prototype.ts'
 
 /**
- * Engines that are all connected to each other, with latency, jitter and an uplink each: the testbed of the want-inspection
- * prototype (BBL-104). No DHT, no loss.
+ * Nodes that are all connected to each other, with latency, jitter and an uplink each: the testbed of the want-inspection
+ * prototype (BBL-104). All of them are our engine, or all go by the prototype's rules. No DHT, no loss.
  */
 export class Mesh {
   readonly agenda = new Agenda()
   readonly nodes: MeshNode[] = []
   readonly messages = noMessages()
+  readonly options: MeshOptions
   readonly #rng: Rng
+  readonly #byPeer = new Map<Peer, MeshNode>()
 
   constructor(options: MeshOptions) {
+    this.options = options
     this.#rng = new Rng(options.seed)
     const peers = new PeerCache()
     for (let number = 0; number < options.nodes; number++) {
       const peer = peers.intern(new Uint8Array([0x12, 0x20, ...this.#rng.bytes(32)]) as PeerIdBytes)
-      this.nodes.push(new MeshNode(this, peer, peers, options, this.#rng.child()))
+      const rng = this.#rng.child()
+      const node =
+        'prototype' in options.kind
+          ? new PrototypeNode(this, peer, options.kind.prototype)
+          : new EngineNode(this, peer, peers, rng)
+      this.nodes.push(node)
+      this.#byPeer.set(peer, node)
     }
-    for (const node of this.nodes) {
-      for (const other of this.nodes) if (other !== node) node.handle({ type: 'bitswap-peer-connected', peer: other.peer })
-    }
+    for (const node of this.nodes) for (const other of this.nodes) if (other !== node) node.connected(other.peer)
   }
 
-  carry(from: MeshNode, to: Peer, message: BitswapMessage, options: MeshOptions): void {
+  carry(from: MeshNode, to: Peer, message: BitswapMessage): void {
     for (const { cancel, wantType } of message.wantlist) {
       this.messages[cancel ? 'cancel' : wantType === 'block' ? 'wantBlock' : 'wantHave']++
     }
     for (const { type } of message.presences) this.messages[type === 'have' ? 'have' : 'dontHave']++
     this.messages.block += message.blocks.length
+    const { bytesPerMs, latencyMs, jitter } = this.options
     const bytes = message.blocks.reduce((sum, block) => sum + block.bytes.length, 100)
-    const sentMs = from.transmit(bytes / options.bytesPerMs)
-    const jitter = 1 + options.jitter * (2 * this.#rng.unit() - 1)
-    const target = this.nodes.find(({ peer }) => peer === to)!
-    const event: BitswapEvent = { type: 'message-received', peer: from.peer, message }
-    this.agenda.plan(target.inOrder(from, sentMs + options.latencyMs * jitter), () => target.handle(event))
+    const sentMs = from.transmit(bytes / bytesPerMs)
+    const delayMs = latencyMs * (1 + jitter * (2 * this.#rng.unit() - 1))
+    const target = this.#byPeer.get(to)!
+    this.agenda.plan(target.inOrder(from, sentMs + delayMs), () => target.receive(from.peer, message))
   }
 }
 
@@ -52,82 +60,80 @@ export interface MeshOptions {
   readonly jitter: number
   readonly bytesPerMs: number
   readonly storeMs: number
-  readonly discovery: DiscoveryOptions
+  readonly kind: { readonly engine: DiscoveryOptions } | { readonly prototype: PrototypeRules }
 }
 
-export class MeshNode {
-  readonly peer: Peer
-  readonly machine: Bitswap
-  readonly store = new BytesMap<Uint8Array>()
-  readonly endedAt = new Map<WantId, number>()
-  readonly #mesh: Mesh
-  readonly #options: MeshOptions
-  readonly #arrivals = new Map<MeshNode, number>()
-  #sendsUntil = 0
+class EngineNode extends MeshNode {
+  readonly #machine: Bitswap
   #tickAt = Infinity
 
-  constructor(mesh: Mesh, peer: Peer, peers: PeerCache, options: MeshOptions, rng: Rng) {
-    this.#mesh = mesh
-    this.#options = options
-    this.peer = peer
-    this.machine = new Bitswap({ rng, peers, orders: new OrderIds(), discovery: options.discovery })
+  constructor(mesh: Mesh, peer: Peer, peers: PeerCache, rng: Rng) {
+    super(mesh, peer)
+    const { kind } = mesh.options
+    const discovery = 'engine' in kind ? kind.engine : undefined
+    this.#machine = new Bitswap({ rng, peers, orders: new OrderIds(), discovery })
+    this.#handle({ type: 'open-session', session: 1 as SessionId })
   }
 
-  want(id: number, cid: Uint8Array, session: SessionId | undefined): void {
-    this.handle({ type: 'want-block', want: id as WantId, cid, session, providers: [] })
+  override connected(peer: Peer): void {
+    this.#handle({ type: 'bitswap-peer-connected', peer })
   }
 
-  /** When the uplink has taken it all. */
-  transmit(durationMs: number): number {
-    const { now } = this.#mesh.agenda
-    this.#sendsUntil = Math.max(now, this.#sendsUntil) + durationMs
-    return this.#sendsUntil - now
+  override want(id: number, cid: Uint8Array, isAlone = false): void {
+    const session = isAlone ? undefined : (1 as SessionId)
+    this.#handle({ type: 'want-block', want: id as WantId, cid, session, providers: [] })
   }
 
-  /** No message of one peer overtakes another. */
-  inOrder(from: MeshNode, delayMs: number): number {
-    const { now } = this.#mesh.agenda
-    const at = Math.max(now + delayMs, this.#arrivals.get(from) ?? 0)
-    this.#arrivals.set(from, at)
-    return at - now
+  override receive(from: Peer, message: BitswapMessage): void {
+    this.#handle({ type: 'message-received', peer: from, message })
   }
 
-  handle(event: BitswapEvent): void {
-    const { agenda } = this.#mesh
-    this.machine.handle(event, agenda.now)
-    for (let effect = this.machine.poll(); effect !== undefined; effect = this.machine.poll()) this.#perform(effect)
-    const deadline = this.machine.nextDeadline()
+  override forget(cid: Uint8Array): void {
+    super.forget(cid)
+    this.#handle({ type: 'block-removed', cid })
+  }
+
+  override get duplicates(): number {
+    return this.#machine.status().counters.duplicateBlocksReceived
+  }
+
+  #handle(event: BitswapEvent): void {
+    const { agenda } = this.mesh
+    this.#machine.handle(event, agenda.now)
+    for (let effect = this.#machine.poll(); effect !== undefined; effect = this.#machine.poll()) this.#perform(effect)
+    const deadline = this.#machine.nextDeadline()
     if (deadline === undefined || deadline >= this.#tickAt) return
     this.#tickAt = deadline
     agenda.planAt(deadline, () => {
       if (this.#tickAt !== deadline) return
       this.#tickAt = Infinity
-      this.handle({ type: 'tick' })
+      this.#handle({ type: 'tick' })
     })
   }
 
   #perform(effect: BitswapEffect): void {
-    const { agenda } = this.#mesh
-    const { storeMs } = this.#options
+    const { agenda } = this.mesh
     switch (effect.type) {
       case 'want-ended':
-        this.endedAt.set(effect.want, agenda.now)
+        // What follows from it is the page's doing, after the engine is done with this event.
+        agenda.plan(0, () => this.ended(effect.want))
         break
       case 'send-message':
-        this.#mesh.carry(this, effect.peer, effect.message, this.#options)
-        agenda.plan(0, () => this.handle({ type: 'message-sent', order: effect.order }))
+        this.mesh.carry(this, effect.peer, effect.message)
+        agenda.plan(0, () => this.#handle({ type: 'message-sent', order: effect.order }))
         break
       case 'load-block': {
         const bytes = this.store.get(effect.cid)
-        agenda.plan(bytes === undefined ? 0 : storeMs, () => this.handle({ type: 'block-loaded', order: effect.order, bytes }))
+        const delayMs = bytes === undefined ? 0 : this.mesh.options.storeMs
+        agenda.plan(delayMs, () => this.#handle({ type: 'block-loaded', order: effect.order, bytes }))
         break
       }
       case 'store-block':
         this.store.set(effect.cid, effect.bytes)
-        agenda.plan(0, () => this.handle({ type: 'block-stored', order: effect.order }))
+        agenda.plan(0, () => this.#handle({ type: 'block-stored', order: effect.order }))
         break
       case 'search-providers':
-        agenda.plan(0, () => this.handle({ type: 'provider-search-ended', search: effect.search }))
+        agenda.plan(0, () => this.#handle({ type: 'provider-search-ended', search: effect.search }))
         break
       default:
     }

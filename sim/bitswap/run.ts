@@ -1,4 +1,4 @@
-import type { DiscoveryOptions } from '../../worker/engine/bitswap/contract.ts'
+import type { BitswapCounters, DiscoveryOptions } from '../../worker/engine/bitswap/contract.ts'
 import { Rng } from '../../worker/engine/rng.ts'
 import { Crowd } from './crowd.ts'
 import { flood } from './flood.ts'
@@ -13,6 +13,10 @@ export interface Arm {
   readonly dht: boolean
   readonly usesContext?: boolean
   readonly discovery: Partial<DiscoveryOptions>
+  /** What nobody has is asked for too, and what was not found is checked. */
+  readonly checks?: boolean
+  /** Another machine after the warm-up, with or without what the first had learned. */
+  readonly restart?: 'kept' | 'forgotten'
 }
 
 export interface Setting {
@@ -25,30 +29,46 @@ export interface Setting {
 }
 
 /** Of the study: 71,769 requests in 50 hours. */
-const everyMs = 2_500
+export const everyMs = 2_500
 
 export interface Outcome {
   readonly request: Request
   readonly measured: Measured
 }
 
-export function runOurs({ seed, traffic, peers, warmUp, requests }: Setting, arm: Arm): Outcome[] {
+export function runOurs(setting: Setting, arm: Arm): Outcome[] {
+  return runCounted(setting, arm).outcomes
+}
+
+/** With the engine's own counters of what was measured. */
+export function runCounted(
+  { seed, traffic, peers, warmUp, requests }: Setting,
+  { restart, ...arm }: Arm,
+): { outcomes: Outcome[]; counters: BitswapCounters } {
   const rng = new Rng(seed)
   const crowd = new Crowd({ seed: seed + 1_000_003, peers, ...arm })
   const outcomes: Outcome[] = []
+  let before = { ...crowd.counters }
   for (let index = 0; index < warmUp + requests; index++) {
+    if (index === warmUp) {
+      crowd.agenda.run(crowd.agenda.now + 30_000)
+      if (restart !== undefined) crowd.restart(restart === 'kept')
+      before = { ...crowd.counters }
+    }
     const request = drawRequest(traffic, rng, peers)
-    // What nobody has teaches nothing; asking for it is counted apart.
-    if (request.kind === 'no-provider') continue
+    // What nobody has teaches little, and most arms only want to know what the rest costs.
+    if (request.kind === 'no-provider' && arm.checks !== true) continue
     const running = crowd.request(request)
-    crowd.agenda.plan(20_000, () => {
+    crowd.agenda.plan(40_000, () => {
       const measured = crowd.measured(running)
       if (index >= warmUp) outcomes.push({ request, measured })
     })
     crowd.agenda.run(crowd.agenda.now + everyMs)
   }
-  crowd.agenda.run(crowd.agenda.now + 30_000)
-  return outcomes
+  crowd.agenda.run(crowd.agenda.now + 60_000)
+  const counters = { ...crowd.counters }
+  for (const name of Object.keys(counters) as (keyof BitswapCounters)[]) counters[name] -= before[name]
+  return { outcomes, counters }
 }
 
 export function runFlood({ seed, traffic, peers, warmUp, requests }: Setting, connections: number): Outcome[] {

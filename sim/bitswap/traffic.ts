@@ -122,8 +122,13 @@ function drawCount(rng: Rng): number {
 
 let cumulative: Float64Array | undefined
 
+/** Share of blocks that each provider serves, the greatest first, summed up. */
+export function cumulativeShares(): Float64Array {
+  return (cumulative ??= cumulativeWeights())
+}
+
 function drawRank(rng: Rng, peers: number): number {
-  cumulative ??= cumulativeWeights()
+  const cumulative = cumulativeShares()
   const draw = rng.unit() * cumulative.at(-1)!
   let low = 0
   let high = cumulative.length - 1

@@ -1,66 +1,53 @@
 import { defaultDiscoveryOptions } from '../../worker/engine/bitswap/bitswap.ts'
-import type { DiscoveryOptions, SessionId, WantId } from '../../worker/engine/bitswap/contract.ts'
+import type { DiscoveryOptions } from '../../worker/engine/bitswap/contract.ts'
 import { Rng } from '../../worker/engine/rng.ts'
-import { Mesh } from '../bitswap/mesh.ts'
+import { Mesh, type MeshOptions } from '../bitswap/mesh.ts'
+import type { MeshNode } from '../bitswap/mesh-node.ts'
 import type { Messages } from '../bitswap/measured.ts'
-import { estimate, mean } from '../core/statistics.ts'
+import { estimate, mean, type Estimate } from '../core/statistics.ts'
 import { seedsOf } from './bitswap.ts'
-import type { Cell, Experiment } from './experiment.ts'
+import type { Cell, Experiment, Options, Plot, Table } from './experiment.ts'
+import { staleAsks, staleRun } from './stale-signs.ts'
 
 const leecherCount = 30
 
-/** D2 to D6 and D8: peers that wanted a block are asked for it at once. The set-up of the prototype's evaluation (2020). */
+/** D2 to D8: peers that wanted a block are asked for it at once. The set-up of the prototype's evaluation (2020). */
 export const wantInspection: Experiment = {
   name: 'want-inspection',
-  title: '30 leechers in waves of two, five seconds apart: want-blocks to those who wanted the same, beside the flood',
-  defaults: { seed: 1, seeds: 2, peers: leecherCount },
-  reportOptions: { seed: 1, seeds: 5, peers: leecherCount },
+  title:
+    '30 leechers in waves of two, five seconds apart: want-blocks to those who wanted the same, beside the flood and the prototype',
+  defaults: { seed: 1, seeds: 1, peers: leecherCount },
+  reportOptions: { seed: 1, seeds: 3, peers: leecherCount },
   run(options, progress) {
-    const tables = sizes.map(({ label, bytes }) => {
-      const runs = arms.map(({ name, discovery }) => {
+    const runs = sizes.map(({ label, bytes }) => ({
+      label,
+      arms: arms.map(({ name, kind }) => {
         progress(`${label}, ${name}`)
-        return { name, all: seedsOf(options).map((seed) => inspect({ seed, bytes, discovery })) }
-      })
-      const of = (all: readonly Inspected[], value: (one: Inspected) => number) => estimate(all.map(value))
-      return {
-        title: `A file of ${label}`,
-        columns: [
-          'arm',
-          'mean s',
-          'first wave s',
-          'later waves s',
-          'want-have',
-          'want-block',
-          'cancel',
-          'have',
-          'dont-have',
-          'duplicates',
-        ],
-        rows: runs.map(({ name, all }): Cell[] => [
-          name,
-          of(all, ({ meanMs }) => meanMs / 1_000),
-          of(all, ({ firstWaveMs }) => firstWaveMs / 1_000),
-          of(all, ({ laterWavesMs }) => laterWavesMs / 1_000),
-          ...(['wantHave', 'wantBlock', 'cancel', 'have', 'dontHave'] as const).map((type) =>
-            of(all, ({ messages }) => messages[type]),
-          ),
-          of(all, ({ duplicates }) => duplicates),
-        ]),
-      }
-    })
+        return { name, all: seedsOf(options).map((seed) => inspect({ seed, bytes, kind })) }
+      }),
+    }))
     return {
       experiment: 'want-inspection',
-      settings: { ...options, ...setting, waveMs, leechers: leecherCount },
-      notes: [
-        'One seeder and 30 leechers, all connected, no DHT; link latency 100 ms one way with 10 % jitter, 100 MiB/s up, 5 ms to read a block. Counts are of the whole run. *flood*: our engine with `broadcast: flood` and no guesses, two round trips a block. *n*: `guesses`.',
-        'The prototype reported −25 % time, −75 % WANT-HAVE, −33 % WANTs and +7 % WANT-BLOCK against its own baseline; it is not run here, and its baseline asked without DONT_HAVE.',
-        'Files of more than one block are asked for block by block, at most 32 at a time, in one session.',
+      settings: { ...options, ...setting, waveMs, leechers: leecherCount, blockBytes },
+      notes,
+      tables: [
+        ...runs.map((run) => sizeTable(run.label, run.arms)),
+        againstBaselines(runs),
+        bestTable(runs),
+        staleTable(options, progress),
       ],
-      tables,
-      plots: [],
+      plots: [wavePlot(runs[0]!.arms)],
     }
   },
 }
+
+const notes = [
+  'One seeder and 30 leechers, all connected, no DHT; link latency 100 ms one way with 10 % jitter, 100 MiB/s up, 5 ms to read a block; of the downlink nothing is modelled. Counts are of the whole run. *flood*: our engine with `broadcast: flood` and no guesses. *n*: `guesses`.',
+  '*prototype*: its own rules as described in BBL-104 and read in its source, with its five faults (`sim/bitswap/prototype.ts`): ten wanters kept, three asked. *its baseline*: the same sessions without inspection, as go-bitswap was: want-haves to all without DONT_HAVE. All 31 nodes go by the same rules.',
+  'Files of more than one block are asked for block by block, at most 32 at a time, in one session.',
+  'Dynamic n: one, unless guesses fail or blocks take less time than a round trip. The last table but one has the best fixed n for each size: the dynamic one should never be worse.',
+  'Stale signs: 39 blocks, each wanted every 97.5 s by one of 30 peers in turn, who throws it away 60 s after it came: every sign is stale, and the engine has to learn how long a block is kept.',
+]
 
 const waveMs = 5_000
 const blockBytes = 262_144
@@ -68,21 +55,131 @@ const setting = { latencyMs: 100, jitter: 0.1, bytesPerMs: 104_858, storeMs: 5 }
 const sizes = [
   { label: '49 KB', bytes: 49_000 },
   { label: '10 MB', bytes: 10_000_000 },
+  { label: '30 MB', bytes: 30_000_000 },
+  { label: '50 MB', bytes: 50_000_000 },
+  { label: '100 MB', bytes: 100_000_000 },
 ] as const
 
-const arms: readonly { readonly name: string; readonly discovery: Partial<DiscoveryOptions> }[] = [
-  { name: 'flood', discovery: { broadcast: 'flood', guesses: 0 } },
-  { name: 'n = 0', discovery: { guesses: 0 } },
-  { name: 'n = 1', discovery: { guesses: 1 } },
-  { name: 'n = 2', discovery: { guesses: 2 } },
-  { name: 'n = 3', discovery: { guesses: 3 } },
-  { name: 'n dynamic', discovery: {} },
+const engine = (discovery: Partial<DiscoveryOptions>) => ({ engine: { ...defaultDiscoveryOptions, ...discovery } })
+const arms: readonly { readonly name: string; readonly kind: MeshOptions['kind'] }[] = [
+  { name: 'its baseline', kind: { prototype: { kept: 0, asked: 0 } } },
+  { name: 'prototype', kind: { prototype: { kept: 10, asked: 3 } } },
+  { name: 'flood', kind: engine({ broadcast: 'flood', guesses: 0 }) },
+  { name: 'n = 0', kind: engine({ guesses: 0 }) },
+  { name: 'n = 1', kind: engine({ guesses: 1 }) },
+  { name: 'n = 2', kind: engine({ guesses: 2 }) },
+  { name: 'n = 3', kind: engine({ guesses: 3 }) },
+  { name: 'n dynamic', kind: engine({}) },
 ]
+
+type Runs = readonly { readonly name: string; readonly all: readonly Inspected[] }[]
+
+const over = (all: readonly Inspected[], value: (one: Inspected) => number): Estimate => estimate(all.map(value))
+
+function sizeTable(label: string, runs: Runs): Table {
+  const types = ['wantHave', 'wantBlock', 'cancel', 'have', 'dontHave'] as const
+  return {
+    title: `A file of ${label}`,
+    columns: ['arm', 'ended', 'mean s', 'first wave s', 'later waves s', ...types, 'duplicates a leecher'],
+    rows: runs.map(({ name, all }): Cell[] => [
+      name,
+      over(all, ({ ended }) => ended),
+      over(all, ({ meanMs }) => meanMs / 1_000),
+      over(all, ({ waveMeans }) => waveMeans[0]! / 1_000),
+      over(all, ({ waveMeans }) => mean(waveMeans.slice(1)) / 1_000),
+      ...types.map((type) => over(all, ({ messages }) => messages[type])),
+      over(all, ({ duplicates }) => duplicates / leecherCount),
+    ]),
+  }
+}
+
+/** D4 and D5: what the prototype reported, against the same against the same. */
+function againstBaselines(runs: readonly { readonly label: string; readonly arms: Runs }[]): Table {
+  const pairs = [
+    ['prototype', 'its baseline'],
+    ['n dynamic', 'flood'],
+    ['n dynamic', 'its baseline'],
+    ['n dynamic', 'prototype'],
+  ] as const
+  const percent = (runs: Runs, [one, other]: (typeof pairs)[number], of: (run: Inspected) => number): Estimate => {
+    const all = (name: string) => runs.find((run) => run.name === name)!.all
+    return estimate(all(one).map((run, seed) => 100 * (of(run) / of(all(other)[seed]!) - 1)))
+  }
+  const wants = ({ messages }: Inspected) => messages.wantHave + messages.wantBlock
+  return {
+    title: 'Against each other, in percent (D4, D5; reported: −25 time, −75 WANT-HAVE, −33 WANTs, +7 WANT-BLOCK)',
+    columns: ['size', 'arm', 'against', 'time', 'WANT-HAVE', 'WANTs', 'WANT-BLOCK'],
+    rows: runs.flatMap(({ label, arms: all }) =>
+      pairs.map((pair): Cell[] => [
+        label,
+        ...pair,
+        percent(all, pair, ({ meanMs }) => meanMs),
+        percent(all, pair, ({ messages }) => messages.wantHave),
+        percent(all, pair, wants),
+        percent(all, pair, ({ messages }) => messages.wantBlock),
+      ]),
+    ),
+  }
+}
+
+/** D7. */
+function staleTable({ seed, seeds }: Options, progress: (line: string) => void): Table {
+  const rows = arms
+    .filter(({ name }) => name === 'prototype' || name.startsWith('n '))
+    .map(({ name, kind }): Cell[] => {
+      progress(`stale signs, ${name}`)
+      const runs = seedsOf({ seed, seeds, peers: 0 }).map((one) => staleAsks({ seed: one, ...setting, kind }))
+      return [name, ...runs[0]!.map((_, part) => estimate(runs.map((run) => run[part]!)))]
+    })
+  return {
+    title: 'Want-blocks a want to peers that have the block no more (D7)',
+    columns: ['arm', ...Array.from({ length: staleRun.minutes / 10 }, (_, part) => `${10 * part} to ${10 * part + 10} min`)],
+    rows,
+  }
+}
+
+/** D8. */
+function bestTable(runs: readonly { readonly label: string; readonly arms: Runs }[]): Table {
+  return {
+    title: 'Dynamic n beside the best fixed one (D8)',
+    columns: ['size', 'best fixed n by time', 'its mean s', 'dynamic, mean s', 'its duplicates a leecher', 'dynamic, duplicates'],
+    rows: runs.map(({ label, arms: all }): Cell[] => {
+      const fixed = all.filter(({ name }) => /^n = [123]$/.test(name))
+      const time = ({ all: some }: Runs[number]) => mean(some.map(({ meanMs }) => meanMs))
+      const best = fixed.reduce((a, b) => (time(b) < time(a) ? b : a))
+      const dynamic = all.find(({ name }) => name === 'n dynamic')!
+      return [
+        label,
+        best.name,
+        over(best.all, ({ meanMs }) => meanMs / 1_000),
+        over(dynamic.all, ({ meanMs }) => meanMs / 1_000),
+        over(best.all, ({ duplicates }) => duplicates / leecherCount),
+        over(dynamic.all, ({ duplicates }) => duplicates / leecherCount),
+      ]
+    }),
+  }
+}
+
+function wavePlot(runs: Runs): Plot {
+  return {
+    name: 'waves',
+    title: 'Time to fetch 49 KB by wave',
+    x: { label: 'wave of two leechers' },
+    y: { label: 'ms' },
+    series: runs.map(({ name, all }) => ({
+      label: name,
+      points: Array.from({ length: leecherCount / 2 }, (_, wave) => ({
+        x: wave + 1,
+        y: mean(all.map(({ waveMeans }) => waveMeans[wave]!)),
+      })),
+    })),
+  }
+}
 
 export interface Inspected {
   readonly meanMs: number
-  readonly firstWaveMs: number
-  readonly laterWavesMs: number
+  /** Of each wave of two. */
+  readonly waveMeans: readonly number[]
   readonly messages: Messages
   readonly duplicates: number
   /** Leechers that have the whole file. */
@@ -90,9 +187,8 @@ export interface Inspected {
 }
 
 /** One run: each wave of two begins five seconds after the one before. */
-export function inspect(run: { seed: number; bytes: number; discovery: Partial<DiscoveryOptions> }): Inspected {
-  const discovery = { ...defaultDiscoveryOptions, ...run.discovery }
-  const mesh = new Mesh({ seed: run.seed, nodes: 1 + leecherCount, ...setting, discovery })
+export function inspect(run: { seed: number; bytes: number; kind: MeshOptions['kind'] }): Inspected {
+  const mesh = new Mesh({ seed: run.seed, nodes: 1 + leecherCount, ...setting, kind: run.kind })
   const rng = new Rng(run.seed)
   const count = Math.ceil(run.bytes / blockBytes)
   const bytes = new Uint8Array(Math.ceil(run.bytes / count))
@@ -100,12 +196,7 @@ export function inspect(run: { seed: number; bytes: number; discovery: Partial<D
   const [seeder, ...leechers] = mesh.nodes
   for (const cid of cids) seeder!.store.set(cid, bytes)
   const startedAt = leechers.map((_, index) => waveMs * Math.floor(index / 2))
-  for (const [index, leecher] of leechers.entries()) {
-    mesh.agenda.planAt(startedAt[index]!, () => {
-      leecher.handle({ type: 'open-session', session: 1 as SessionId })
-      fetchFrom(leecher, cids, mesh, 0)
-    })
-  }
+  for (const [index, leecher] of leechers.entries()) mesh.agenda.planAt(startedAt[index]!, () => fetchAll(leecher, cids))
   mesh.agenda.run(leechers.length * waveMs + 60_000)
   const times = leechers.map(({ endedAt }, index) => {
     return endedAt.size === count ? Math.max(...endedAt.values()) - startedAt[index]! : Number.NaN
@@ -113,18 +204,19 @@ export function inspect(run: { seed: number; bytes: number; discovery: Partial<D
   const ended = times.filter((time) => !Number.isNaN(time))
   return {
     meanMs: mean(ended),
-    firstWaveMs: mean(times.slice(0, 2)),
-    laterWavesMs: mean(times.slice(2).filter((time) => !Number.isNaN(time))),
+    waveMeans: Array.from({ length: leecherCount / 2 }, (_, wave) => mean(times.slice(2 * wave, 2 * wave + 2))),
     messages: mesh.messages,
-    duplicates: mesh.nodes.reduce((sum, { machine }) => sum + machine.status().counters.duplicateBlocksReceived, 0),
+    duplicates: mesh.nodes.reduce((sum, { duplicates }) => sum + duplicates, 0),
     ended: ended.length,
   }
 }
 
 /** The next block is wanted when there is a place: 32 at a time. */
-function fetchFrom(leecher: Mesh['nodes'][number], cids: readonly Uint8Array[], mesh: Mesh, from: number): void {
-  let next = from
-  for (; next < cids.length && next - leecher.endedAt.size < 32; next++)
-    leecher.want((next + 1) as WantId, cids[next]!, 1 as SessionId)
-  if (next < cids.length) mesh.agenda.plan(20, () => fetchFrom(leecher, cids, mesh, next))
+function fetchAll(leecher: MeshNode, cids: readonly Uint8Array[]): void {
+  let next = 0
+  const more = () => {
+    while (next < cids.length && next - leecher.endedAt.size < 32) leecher.want(next, cids[next++]!)
+  }
+  leecher.onEnded = more
+  more()
 }

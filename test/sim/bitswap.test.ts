@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { inSteps, oneByOne } from '../../sim/bitswap/bound.ts'
 import { totalOf, type Messages } from '../../sim/bitswap/measured.ts'
 import { runFlood, runOurs, type Outcome } from '../../sim/bitswap/run.ts'
 import { sniffed } from '../../sim/bitswap/traffic.ts'
 import { available, byBitswap, found, messagesOf } from '../../sim/experiments/bitswap.ts'
-import { inspect } from '../../sim/experiments/want-inspection.ts'
 import { mean } from '../../sim/core/statistics.ts'
 
 const setting = { seed: 3, traffic: sniffed, peers: 856, warmUp: 150, requests: 150 }
@@ -31,10 +31,27 @@ test('our engine finds as much with a twentieth of the messages, and the same se
   assert.deepEqual(summary(runOurs(setting, arm)), summary(run))
 })
 
-test('want inspection: who wanted it is asked at once, which takes one round trip less and fewer messages than the flood', () => {
-  const flood = inspect({ seed: 1, bytes: 49_000, discovery: { broadcast: 'flood', guesses: 0 } })
-  const ours = inspect({ seed: 1, bytes: 49_000, discovery: { guesses: 1 } })
-  assert.ok(ours.meanMs < 0.75 * flood.meanMs, `${ours.meanMs} ms, by flooding ${flood.meanMs} ms`)
-  assert.ok(ours.messages.wantHave < 0.25 * flood.messages.wantHave)
-  assert.equal(ours.ended, flood.ended)
+test('nobody can ask fewer than who knows all chances, and in steps that take a bearable time even he needs far more', () => {
+  const run = available(runFlood({ ...setting, requests: 20_000 }, 856)).map(({ request }) => request)
+  const [least, steps] = [oneByOne(run, 0.97), inSteps(run, 0.97, 4)]
+  assert.ok(least.messages > 15 && least.messages < 25, `${least.messages} messages`)
+  assert.ok(steps.messages > 1.5 * least.messages)
+  assert.ok(Math.abs(least.found - 0.97) < 0.002 && steps.found > 0.96)
+})
+
+test('what was learned is worth as much after a restart, and without it the first requests cost several times as many messages', () => {
+  const restarted = (restart: 'kept' | 'forgotten') => runOurs({ ...setting, requests: 60 }, { ...arm, restart })
+  const [kept, forgotten] = [messagesOf(restarted('kept')), messagesOf(restarted('forgotten'))]
+  assert.ok(2 * kept < forgotten, `${kept}, and ${forgotten} without what was learned`)
+})
+
+test('the selfish checker tells what Bitswap missed from what nobody has and from what nobody sends', () => {
+  const run = runOurs({ ...setting, warmUp: 30, requests: 150 }, { ...arm, dht: false, checks: true })
+  for (const { request, measured } of run) {
+    if (measured.isFound) assert.ok(request.kind === 'held')
+    else if (request.kind === 'no-provider') assert.equal(measured.checked, undefined)
+    else if (request.kind === 'only-by-dht') assert.equal(measured.checked, 'block')
+    else if (request.kind === 'fetch-failed') assert.equal(measured.checked, 'dont-have')
+  }
+  assert.ok(run.some(({ measured }) => measured.checked === 'block'))
 })

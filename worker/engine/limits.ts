@@ -99,7 +99,8 @@ export const limits = {
 
   // Bitswap: who is asked, and how long we wait
   bitswapPeersMax: limit(2_048, 'peers', 'connected peers that Bitswap keeps state for'),
-  broadcastStepFirst: limit(10, 'peers', 'asked at least in each step while nobody is ranked to speak of'),
+  broadcastStepFirst: limit(32, 'peers', 'asked at least in each step while nobody is ranked: as many as a Kubo keeps connected'),
+  broadcastDenialsMax: limit(10, 'peers', 'connected, up to which DONT_HAVEs are asked for: few, and a vain want ends sooner'),
   broadcastPeersMax: limit(1_024, 'peers', 'asked by broadcast for one want: in the end all of the 856 of the 2022 study'),
   broadcastStepMs: limit(
     300,

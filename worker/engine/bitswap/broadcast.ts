@@ -50,9 +50,11 @@ export class BroadcastPlanner {
     if (this.isFlood || (!isWarm && this.#discovery.options.coldStart === 'flood')) return this.#flood(ask)
     const ranked = this.#ranked(ask, now)
     const isRestAsked = this.#discovery.options.broadcast === 'steps' || !isWarm
-    const strangers = isRestAsked ? this.#strangers(ask) : []
-    const open = ask.mayAskRest ? [...ranked, ...strangers].sort(byChance) : ranked
-    if (open.length === 0 && strangers.length > 0) return { kind: 'wait' }
+    const strangers = isRestAsked && ask.mayAskRest ? this.#strangers(ask) : []
+    const open = strangers.length > 0 ? [...ranked, ...strangers].sort(byChance) : ranked
+    const connected = ranked.filter(({ link }) => link !== undefined).length
+    const areOthersLeft = isRestAsked && !ask.mayAskRest && openLinks(ask).length > connected
+    if (open.length === 0 && areOthersLeft) return { kind: 'wait' }
     if (open.length === 0 && !isRestAsked) return { kind: 'none' }
     const size = Math.min(this.#sizeOf(open, ask.steps === 0, isWarm), ask.atMost)
     const chosen = open.slice(0, size)
@@ -60,18 +62,18 @@ export class BroadcastPlanner {
       kind: 'step',
       links: chosen.flatMap(({ link }) => link ?? []),
       dials: chosen.flatMap(({ link, info }) => (link === undefined ? (info ?? []) : [])),
-      isLast: chosen.length === ranked.length + strangers.length,
+      isLast: chosen.length === open.length && !areOthersLeft,
       toSendBlock: this.#isLikely(chosen[0]) ? chosen[0]?.link : undefined,
     }
   }
 
   /** Connected peers beside the guesses: they say whether they have it, and hear what is wanted. */
   whisper(asked: BytesMap<WantPeer>, links: BytesMap<Link>): Link[] {
-    return this.#rng.shuffle(openLinks(asked, links)).slice(0, limits.whispersMax.value)
+    return this.#rng.shuffle(openLinks({ asked, links })).slice(0, limits.whispersMax.value)
   }
 
-  #flood({ asked, links, atMost }: BroadcastAsk): BroadcastStep {
-    return { kind: 'step', links: openLinks(asked, links).slice(0, atMost), dials: [], isLast: true, toSendBlock: undefined }
+  #flood(ask: BroadcastAsk): BroadcastStep {
+    return { kind: 'step', links: openLinks(ask).slice(0, ask.atMost), dials: [], isLast: true, toSendBlock: undefined }
   }
 
   /** Those not asked yet that are connected with room, or whose address is known while dials are left. */
@@ -93,9 +95,9 @@ export class BroadcastPlanner {
     return candidates.sort(byChance).filter(({ link }) => link !== undefined || dialsLeft-- > 0)
   }
 
-  #strangers({ asked, links }: BroadcastAsk): Candidate[] {
+  #strangers(ask: BroadcastAsk): Candidate[] {
     const { ranking } = this.#discovery
-    const open = openLinks(asked, links).filter(({ peer }) => ranking.get(peer) === undefined)
+    const open = openLinks(ask).filter(({ peer }) => ranking.get(peer) === undefined)
     return this.#rng.shuffle(open).map((link) => {
       return { chance: ranking.chance(undefined, link.askedInVain), served: 0, isNamed: false, link, info: undefined }
     })
@@ -189,7 +191,7 @@ function byChance(a: Candidate, b: Candidate): number {
   return Number(b.isNamed) - Number(a.isNamed) || b.chance - a.chance
 }
 
-function openLinks(asked: BytesMap<WantPeer>, links: BytesMap<Link>): Link[] {
+function openLinks({ asked, links }: Pick<BroadcastAsk, 'asked' | 'links'>): Link[] {
   const open: Link[] = []
   for (const link of links.values()) if (!asked.has(link.peer.id) && link.outbox.hasRoom) open.push(link)
   return open

@@ -344,7 +344,7 @@ export class Wants {
 
   /** Of those who are asked by the dozen silence says as much, and costs a message less. */
   #isDenialWanted(want: Want, { peer }: Link): boolean {
-    return want.peers.get(peer.id)?.source !== 'broadcast' || this.#links.size <= limits.broadcastStepFirst.value
+    return want.peers.get(peer.id)?.source !== 'broadcast' || this.#links.size <= limits.broadcastDenialsMax.value
   }
 
   #tell(want: Want, progress: WantProgress): void {

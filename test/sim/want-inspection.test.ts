@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { defaultDiscoveryOptions } from '../../worker/engine/bitswap/bitswap.ts'
+import type { DiscoveryOptions } from '../../worker/engine/bitswap/contract.ts'
+import { staleAsks } from '../../sim/experiments/stale-signs.ts'
+import { inspect } from '../../sim/experiments/want-inspection.ts'
+
+const engine = (discovery: Partial<DiscoveryOptions>) => ({ engine: { ...defaultDiscoveryOptions, ...discovery } })
+const prototype = (asked: number) => ({ prototype: { kept: asked === 0 ? 0 : 10, asked } })
+const picture = (kind: Parameters<typeof inspect>[0]['kind']) => inspect({ seed: 1, bytes: 49_000, kind })
+
+test('want inspection: who wanted it is asked at once, which takes one round trip less and fewer messages than the flood', () => {
+  const [flood, ours] = [picture(engine({ broadcast: 'flood', guesses: 0 })), picture(engine({ guesses: 1 }))]
+  assert.ok(ours.meanMs < 0.75 * flood.meanMs, `${ours.meanMs} ms, by flooding ${flood.meanMs} ms`)
+  assert.ok(ours.messages.wantHave < 0.25 * flood.messages.wantHave)
+  assert.equal(ours.ended, flood.ended)
+})
+
+test("the prototype's own rules bring what it reported at least, and its baseline is our flood", () => {
+  const [baseline, inspected] = [picture(prototype(0)), picture(prototype(3))]
+  const flood = picture(engine({ broadcast: 'flood', guesses: 0 }))
+  assert.deepEqual(baseline.messages, flood.messages)
+  assert.ok(inspected.meanMs < 0.75 * baseline.meanMs)
+  assert.ok(inspected.messages.wantHave < 0.25 * baseline.messages.wantHave)
+  assert.equal(inspected.ended, 30)
+})
+
+test('signs that are all wrong are believed at first, and no more when it is known how long a block is kept (D7)', () => {
+  const setting = { latencyMs: 100, jitter: 0, bytesPerMs: 104_858, storeMs: 0 }
+  const asks = staleAsks({ seed: 1, ...setting, kind: engine({ guesses: 1 }) })
+  assert.ok(asks[0]! > 0.5, 'it was asked in vain at first')
+  assert.ok(asks.at(-1)! < 0.05, 'and no more when it had learned how long a block is kept')
+  const never = staleAsks({ seed: 1, ...setting, kind: prototype(3) })
+  assert.ok(never.at(-1)! > 2.5, 'the prototype never learns it')
+})
