@@ -183,6 +183,8 @@ export const limits = {
     'ms',
     'the same before a relayed connection, which WebRTC over that relay replaces within that time',
   ),
+  rtcAgreementMs: limit(20_000, 'ms', 'ten round trips of a slow line and the search for candidates; until then a relay serves'),
+  rtcAgreementsMax: limit(8, 'count', 'agreements on WebRTC that nobody waits for any more, beside a relayed connection'),
   transportMistrustFailures: limit(
     4,
     'count',

@@ -16,14 +16,13 @@ import type { AddressPolicy } from '../addresses.ts'
 import { hashBlocks } from '../block-hash.ts'
 import { BitswapChannels } from './bitswap-channels.ts'
 import { endDeadConnections } from './connection-probe.ts'
-import { Dialer, dialFailure } from './dialer.ts'
+import { Dialer, dialFailure, isRelayed } from './dialer.ts'
 import { HeldPeers } from './held-peers.ts'
 import { KadChannels } from './kad-channels.ts'
 import { KadServer } from './kad-server.ts'
 import { Lifecycle, type LifecycleInit } from './lifecycle.ts'
 import type { Node } from './node.ts'
 import { FrameBudget, type FrameEnd, readFrames } from './stream-frames.ts'
-import { transportOf } from './transport-name.ts'
 import { transportStatus, type Transports } from './transports.ts'
 
 /** Effects of the engine that the network performs. */
@@ -324,11 +323,6 @@ function bestConnection(connections: readonly Connection[], limitedAllowed: bool
   const open = connections.filter((connection) => connection.status === 'open')
   const unlimited = open.filter((connection) => connection.limits === undefined)
   return unlimited.find((connection) => !isRelayed(connection)) ?? unlimited[0] ?? (limitedAllowed ? open[0] : undefined)
-}
-
-/** A relay may set no limits; it is a detour all the same. */
-function isRelayed(connection: Connection): boolean {
-  return transportOf(connection.remoteAddr) === 'relay'
 }
 
 function toPeerId(id: Uint8Array): PeerId {

@@ -1,6 +1,5 @@
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import type { Connection, Transport } from '@libp2p/interface'
-import { webSockets } from '@libp2p/websockets'
 import { webTransport } from '@libp2p/webtransport'
 import type { Libp2pInit } from 'libp2p'
 import type { RtcIceServer } from '../../contract/rtc.ts'
@@ -10,6 +9,7 @@ import type { DialableTransports } from '../addresses.ts'
 import { installRtc } from '../rtc/install.ts'
 import { RtcLink } from '../rtc/rtc-link.ts'
 import { transportOf } from './transport-name.ts'
+import { closingWebSockets } from './web-sockets.ts'
 
 /** What the Worker reaches peers with, and why not with the rest. */
 
@@ -46,7 +46,7 @@ export async function openTransports(init: TransportsInit): Promise<Transports> 
     webTransport: init.webTransport && hasWebTransport,
     webRtc: init.webRtc,
   }
-  if (dialable.webSockets) factories.push(webSockets())
+  if (dialable.webSockets) factories.push(closingWebSockets())
   if (dialable.webTransport) factories.push(cappedWebTransport())
   if (dialable.circuitRelay) {
     factories.push(circuitRelayTransport())
