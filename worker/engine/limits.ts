@@ -198,6 +198,9 @@ export const limits = {
   revivalIntervalMs: limit(15_000, 'ms', 'between two revivals, however often the network flaps'),
   connectionProbesMax: limit(8, 'count', 'connections asked at once whether they still live'),
   connectionProbeTimeoutMs: limit(5_000, 'ms', 'a connection that has not answered by then is ended'),
+  silenceMs: limit(5_000, 'ms', 'a peer that owes an answer and has said nothing for so long may be gone; doubles if it is not'),
+  silenceMaxMs: limit(60_000, 'ms', 'ceiling of that, while somebody waits'),
+  silentPeersMax: limit(256, 'peers', 'that owe an answer; more than are ever connected'),
   workedTransportsMax: limit(1_024, 'peers', 'remembered: which transport they were reached by'),
 
   // host: addresses and storage

@@ -140,3 +140,13 @@ test('connections that do not answer are ended, a few at a time; those that clos
   )
   assert.equal(most, limits.connectionProbesMax.value)
 })
+
+test('a peer that says that it knows no ping is alive', async () => {
+  const ended: string[] = []
+  const connections = ['knows no ping', 'silent'].map((name) => ({ name, status: 'open', abort: () => ended.push(name) }))
+  await endDeadConnections(connections as never, async (connection) => {
+    const { name } = connection as unknown as { name: string }
+    throw Object.assign(new Error(name), { name: name === 'silent' ? 'TimeoutError' : 'UnsupportedProtocolError' })
+  })
+  assert.deepEqual(ended, ['silent'])
+})

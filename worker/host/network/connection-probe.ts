@@ -2,7 +2,7 @@ import type { Connection } from '@libp2p/interface'
 import { limits } from '../../engine/limits.ts'
 
 /**
- * Finds the connections that died without a word, while the device slept or when it changed networks: each is asked once,
+ * Finds the connections that died without a word, while the device slept, when it changed networks, or at the other end: each is asked once,
  * a few at a time, and ended if it does not answer. Sockets that look open would otherwise hold up every request to
  * their peers for its whole deadline.
  */
@@ -15,8 +15,10 @@ export async function endDeadConnections(
     for (let connection = left.pop(); connection !== undefined; connection = left.pop()) {
       try {
         await ping(connection, AbortSignal.timeout(limits.connectionProbeTimeoutMs.value))
-      } catch {
-        if (connection.status === 'open') connection.abort(new Error('did not answer after the network changed'))
+      } catch (error) {
+        // It said that it knows no ping.
+        const isAlive = error instanceof Error && error.name === 'UnsupportedProtocolError'
+        if (!isAlive && connection.status === 'open') connection.abort(new Error('did not answer a ping'))
       }
     }
   }

@@ -22,6 +22,7 @@ import { KadChannels } from './kad-channels.ts'
 import { KadServer } from './kad-server.ts'
 import { Lifecycle, type LifecycleInit } from './lifecycle.ts'
 import type { Node } from './node.ts'
+import { Silence } from './silence.ts'
 import { FrameBudget, type FrameEnd, readFrames } from './stream-frames.ts'
 import { transportStatus, type Transports } from './transports.ts'
 
@@ -59,6 +60,7 @@ export class Network {
   readonly #bitswap: BitswapChannels
   readonly #dialer: Dialer
   readonly #held: HeldPeers
+  readonly #silence: Silence
   #lifecycle: Lifecycle | undefined
   readonly #dropped: Record<string, number> = {}
   readonly #frameBudgets = new BytesMap<FrameBudget>()
@@ -89,6 +91,13 @@ export class Network {
       readAddress: init.addressPolicy,
       dispatch: init.dispatch,
       drop: (reason) => this.#drop(reason),
+    })
+    const { after } = platformSigns()
+    this.#silence = new Silence({
+      now: init.now,
+      after,
+      isAwaited: () => init.openWants() > 0,
+      onSilent: (peers) => void this.#endDead(peers.flatMap((id) => init.node.getConnections(toPeerId(id)))),
     })
     this.#bitswap = new BitswapChannels({
       open: open(init.protocols.bitswap, true),
@@ -124,6 +133,7 @@ export class Network {
   async stop(): Promise<void> {
     for (const controller of this.#dials.values()) controller.abort(new Error('stopped'))
     this.#lifecycle?.stop()
+    this.#silence.stop()
     this.#kad.closeAll()
     this.#bitswap.closeAll()
     await this.#init.node.stop()
@@ -210,6 +220,8 @@ export class Network {
   }
 
   #sendMessage(order: OrderId, peer: Peer, message: BitswapMessage): void {
+    const owesAnswer = message.wantlist.some((want) => !want.cancel && (want.wantType === 'block' || want.sendDontHave))
+    if (owesAnswer) this.#silence.asked(peer.id)
     this.#bitswap.send(order, peer, encodeBitswapMessage(message))
   }
 
@@ -227,6 +239,7 @@ export class Network {
   }
 
   async #bitswapReceived(stream: Stream, peer: Peer, frame: Uint8Array): Promise<void> {
+    this.#silence.heard(peer.id)
     const decoded = decodeBitswapMessage(frame)
     if (!decoded.ok) {
       this.#drop(`bitswap-${decoded.reason}`)
@@ -256,6 +269,7 @@ export class Network {
     this.#kad.closePeer(peer)
     this.#bitswap.closePeer(peer)
     this.#frameBudgets.delete(peer.id)
+    this.#silence.gone(peer.id)
     if (!this.#held.drop(peer.id)) this.#init.dispatch({ type: 'peer-disconnected', peer })
     this.#init.onConnectionsChanged(this.connections())
   }
@@ -279,9 +293,12 @@ export class Network {
   #revived(): void {
     const { node, dispatch } = this.#init
     this.#dialer.networkChanged()
-    void endDeadConnections(node.getConnections(), (connection, signal) =>
-      node.services.ping.ping(connection.remotePeer, { signal }),
-    ).then(() => dispatch({ type: 'network-changed' }))
+    void this.#endDead(node.getConnections()).then(() => dispatch({ type: 'network-changed' }))
+  }
+
+  #endDead(connections: readonly Connection[]): Promise<void> {
+    const { ping } = this.#init.node.services
+    return endDeadConnections(connections, (connection, signal) => ping.ping(connection.remotePeer, { signal }))
   }
 
   #ownAddressesMayHaveChanged(): void {
