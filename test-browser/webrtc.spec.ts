@@ -6,14 +6,17 @@ import { blockOf } from './support/strangers.ts'
 const serverOverWebRtc =
   '/ip4/127.0.0.1/udp/9/webrtc-direct/certhash/uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ/p2p/12D3KooWC5hxG4kBvRAvVJKGWGfkU6KGMj9Z5rLdf4e3FgTQ2XqL'
 
-test('One page fetches a block from another over WebRTC, with both engines in Workers', async ({ lab, stage, context }) => {
+test('One page fetches a block from another over WebRTC, a third finds it by its record; all engines are in Workers', async ({
+  lab,
+  stage,
+  context,
+}) => {
   const { cid, bytes } = blockOf('over WebRTC from page to page')
   const provider = await lab.evaluate(
     async ({ bootstrap, text, block }) => {
       const client = await window.lab.start('one', { bootstrap })
       await client.putBlock(text, Uint8Array.from(block))
-      const isThere = async () => (await client.status()).addresses.some((address) => address.endsWith('/webrtc'))
-      while (!(await isThere())) await new Promise((resolve) => client.addEventListener('addresses', resolve, { once: true }))
+      await window.lab.addressesWith(client, '/webrtc')
       await client.provide(text)
       return { id: client.peerId, addresses: (await client.status()).addresses }
     },
@@ -28,6 +31,8 @@ test('One page fetches a block from another over WebRTC, with both engines in Wo
       const providers = await window.lab.collect(client.findProviders(text))
       const block = await client.getBlock(text, { providers, signal: AbortSignal.timeout(20_000) })
       const text2 = new TextDecoder().decode(block.bytes)
+      // A slow machine may have it over the relay first.
+      await window.lab.until(async () => (await client.status()).transports.webrtc.connections === 1)
       return { providers, from: block.from, text: text2, transports: (await client.status()).transports }
     },
     { bootstrap: stage.bootstrap, text: cid },
@@ -37,9 +42,25 @@ test('One page fetches a block from another over WebRTC, with both engines in Wo
   expect(got.providers.map(({ id }) => id)).toEqual([provider.id])
   expect(got.transports.webrtc, JSON.stringify(got)).toMatchObject({ available: true, connections: 1 })
 
+  const { page: third, faults } = await openLab(context, stage)
+  const found = await third.evaluate(
+    async ({ bootstrap, text }) => {
+      const client = await window.lab.start('three', { bootstrap })
+      const providers = await window.lab.collect(client.findProviders(text))
+      const { reason } = await client.probe(text, providers[0] ?? { id: '' })
+      await client.stop()
+      return { providers, reason }
+    },
+    { bootstrap: stage.bootstrap, text: cid },
+  )
+  expect(found.providers.map(({ id }) => id)).toEqual([provider.id])
+  expect(found.providers[0]?.multiaddrs.some((address) => address.endsWith('/webrtc'))).toBe(true)
+  expect(found.reason).toBe('block')
+  expect(faults).toEqual([])
+
   // Nobody hangs up when a Worker dies: the page notices by the lock that the Worker held.
   const remaining = () => lab.evaluate(async () => (await window.lab.client('one').status()).transports.webrtc.connections)
-  expect(await remaining()).toBe(1)
+  await expect.poll(remaining).toBe(1)
   await other.evaluate(() => {
     const { worker } = window as unknown as { worker: Worker }
     worker.terminate()

@@ -1,5 +1,6 @@
 import { buildPage, bundleForPage } from '../../demo/build.ts'
 import { type Asset, serveAssets } from '../../demo/server.ts'
+import { watchedAssets } from '../support/watched-assets.ts'
 import { startKubo, type KuboNode } from './kubo-node.ts'
 
 /** Several Kubos that know each other, their LAN DHT, and the page's server. */
@@ -25,7 +26,7 @@ export async function startKuboNetwork(): Promise<KuboNetwork> {
     }
     const { assets } = await buildPage()
     const lab = await bundleForPage('test-browser/support/lab.ts')
-    for (const [path, asset] of labAssets(lab.text)) assets.set(path, asset)
+    for (const [path, asset] of [...labAssets(lab.text), ...(await watchedAssets())]) assets.set(path, asset)
     const server = await serveAssets(assets, 0)
     return {
       url: server.url,

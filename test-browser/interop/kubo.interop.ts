@@ -3,6 +3,8 @@ import { test as base, expect, type Page } from '@playwright/test'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { createIPNSRecord, marshalIPNSRecord, unmarshalIPNSRecord } from 'ipns'
+import { expectProgress } from '../support/progress.ts'
+import { withWrongHash } from '../support/silent-host.ts'
 import { blockOf } from '../support/strangers.ts'
 import { type KuboNetwork, lanProtocol, startKuboNetwork } from './kubo-network.ts'
 import type { KuboNode, KuboTransport } from './kubo-node.ts'
@@ -10,6 +12,9 @@ import type { KuboNode, KuboTransport } from './kubo-node.ts'
 /** The engine in a page's Worker against real Kubo, over each transport that Kubo offers to browsers. */
 
 const fileBytes = 10 * 1024 * 1024
+const longFileBytes = 50 * 1024 * 1024
+const frozenMs = 4_000
+const chunkBytes = 256 * 1024
 const transports = {
   websocket: { webSocket: true, webTransport: false, webRTC: false },
   webtransport: { webSocket: false, webTransport: true, webRTC: false },
@@ -54,14 +59,15 @@ for (const transport of ['webtransport', 'webrtc-direct', 'websocket'] as const)
         return { name: status.peerId, all: status.transports }
       })
       expect(all[transport].connections, `${title} ${name} ${JSON.stringify(all)}`).toBeGreaterThan(0)
+      // What comes beside it comes over a relay, from the other side.
+      const others = Object.entries(all).filter(([other]) => other !== transport && other !== 'relay')
+      expect(others.filter(([, { connections }]) => connections > 0)).toEqual([])
     })
 
     test('providers of what ipfs add has added are found, and the bytes of 10 MB are the same', async ({ lab, network }) => {
       const holder = nodeAt(network, 1)
       const file = randomBytes(fileBytes)
-      const root = await textOf(holder, ['add', '-Q', '--cid-version=1', '--raw-leaves', '--chunker=size-262144'], file)
-      await holder.ipfs(['routing', 'provide', root])
-      const blocks = [...new Set((await textOf(holder, ['refs', '-r', root])).split('\n'))]
+      const { root, blocks } = await added(holder, file)
       const got = await lab.evaluate(
         async ({ cid, wanted }) => {
           const client = window.lab.client('one')
@@ -129,6 +135,78 @@ for (const transport of ['webtransport', 'webrtc-direct', 'websocket'] as const)
       expect(providers.split('\n')).toContain(provided.id)
     })
   })
+}
+
+for (const transport of ['webtransport', 'websocket', 'webrtc-direct'] as const) {
+  test(`While the page is frozen by its own script, a transfer from Kubo over ${transport} goes on, or goes on afterwards`, async ({
+    lab,
+    network,
+  }) => {
+    const holder = nodeAt(network, 1)
+    const { blocks } = await added(holder, randomBytes(longFileBytes))
+    const seen = await lab.evaluate(
+      async ({ only, provider, cids, ms }) => {
+        const client = await window.lab.start('one', { bootstrap: [], worker: '/worker-watched.js', transports: only })
+        const signal = AbortSignal.timeout(80_000)
+        let givenUp = 0
+        // What was given up meanwhile is asked for again.
+        const get = async (cid: string): Promise<number> => {
+          for (;;) {
+            const got = await window.lab.outcome(client.getBlock(cid, { providers: [provider], signal }))
+            if (got.ok) return got.value.bytes.length
+            if (got.code !== 'not-found') throw new Error(got.message)
+            givenUp++
+          }
+        }
+        const all = cids.map(get)
+        await Promise.any(all)
+        const frozen = window.lab.busy(ms)
+        const bytes = (await Promise.all(all)).reduce((sum, length) => sum + length, 0)
+        const { received } = await window.lab.watchWorker()
+        return { bytes, frozen, received, givenUp }
+      },
+      {
+        only: transports[transport],
+        provider: { id: holder.id, multiaddrs: [holder.addresses[transport]] },
+        cids: blocks,
+        ms: frozenMs,
+      },
+    )
+    expect(seen.bytes).toBeGreaterThanOrEqual(longFileBytes)
+    // Kubo opens a stream for each message, and over WebRTC each needs the page: wants may end as not found meanwhile.
+    test.info().annotations.push({ type: 'wants given up', description: String(seen.givenUp) })
+    if (transport !== 'webrtc-direct') expectProgress(seen)
+  })
+}
+
+for (const transport of ['webtransport', 'webrtc-direct'] as const) {
+  test(`Over ${transport} a Kubo that shows another certificate than its address says is not reached, and nothing stays`, async ({
+    lab,
+    network,
+  }) => {
+    const { id, addresses } = nodeAt(network, 2)
+    const seen = await lab.evaluate(
+      async ({ cid, peer }) => {
+        const client = await window.lab.start('one', { bootstrap: [], worker: '/worker-watched.js' })
+        const { reason } = await client.probe(cid, peer)
+        const { connections } = await client.status()
+        await window.lab.until(async () => {
+          const { sessions } = await window.lab.watchWorker()
+          return sessions.pending + sessions.open + window.lab.peerConnections().open === 0
+        })
+        return { reason, connections }
+      },
+      { cid: blockOf('a block of nobody').cid, peer: { id, multiaddrs: [withWrongHash(addresses[transport])] } },
+    )
+    expect(seen).toEqual({ reason: 'unreachable', connections: 0 })
+  })
+}
+
+/** `ipfs add`, which provides the root; with the CIDs of all blocks below it. */
+async function added(holder: KuboNode, file: Uint8Array): Promise<{ root: string; blocks: string[] }> {
+  const args = ['add', '-Q', '--cid-version=1', '--raw-leaves', `--chunker=size-${chunkBytes}`, '--fast-provide-wait']
+  const root = await textOf(holder, args, file)
+  return { root, blocks: [...new Set((await textOf(holder, ['refs', '-r', root])).split('\n'))] }
 }
 
 function nodeAt(network: KuboNetwork, index: number): KuboNode {

@@ -3,6 +3,7 @@ import type { Asset } from '../../demo/server.ts'
 import { exampleAssets } from '../../examples/assets.ts'
 import { startStage } from '../../demo/stage.ts'
 import type { StageInfo } from './stage-info.ts'
+import { watchedAssets } from './watched-assets.ts'
 
 /**
  * The swarm and the server, in a process of their own, so that neither the test runner nor a spec slows them down.
@@ -38,7 +39,7 @@ const extraAssets = new Map<string, Asset>([
   ['/worker-with-syntax-error.js', { type: javascript, body: 'this is no script' }],
 ])
 
-for (const [path, asset] of await exampleAssets()) extraAssets.set(path, asset)
+for (const [path, asset] of [...(await exampleAssets()), ...(await watchedAssets())]) extraAssets.set(path, asset)
 
 for (const [name, script] of Object.entries(labs)) {
   const { text } = await bundleForPage(`test-browser/support/${script}.ts`)
