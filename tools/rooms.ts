@@ -77,7 +77,11 @@ export const ROOMS: readonly Room[] = [
     may: ['demo'],
     packages: [BUILT, ...VALUES, 'helia', '@helia/*', 'node:*'],
   },
-  { path: 'bench', may: ['worker/engine', 'worker/wire', 'worker/contract', 'sim', 'demo'], packages: ['*', 'node:*'] },
+  {
+    path: 'bench',
+    may: ['worker/engine', 'worker/wire', 'worker/contract', 'sim', 'demo', 'test-browser/interop', 'tools/kubo.ts'],
+    packages: ['*', 'node:*'],
+  },
   { path: 'tools', may: [], packages: ['@microsoft/api-extractor', 'esbuild', 'oxc-parser', 'playwright', 'node:*'] },
 ]
 
