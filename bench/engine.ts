@@ -9,6 +9,7 @@ import { EngineClient, settledMs, storedTable } from '../sim/clients/engine-clie
 import { Network } from '../sim/world/network.ts'
 import { aminoWorld } from '../sim/world/settings.ts'
 import { World } from '../sim/world/world.ts'
+import { registryRows } from './registry.ts'
 
 /**
  * `npm run bench`: what the engine costs on this machine. Each figure is the best of several rounds, since everything that
@@ -21,7 +22,7 @@ function main(): void {
     ['offer to a bounded heap, k = 20, n = 100,000', nanosecondsPerOffer(), 'ns'],
     ['nearest 20 of a routing table of 200 entries', nanosecondsPerNearest(), 'ns'],
   ]
-  rows.push(...allocations(), ...heapOfEngines())
+  rows.push(...allocations(), ...heapOfEngines(), ...registryRows())
   const bytes = bytesPerEntry()
   if (bytes !== undefined) rows.push(['routing-table entry, with peer, key and one address', bytes, 'bytes'])
   for (const [what, value, unit] of rows)

@@ -14,6 +14,7 @@ import { OrderIds, type OrderId } from '../../worker/engine/machine.ts'
 import { PeerCache, type Peer, type PeerIdBytes, type PeerInfo } from '../../worker/engine/peer.ts'
 import { Rng } from '../../worker/engine/rng.ts'
 import { Agenda } from '../core/agenda.ts'
+import { hashOf } from '../core/draws.ts'
 import { noMessages, type Measured, type Messages } from './measured.ts'
 import { lognormal, type Request } from './traffic.ts'
 
@@ -27,9 +28,9 @@ export class Crowd {
   readonly #options: CrowdOptions
   readonly #rng: Rng
   readonly #peers = new PeerCache()
-  readonly #all: Peer[] = []
   readonly #rankOf = new BytesMap<number>()
-  readonly #tripMs: number[] = []
+  /** By rank, from when on it was first heard of: in a large network most never are. */
+  readonly #heard = new Map<number, { readonly peer: Peer; readonly tripMs: number }>()
   /** Since when. The one connected for longest is first. */
   readonly #connected = new Map<number, number>()
   readonly #requests = new BytesMap<Running>()
@@ -37,6 +38,8 @@ export class Crowd {
   readonly #probes = new Map<WantId, Running>()
   readonly #searches = new Map<OrderId, { running: Running; at: number }>()
   readonly #memories = new Map<DiscoveryMemory['part'], DiscoveryMemory>()
+  /** How much longer all round trips take than at first. */
+  tripFactor = 1
   #nextWant = 1
   #ticksAt = Infinity
 
@@ -44,14 +47,12 @@ export class Crowd {
     this.#options = options
     this.#rng = new Rng(options.seed)
     this.#machine = this.#newMachine()
-    for (let rank = 0; rank < options.peers; rank++) {
-      const peer = this.#peers.intern(new Uint8Array([0x12, 0x20, ...this.#rng.bytes(32)]) as PeerIdBytes)
-      this.#all.push(peer)
-      this.#rankOf.set(peer.id, rank)
-      this.#tripMs.push(lognormal(this.#rng, 80, 0.7))
-    }
-    const order = this.#rng.shuffle(this.#all.map((_, rank) => rank))
-    for (const rank of order.slice(0, options.connections)) this.#connect(rank)
+    const ranks = this.#rng.shuffle(Array.from({ length: options.peers }, (_, rank) => rank))
+    for (const rank of ranks.slice(0, options.connections)) this.#connect(rank)
+  }
+
+  get searchDelayMs(): number {
+    return this.#machine.status().searchDelayMs
   }
 
   get counters(): BitswapCounters {
@@ -65,7 +66,7 @@ export class Crowd {
     this.#ticksAt = Infinity
     for (const memory of isKept ? this.#memories.values() : [])
       this.#handle({ type: 'discovery-restored', memory, agoMs: 60_000 })
-    for (const rank of this.#connected.keys()) this.#handle({ type: 'bitswap-peer-connected', ...infoOf(this.#all[rank]!) })
+    for (const rank of this.#connected.keys()) this.#handle({ type: 'bitswap-peer-connected', ...infoOf(this.#peer(rank).peer) })
   }
 
   /** Starts a request; what came of it is there when time has passed. */
@@ -174,7 +175,8 @@ export class Crowd {
     const isExtra = rank === undefined && running.request.kind === 'only-by-dht'
     const tripMs = rank === undefined ? (isExtra ? 120 : undefined) : running.request.holders.get(rank)
     if (tripMs === undefined && !sendDontHave) return
-    this.agenda.plan(tripMs ?? this.#tripMs[rank ?? 0] ?? 100, () => {
+    const delayMs = tripMs ?? (rank === undefined ? 100 : this.#peer(rank).tripMs)
+    this.agenda.plan(this.tripFactor * delayMs, () => {
       if (rank !== undefined && !this.#connected.has(rank)) return
       const empty = { wantlist: [], full: false, pendingBytes: 0, blocks: [], presences: [] }
       if (tripMs !== undefined && wantType === 'block') {
@@ -215,7 +217,7 @@ export class Crowd {
   /** One of its holders; for what only the DHT knows, a peer of its own. */
   #providerOf(request: Request): Peer {
     const [rank] = request.holders.keys()
-    if (rank !== undefined) return this.#all[rank]!
+    if (rank !== undefined) return this.#peer(rank).peer
     return this.#peers.intern(new Uint8Array([0x12, 0x20, ...request.cid.subarray(4)]) as PeerIdBytes)
   }
 
@@ -229,6 +231,17 @@ export class Crowd {
     })
   }
 
+  #peer(rank: number): { readonly peer: Peer; readonly tripMs: number } {
+    const known = this.#heard.get(rank)
+    if (known !== undefined) return known
+    const rng = new Rng(hashOf(this.#options.seed, rank))
+    const peer = this.#peers.intern(new Uint8Array([0x12, 0x20, ...rng.bytes(32)]) as PeerIdBytes)
+    const heard = { peer, tripMs: lognormal(rng, 80, 0.7) }
+    this.#heard.set(rank, heard)
+    this.#rankOf.set(peer.id, rank)
+    return heard
+  }
+
   #newMachine(): Bitswap {
     const discovery = { ...defaultDiscoveryOptions, ...this.#options.discovery }
     return new Bitswap({ rng: this.#rng.child(), peers: this.#peers, orders: new OrderIds(), discovery })
@@ -236,12 +249,12 @@ export class Crowd {
 
   #connect(rank: number): void {
     if (!this.#connected.has(rank)) this.#connected.set(rank, this.agenda.now)
-    this.#handle({ type: 'bitswap-peer-connected', ...infoOf(this.#all[rank]!) })
+    this.#handle({ type: 'bitswap-peer-connected', ...infoOf(this.#peer(rank).peer) })
     if (this.#connected.size <= this.#options.connections) return
     // The oldest connection goes, as a connection manager does that knows nothing of who serves.
     const [oldest] = this.#connected.keys()
     this.#connected.delete(oldest!)
-    this.#handle({ type: 'bitswap-peer-disconnected', peer: this.#all[oldest!]! })
+    this.#handle({ type: 'bitswap-peer-disconnected', peer: this.#peer(oldest!).peer })
   }
 
   /** Done with a request: late messages are counted no more. */

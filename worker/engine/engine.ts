@@ -282,7 +282,7 @@ export interface EngineInit {
   /** The same seed and the same events give the same effects. */
   readonly seed: number
   readonly kad?: KadOptions
-  readonly discovery?: DiscoveryOptions | undefined
+  readonly discovery?: Partial<DiscoveryOptions> | undefined
   readonly provide?: Partial<Omit<ProvideOptions, 'k'>> | undefined
   /** Peers that are never dialed, asked or told of, keyed by id. */
   readonly denied?: BytesMap<true>

@@ -99,7 +99,11 @@ export const limits = {
 
   // Bitswap: who is asked, and how long we wait
   bitswapPeersMax: limit(2_048, 'peers', 'connected peers that Bitswap keeps state for'),
-  broadcastStepFirst: limit(32, 'peers', 'asked at least in each step while nobody is ranked: as many as a Kubo keeps connected'),
+  broadcastStepFirst: limit(
+    32,
+    'peers',
+    'asked at least in a step where none of them has served: as many as a Kubo keeps connected',
+  ),
   broadcastDenialsMax: limit(10, 'peers', 'connected, up to which DONT_HAVEs are asked for: few, and a vain want ends sooner'),
   broadcastPeersMax: limit(1_024, 'peers', 'asked by broadcast for one want: in the end all of the 856 of the 2022 study'),
   broadcastStepMs: limit(
@@ -128,7 +132,11 @@ export const limits = {
   contextsMax: limit(16, 'entries', 'contexts with a ranking of their own; the one used longest ago goes'),
   contextLengthMax: limit(64, 'count', 'UTF-16 units of the name of a context'),
   rankingPersistMs: limit(2_000, 'ms', 'after a change, until ranking and latencies are stored'),
-  registryCidsMax: limit(8_192, 'entries', 'CIDs others were heard to want; about 4 MB when full'),
+  registryCidsMax: limit(
+    8_192,
+    'entries',
+    'CIDs others were heard to want; 4 MB with one wanter each, 8 MB with eight (npm run bench)',
+  ),
   registryCidsStoredMax: limit(2_048, 'entries', 'of those that are kept between visits: the latest'),
   registryPeersPerCidMax: limit(8, 'peers', 'latest wanters of one CID; the prototype kept ten and asked three'),
   registryBurst: limit(1_024, 'entries', 'wants of one peer listened to at once: a full wantlist'),

@@ -129,7 +129,7 @@ class EngineRuntime implements Runtime {
       seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
       denied,
       server: init.options.server,
-      discovery: { rankingWindowMs: limits.rankingWindowMs.value, ...init.options.discovery },
+      discovery: init.options.discovery,
       provide: init.options.providing,
       clock: platformClock,
       perform: (effect) => this.#perform(effect),

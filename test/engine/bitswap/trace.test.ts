@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = '9f1f40d8d55bfc47b12e0b710c822b79df8c277910802aced633af6b1271cb60'
+const golden = '91a6c4da6fca666c5a15de69ebbd51e18a6973b3533a6b1e96800e653cdc746f'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

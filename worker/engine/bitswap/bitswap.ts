@@ -53,7 +53,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       counters: zeroCounters(),
       touched: new Set(),
       deadlines: new Deadlines(),
-      discovery: new Discovery(init.discovery ?? defaultDiscoveryOptions, init.peers),
+      discovery: new Discovery({ ...defaultDiscoveryOptions, ...init.discovery }, init.peers),
       isWantAsking: (key, peer) => this.#wants.isAsking(key, peer),
       isProbeAsking: (key, peer) => this.#probes.isAsking(key, peer),
     }
@@ -323,7 +323,8 @@ export interface BitswapInit {
   readonly rng: Rng
   readonly peers: PeerCache
   readonly orders: OrderIds
-  readonly discovery?: DiscoveryOptions | undefined
+  /** Beside the defaults. */
+  readonly discovery?: Partial<DiscoveryOptions> | undefined
 }
 
 export const defaultDiscoveryOptions: DiscoveryOptions = {
@@ -332,6 +333,7 @@ export const defaultDiscoveryOptions: DiscoveryOptions = {
   leaders: { type: 'dynamic' },
   peersPerSecond: limits.peersPerSecond.value,
   rankingWindowMs: limits.rankingWindowMs.value,
+  latencyWindowMs: limits.latencyWindowMs.value,
   searchDelay: 0,
   guesses: 'dynamic',
   listenToWants: true,

@@ -107,7 +107,8 @@ export class BroadcastPlanner {
   #sizeOf(open: readonly Candidate[], isFirst: boolean, isWarm: boolean): number {
     const { leaders } = this.#discovery.options
     if (open.length === 0) return 0
-    if (!isWarm) return Math.max(limits.broadcastStepFirst.value, this.#worthwhile(open))
+    const areStrangers = open[0]!.served === 0
+    if (!isWarm || areStrangers) return Math.max(limits.broadcastStepFirst.value, this.#worthwhile(open))
     if (!isFirst || leaders.type === 'dynamic') return this.#worthwhile(open)
     switch (leaders.type) {
       case 'top':

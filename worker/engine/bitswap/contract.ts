@@ -128,6 +128,8 @@ export interface DiscoveryOptions {
   /** Questions to peers that have nothing that a second of waiting is worth. */
   readonly peersPerSecond: number
   readonly rankingWindowMs: number
+  /** In which latencies count for the search delay. */
+  readonly latencyWindowMs: number
   /** Until the DHT is searched beside the connected peers. */
   readonly searchDelay: SearchDelaySetting
   /** Want-blocks sent at once to peers that wanted the same; 0 for never. */

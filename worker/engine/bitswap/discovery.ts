@@ -28,7 +28,7 @@ export class Discovery {
     this.options = options
     this.#peers = peers
     this.ranking = new Ranking(options.rankingWindowMs)
-    this.searchDelay = new SearchDelay(options.searchDelay)
+    this.searchDelay = new SearchDelay(options.searchDelay, options.latencyWindowMs)
   }
 
   /** A peer has what was wanted. `link` is undefined if it is gone already. */
