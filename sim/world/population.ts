@@ -20,8 +20,11 @@ export class Population {
   /** Milliseconds online of each cycle; 0: never, Infinity: always. */
   readonly #onlineMs: Float32Array
 
-  /** `heads`: ids of those servers that are heads of Hydras; the others have random ones. `headsStay`: heads never leave. */
-  constructor(settings: WorldSettings, heads: readonly Uint8Array[] = [], headsStay = true) {
+  /**
+   * `heads`: ids of those servers that are heads of Hydras; the others have random ones. `headsStay`: heads never leave.
+   * `prefixOf`: the first bits of each server's key, for networks as no hash makes them.
+   */
+  constructor(settings: WorldSettings, heads: readonly Uint8Array[] = [], headsStay = true, prefixOf?: PrefixOf) {
     assert(heads.length <= settings.peers, 'heads are among the servers')
     this.#settings = settings
     this.size = settings.peers
@@ -34,6 +37,7 @@ export class Population {
     const rng = new Rng(settings.seed)
     const others = Array.from({ length: this.size - heads.length }, () => newId(rng))
     const sorted = [...heads.map((id) => keyed(id, true)), ...others.map((id) => keyed(id, false))]
+    if (prefixOf !== undefined) for (const [index, { key }] of sorted.entries()) setPrefix(key, prefixOf(index, rng))
     sorted.sort((a, b) => compareWords(a.key, b.key))
     for (const [rank, { id, key, isHead }] of sorted.entries()) {
       this.#ids.set(id, ID_BYTES * rank)
@@ -209,6 +213,16 @@ export class Population {
 const ID_BYTES = 34
 const [DIALABLE, MUTE, SLOW, REFUSING, HEAD] = [1, 2, 4, 8, 16]
 const PHASE = 0x70686173
+
+/** Bits that a key begins with; the rest of it stays random. */
+export type PrefixOf = (index: number, rng: Rng) => readonly number[]
+
+export function setPrefix(key: Key, bits: readonly number[]): void {
+  for (const [position, bit] of bits.entries()) {
+    const mask = 1 << (31 - (position & 31))
+    key[position >> 5] = (bit === 1 ? key[position >> 5]! | mask : key[position >> 5]! & ~mask) >>> 0
+  }
+}
 
 /** `draw` in [0, 1) as an index into `zones`. */
 export function zoneAt(draw: number): number {

@@ -1,176 +1,194 @@
 import { BytesMap } from '../../worker/engine/bytes-map.ts'
+import { limits } from '../../worker/engine/limits.ts'
 import { OrderIds, type OrderId } from '../../worker/engine/machine.ts'
-import type { Key, Peer, PeerIdBytes, PeerInfo } from '../../worker/engine/peer.ts'
-import { bytesOfKey, compareKeys } from '../../worker/engine/provide/bits.ts'
-import {
-  cellCount,
-  type CellState,
-  type KeySource,
-  type ProvideEffect,
-  type ProvideEvent,
-  type ProvidedKey,
-} from '../../worker/engine/provide/contract.ts'
+import { type Key, type Peer, type PeerIdBytes, type PeerInfo, keyOf } from '../../worker/engine/peer.ts'
+import type { ProvideEffect, ProvideEvent } from '../../worker/engine/provide/contract.ts'
 import { Provide } from '../../worker/engine/provide/provide.ts'
-import { cellOf } from '../../worker/engine/provide/schedule.ts'
-import { Trie } from '../../worker/engine/provide/trie.ts'
 import { Rng } from '../../worker/engine/rng.ts'
-import { Agenda } from '../core/agenda.ts'
+import { encodeKadRequest } from '../../worker/wire/kad.ts'
+import type { LookupTally } from '../clients/lookup-log.ts'
+import { lookFromTable, type TableLookup } from '../clients/table-lookup.ts'
+import { hashOf } from '../core/draws.ts'
+import { Keystore } from './keystore.ts'
+import { ClientPlace, Network } from './network.ts'
+import { newId, type PrefixOf, setPrefix } from './population.ts'
+import { stableWorld, type WorldSettings } from './settings.ts'
+import { World } from './world.ts'
 
 /**
- * A world for the sweep alone: servers that know their neighbourhood, a keystore, and one `Provide` machine in virtual
- * time. Lookups are answered as a whole, so that thousands of servers and a million keys fit; how lookups themselves go
- * is what the other experiments show. Keys are random: hashes are.
+ * A sweep over the servers of a world: a keystore, one `Provide` machine, and what the engine does between it and the
+ * network in short – connections that are kept, orders that end. Servers answer from routing tables, with what these miss
+ * and what is stale in them; lookups are those of the go-like rule, from a table of our own.
  */
-export interface SweepWorldOptions {
+export interface SweepWorldOptions extends Partial<WorldSettings> {
   readonly seed: number
-  readonly servers: number
-  readonly k?: number
+  readonly peers: number
   readonly intervalMs?: number
-  /** Cannot be dialed from here, though others can. */
-  readonly undialableShare?: number
-  /** Named by others, but gone. */
-  readonly deadShare?: number
-  /** Take an order and never end it: the driver's deadline does, after a minute. */
-  readonly hungShare?: number
-  /** Share of its 20 nearest that a server does not know. */
-  readonly unknownShare?: number
-  /** The first bits of all servers; the rest is random. */
-  readonly serverPrefix?: (index: number, rng: Rng) => readonly number[]
-  readonly keyPrefix?: (index: number, rng: Rng) => readonly number[]
-  /** Whether to remember who holds which key: needed to check, too much for a million. */
-  readonly remembers?: boolean
+  /** The first bits of all servers, and of all keys; the rest is random. */
+  readonly prefixOf?: PrefixOf
+  readonly keyPrefixOf?: PrefixOf
+  /** Bytes in a millisecond that leave for all servers together. */
+  readonly uplink?: number
+  /** Whether to remember who holds which key. All, or every so many: too much for a million. */
+  readonly remembersEvery?: number
+  /** Whether to keep all effects, for tests. */
+  readonly traces?: boolean
 }
 
-export interface Server {
-  readonly info: PeerInfo
-  readonly state: 'live' | 'dead' | 'hung'
-  records: number
-  contacts: number
-}
-
+/** 10 Mbit/s. */
+export const usualUplink = 1_250
+/** Connections that are kept open: the oldest goes. */
+export const connectionsMax = 100
 const startWallMs = 1_700_000_000_000
+const PROVIDER = 0x70726f76
 
 export class SweepWorld {
-  readonly machine: Provide
-  readonly servers: readonly Server[]
-  readonly live = new Trie<Server>()
-  /** By key: when each server was last told. Only with `remembers`. */
-  readonly holders = new Map<string, Map<Server, number>>()
-  readonly counts = { lookups: 0, asks: 0, tells: 0, addProviders: 0, connections: 0, loads: 0, keysLoadedMax: 0 }
-  readonly effects: ProvideEffect[] = []
-  readonly agenda = new Agenda()
+  readonly world: World
+  readonly network: Network
   readonly self: Peer
+  readonly counts = newCounts()
+  readonly effects: ProvideEffect[] = []
+  /** By index of a remembered key: when each server was last told. */
+  readonly holders = new Map<number, Map<number, number>>()
+  /** Servers, and how often one was connected to and how many records it got. */
+  readonly contacts: Uint32Array
+  readonly records: Uint32Array
   /** While false nobody answers. */
   online = true
   /** Called with each effect, for experiments. */
   onEffect: ((effect: ProvideEffect) => void) | undefined
+  keystore: Keystore
+  #machine: Provide
   readonly #options: SweepWorldOptions
   readonly #rng: Rng
-  readonly #all = new Trie<Server>()
-  readonly #byId = new BytesMap<Server>()
-  readonly #connected = new BytesMap<true>()
+  readonly #place: ClientPlace
+  /** In order of use. */
+  readonly #connected = new Map<number, true>()
+  readonly #infos = new BytesMap<PeerInfo>()
   readonly #dropped = new Set<OrderId>()
-  readonly #keys: Record<KeySource, Key[]> = { provided: [], queue: [] }
-  readonly #sweptAt = new Float64Array(cellCount)
-  #wokenAt: number | undefined
+  #uplinkFreeAt = 0
+  #tickAt = Number.POSITIVE_INFINITY
 
   constructor(options: SweepWorldOptions) {
     this.#options = options
-    this.#rng = new Rng(options.seed)
-    this.self = this.#newPeer([])
-    this.servers = Array.from({ length: options.servers }, (_, index) => this.#newServer(index))
-    this.machine = this.#newMachine()
+    // Not the chance that the servers' ids are made of.
+    this.#rng = new Rng(hashOf(options.seed, PROVIDER))
+    this.world = new KeystoreWorld({ ...stableWorld, ...options }, options.prefixOf, () => this.keystore)
+    this.network = new Network({ world: this.world })
+    this.#place = new ClientPlace({ ...this.world.settings, id: 1 })
+    const id = newId(this.#rng)
+    this.self = { id, key: keyOf(id) }
+    this.keystore = new Keystore([], false)
+    this.contacts = new Uint32Array(options.peers)
+    this.records = new Uint32Array(options.peers)
+    this.#machine = this.#newMachine()
+  }
+
+  get machine(): Provide {
+    return this.#machine
   }
 
   get now(): number {
-    return this.agenda.now
+    return this.network.now
   }
 
   get wallMs(): number {
-    return startWallMs + this.agenda.now
+    return startWallMs + this.now
   }
 
-  keys(source: KeySource): readonly Key[] {
-    return this.#keys[source]
+  /** Fills the keystore; `queued`: nobody has been told of them yet. */
+  fill(count: number, queued: boolean): void {
+    const keys = Array.from({ length: count }, (_, index) => {
+      const key = Uint32Array.from({ length: 8 }, () => this.#rng.uint32()) as Key
+      setPrefix(key, this.#options.keyPrefixOf?.(index, this.#rng) ?? [])
+      return key
+    })
+    this.keystore = new Keystore(keys, queued)
   }
 
-  newKeys(count: number): Key[] {
-    return Array.from({ length: count }, (_, index) => this.#newKey(this.#options.keyPrefix?.(index, this.#rng) ?? []))
+  start(): void {
+    this.send({ type: 'provide-start', self: this.self, cells: this.keystore.cells(), wallMs: this.wallMs })
+    this.send({ type: 'own-addresses-changed', addresses: [{ bytes: Uint8Array.of(1), dialable: true }] })
   }
 
-  /** Puts keys into the keystore; `queued`: nobody has been told of them yet. */
-  add(keys: readonly Key[], queued: boolean): void {
-    this.#keys.provided = merged(this.#keys.provided, keys)
-    if (queued) this.#keys.queue = merged(this.#keys.queue, keys)
+  /** The tab is closed: the machine is gone with its connections, only what was stored is left. The next one is to be started. */
+  close(): void {
+    this.#machine = this.#newMachine()
+    this.#connected.clear()
+    this.#tickAt = Number.POSITIVE_INFINITY
   }
 
-  start(machine: Provide = this.machine): void {
-    machine.handle({ type: 'provide-start', self: this.self, cells: this.cells(), wallMs: this.wallMs }, this.now)
-    this.send({ type: 'own-addresses-changed', addresses: [{ bytes: Uint8Array.of(1), dialable: true }] }, machine)
+  /** Until nothing is queued or due any more, at most until then. Returns whether it was. */
+  runUntilIdle(until: number): boolean {
+    const isIdle = (): boolean => this.keystore.queued === 0 && this.#machine.status(this.now).phase === 'idle'
+    return this.network.agenda.run(until, isIdle)
   }
 
-  /** A machine of the next visit, which knows what was stored. */
-  reopened(): Provide {
-    return this.#newMachine()
-  }
-
-  send(event: ProvideEvent, machine: Provide = this.machine): void {
+  send(event: ProvideEvent): void {
+    const machine = this.#machine
     machine.handle(event, this.now)
     for (let effect = machine.poll(); effect !== undefined; effect = machine.poll()) {
       this.onEffect?.(effect)
-      if (this.#options.remembers === true) this.effects.push(effect)
-      this.#perform(effect, machine)
+      if (this.#options.traces === true) this.effects.push(effect)
+      this.#perform(effect)
     }
-    const deadline = machine.nextDeadline()
-    if (deadline === undefined || (this.#wokenAt !== undefined && this.#wokenAt <= deadline && this.#wokenAt > this.now)) return
-    this.#wokenAt = Math.max(deadline, this.now)
-    this.agenda.planAt(this.#wokenAt, () => {
-      this.#wokenAt = undefined
-      this.send({ type: 'tick' }, machine)
-    })
+    this.#armTick()
   }
 
-  cells(): CellState[] {
-    const cells = Array.from({ length: cellCount }, (_, cell) => ({
-      cell,
-      provided: 0,
-      queued: 0,
-      sweptAt: this.#sweptAt[cell]!,
-    }))
-    for (const key of this.#keys.provided) cells[cellOf(key)]!.provided++
-    for (const key of this.#keys.queue) cells[cellOf(key)]!.queued++
-    return cells.filter(({ provided, queued }) => provided + queued > 0)
+  /** The true nearest that are online, by what a sort of all would give. */
+  nearestOnline(key: Key, count: number): number[] {
+    const { population } = this.world
+    return population.nearest(key, count, (server) => population.isOnline(server, this.now))
   }
 
-  #perform(effect: ProvideEffect, machine: Provide): void {
+  #lookUp(target: Uint8Array): TableLookup {
+    const { world, self, now } = this
+    const salt = hashOf(world.settings.seed, this.counts.lookups, 1)
+    const dialsMax = limits.pendingDialsMax.value
+    return lookFromTable({ world, self: self.key, target, connected: [...this.#connected.keys()], dialsMax, startAt: now, salt })
+  }
+
+  /** The way before the sweep: one lookup for one key, and its record to those that it found. Time passes. */
+  provideAlone(index: number): void {
+    const multihash = this.keystore.multihashAt(index)
+    const { reached, tally, tookMs } = this.#lookUp(multihash)
+    this.#count(tally)
+    this.network.agenda.run(this.now + tookMs)
+    for (const server of reached) {
+      if (!this.world.population.isOnline(server, this.now)) continue
+      this.#connectedTo(server)
+      this.counts.addProviders++
+      this.records[server]!++
+      this.#remember(index, server)
+    }
+  }
+
+  #count({ requests, dials, answered }: LookupTally): void {
+    this.counts.lookups++
+    this.counts.lookupRequests += requests
+    this.counts.dials += dials
+    this.counts.failedDials += Math.max(0, dials - answered.length)
+    for (const server of answered) this.#connectedTo(server)
+  }
+
+  #perform(effect: ProvideEffect): void {
     switch (effect.type) {
       case 'load-keys': {
-        const keys = this.#load(effect).map((key): ProvidedKey => ({ key, multihash: bytesOfKey(key) }))
+        const keys = this.keystore.load(effect)
         this.counts.loads++
         this.counts.keysLoadedMax = Math.max(this.counts.keysLoadedMax, keys.length)
-        return this.#later(2, () => this.send({ type: 'keys-loaded', order: effect.order, keys, wallMs: this.wallMs }, machine))
+        return this.#later(2, () => this.send({ type: 'keys-loaded', order: effect.order, keys, wallMs: this.wallMs }))
       }
-      case 'keys-sent': {
-        const sent = new Trie<true>()
-        for (const { key } of effect.keys) sent.set(key, true)
-        const { queue } = this.#keys
-        if (queue.length > 0 && effect.keys.length > 0) {
-          const first = firstAtOrAfter(queue, effect.keys[0]!.key)
-          const behind = firstAtOrAfter(queue, effect.keys.at(-1)!.key) + 1
-          const rest = queue.slice(first, behind).filter((key) => sent.get(key) === undefined)
-          queue.splice(first, behind - first, ...rest)
-        }
-        for (const { cell, at } of effect.swept) this.#sweptAt[cell] = at
-        return
-      }
+      case 'keys-sent':
+        return this.keystore.sent(effect)
       case 'tell-time':
-        return this.#later(1, () => this.send({ type: 'time-told', wallMs: this.wallMs }, machine))
+        return this.#later(1, () => this.send({ type: 'time-told', wallMs: this.wallMs }))
       case 'find-closest':
-        return this.#findClosest(effect, machine)
+        return this.#findClosest(effect)
       case 'ask-peer':
-        return this.#ask(effect, machine)
+        return this.#ask(effect)
       case 'tell-peer':
-        return this.#tell(effect, machine)
+        return this.#tell(effect)
       case 'drop-order':
         this.#dropped.add(effect.order)
         return
@@ -179,148 +197,181 @@ export class SweepWorld {
     }
   }
 
-  #load({ source, from, to, limit }: Extract<ProvideEffect, { type: 'load-keys' }>): Key[] {
-    const keys = this.#keys[source]
-    const first = firstAtOrAfter(keys, from)
-    const found: Key[] = []
-    for (let index = first; index < keys.length && found.length < limit; index++) {
-      if (compareKeys(keys[index]!, to) > 0) break
-      found.push(keys[index]!)
-    }
-    return found
+  #findClosest({ order, key }: Extract<ProvideEffect, { type: 'find-closest' }>): void {
+    if (!this.online) return this.#later(5_000, () => this.#answer({ type: 'closest-found', order, peers: undefined }))
+    const { peers, tally, tookMs } = this.#lookUp(key)
+    this.#count(tally)
+    const infos = peers.map((server) => this.infoOf(server))
+    this.#later(tookMs, () => this.#answer({ type: 'closest-found', order, peers: infos }))
   }
 
-  #findClosest({ order, key }: Extract<ProvideEffect, { type: 'find-closest' }>, machine: Provide): void {
-    this.counts.lookups++
-    const near = this.#all.nearest(keyOfBytes(key), 3 * this.#k).filter(({ state }) => state !== 'dead')
-    const peers = this.online ? near.slice(0, this.#k).map(({ info }) => info) : undefined
-    this.#later(this.online ? 1_500 : 5_000, () => this.#answer({ type: 'closest-found', order, peers }, machine))
-  }
-
-  #ask({ order, info, key }: Extract<ProvideEffect, { type: 'ask-peer' }>, machine: Provide): void {
+  #ask({ order, info, key }: Extract<ProvideEffect, { type: 'ask-peer' }>): void {
     this.counts.asks++
-    const server = this.#byId.get(info.peer.id)!
-    const closer = server.state === 'live' && this.online ? this.#closerPeers(keyOfBytes(key)) : undefined
-    this.#later(this.#reach(server) + 80, () => this.#answer({ type: 'peer-asked', order, closer }, machine))
-  }
-
-  #tell({ order, info, multihashes }: Extract<ProvideEffect, { type: 'tell-peer' }>, machine: Provide): void {
-    this.counts.tells++
-    const server = this.#byId.get(info.peer.id)!
-    const sent = server.state === 'live' && this.online ? multihashes.length : 0
-    this.#later(this.#reach(server) + 20 + multihashes.length / 10, () => {
-      if (this.#dropped.delete(order)) return
-      this.counts.addProviders += sent
-      server.records += sent
-      if (this.#options.remembers === true && sent > 0) this.#remember(server, multihashes)
-      this.#answer({ type: 'peer-told', order, sent }, machine)
+    const server = this.world.serverOf(info.peer.id)!
+    let isOpen = true
+    const end = (closer: PeerInfo[] | undefined): void => {
+      if (isOpen) this.#answer({ type: 'peer-asked', order, closer })
+      isOpen = false
+    }
+    this.#reach(server, (isReached) => {
+      if (!isReached || this.#dropped.has(order)) return end(undefined)
+      this.counts.requests++
+      this.#later(limits.kadRequestTimeoutMs.value, () => end(undefined))
+      this.network.request(this.#place, server, { type: 'find-node', key }, (outcome) => {
+        end(
+          outcome.type === 'answered'
+            ? outcome.response.closer.map(({ id }) => this.infoOf(this.world.serverOf(id)!))
+            : undefined,
+        )
+      })
     })
   }
 
-  #remember(server: Server, multihashes: readonly Uint8Array[]): void {
-    for (const multihash of multihashes) {
-      const name = hex(multihash)
-      const holders = this.holders.get(name) ?? new Map<Server, number>()
-      holders.set(server, this.now)
-      this.holders.set(name, holders)
-    }
+  /** Records leave one after the other, whoever they are for. A mute server keeps the lane until the order's own deadline. */
+  #tell({ order, info, multihashes }: Extract<ProvideEffect, { type: 'tell-peer' }>): void {
+    this.counts.tells++
+    const server = this.world.serverOf(info.peer.id)!
+    const { population } = this.world
+    this.#reach(server, (isReached) => {
+      if (this.#dropped.has(order)) return
+      if (!isReached) return this.#answer({ type: 'peer-told', order, sent: 0 })
+      if (population.isMute(server))
+        return this.#later(limits.kadQueryTimeoutMs.value, () => this.#answer({ type: 'peer-told', order, sent: 0 }))
+      const { uplink = usualUplink } = this.#options
+      this.#uplinkFreeAt = Math.max(this.#uplinkFreeAt, this.now) + (multihashes.length * addProviderBytes) / uplink
+      this.#later(this.#uplinkFreeAt - this.now, () => this.#told(order, server, multihashes))
+    })
   }
 
-  #answer(event: Extract<ProvideEvent, { order: OrderId }>, machine: Provide): void {
-    if (!this.#dropped.delete(event.order)) this.send(event, machine)
+  #told(order: OrderId, server: number, multihashes: readonly Uint8Array[]): void {
+    if (this.#dropped.delete(order)) return
+    const sent = this.online && this.world.population.isOnline(server, this.now) ? multihashes.length : 0
+    this.counts.addProviders += sent
+    this.records[server]! += sent
+    for (const multihash of multihashes.slice(0, sent)) this.#remember(this.keystore.indexOf(multihash), server)
+    this.#answer({ type: 'peer-told', order, sent })
+  }
+
+  #remember(index: number, server: number): void {
+    const { remembersEvery = 0 } = this.#options
+    this.keystore.toldAt[index] = this.now
+    if (remembersEvery === 0 || index % remembersEvery !== 0) return
+    const holders = this.holders.get(index) ?? new Map<number, number>()
+    holders.set(server, this.now)
+    this.holders.set(index, holders)
+  }
+
+  #answer(event: Extract<ProvideEvent, { order: OrderId }>): void {
+    if (!this.#dropped.delete(event.order)) this.send(event)
   }
 
   /** What it takes to be connected: as many connections are kept as a client keeps. */
-  #reach(server: Server): number {
-    const { id } = server.info.peer
-    if (server.state === 'hung') return 60_000
-    if (server.state === 'dead' || !this.online) return 3_000
-    if (this.#connected.delete(id)) {
-      this.#connected.set(id, true)
-      return 0
+  #reach(server: number, done: (isReached: boolean) => void): void {
+    const { population } = this.world
+    if (this.#connected.has(server) && this.online && population.isOnline(server, this.now)) {
+      this.#connectedTo(server)
+      return this.#later(0, () => done(true))
     }
-    this.counts.connections++
-    server.contacts++
-    this.#connected.set(id, true)
-    if (this.#connected.size > 100) this.#connected.shift()
-    return 350
+    this.#connected.delete(server)
+    this.counts.dials++
+    let isOpen = true
+    const end = (isReached: boolean): void => {
+      if (!isOpen) return
+      isOpen = false
+      if (isReached) this.#connectedTo(server)
+      else this.counts.failedDials++
+      done(isReached)
+    }
+    this.#later(limits.dialTimeoutMs.value, () => end(false))
+    if (this.online) this.network.dial(this.#place, server, (outcome) => end(outcome === 'connected'))
   }
 
-  #closerPeers(key: Key): PeerInfo[] {
-    const missing = this.#options.unknownShare ?? 0
-    return this.#all
-      .nearest(key, 2 * this.#k)
-      .filter(() => missing === 0 || this.#rng.unit() >= missing)
-      .slice(0, this.#k)
-      .map(({ info }) => info)
+  #connectedTo(server: number): void {
+    if (!this.#connected.delete(server)) {
+      this.counts.connections++
+      this.contacts[server]!++
+    }
+    this.#connected.set(server, true)
+    const [oldest] = this.#connected.keys()
+    if (this.#connected.size > connectionsMax) this.#connected.delete(oldest!)
   }
 
-  get #k(): number {
-    return this.#options.k ?? 20
+  infoOf(server: number): PeerInfo {
+    const { id, addresses } = this.world.kadPeer(server)
+    const known = this.#infos.get(id)
+    if (known !== undefined) return known
+    const info: PeerInfo = { peer: { id: id as PeerIdBytes, key: this.world.population.keyOf(server) }, addresses }
+    this.#infos.set(id, info)
+    return info
   }
 
+  /** Nothing of an earlier visit reaches the next. */
   #later(delayMs: number, action: () => void): void {
-    this.agenda.plan(delayMs, action)
+    const machine = this.#machine
+    this.network.agenda.plan(delayMs, () => {
+      if (machine === this.#machine) action()
+    })
+  }
+
+  #armTick(): void {
+    const deadline = this.#machine.nextDeadline()
+    if (deadline === undefined || deadline >= this.#tickAt) return
+    this.#tickAt = Math.max(deadline, this.now)
+    const at = this.#tickAt
+    this.#later(at - this.now, () => {
+      if (this.#tickAt !== at) return
+      this.#tickAt = Number.POSITIVE_INFINITY
+      this.send({ type: 'tick' })
+    })
   }
 
   #newMachine(): Provide {
-    const options = { k: this.#k, intervalMs: this.#options.intervalMs ?? 79_200_000, withoutAddress: false }
-    return new Provide({ options, orders: new OrderIds() })
+    const { k = stableWorld.k, intervalMs = limits.provideIntervalMs.value } = this.#options
+    return new Provide({ options: { k, intervalMs, withoutAddress: false }, orders: this.#orders })
   }
 
-  #newServer(index: number): Server {
-    const { deadShare = 0, hungShare = 0, undialableShare = 0 } = this.#options
-    const peer = this.#newPeer(this.#options.serverPrefix?.(index, this.#rng) ?? [])
-    const draw = this.#rng.unit()
-    const state = draw < deadShare ? 'dead' : draw < deadShare + hungShare ? 'hung' : 'live'
-    const dialable = this.#rng.unit() >= undialableShare
-    const server: Server = {
-      info: { peer, addresses: [{ bytes: peer.id.slice(0, 6), dialable }] },
-      state,
-      records: 0,
-      contacts: 0,
-    }
-    this.#all.set(peer.key, server)
-    this.#byId.set(peer.id, server)
-    if (state === 'live') this.live.set(peer.key, server)
-    return server
+  readonly #orders = new OrderIds()
+}
+
+/** Of the keys of the provider no hash has been made: the keystore knows them. */
+class KeystoreWorld extends World {
+  readonly #keystore: () => Keystore
+
+  constructor(settings: WorldSettings, prefixOf: PrefixOf | undefined, keystore: () => Keystore) {
+    super(settings, undefined, prefixOf)
+    this.#keystore = keystore
   }
 
-  #newPeer(prefix: readonly number[]): Peer {
-    return { id: this.#rng.bytes(34) as PeerIdBytes, key: this.#newKey(prefix) }
-  }
-
-  #newKey(prefix: readonly number[]): Key {
-    const key = new Uint32Array(8) as Key
-    for (let word = 0; word < 8; word++) key[word] = this.#rng.uint32()
-    for (const [position, bit] of prefix.entries()) {
-      const mask = 1 << (31 - (position & 31))
-      key[position >> 5] = bit === 1 ? key[position >> 5]! | mask : key[position >> 5]! & ~mask
-    }
-    return key
+  override keyOf(bytes: Uint8Array): Key {
+    const keystore = this.#keystore()
+    return keystore.holds(bytes) ? keystore.keyOf(bytes) : super.keyOf(bytes)
   }
 }
 
-export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
-}
-
-function keyOfBytes(bytes: Uint8Array): Key {
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
-  return Uint32Array.from({ length: 8 }, (_, word) => view.getUint32(4 * word)) as Key
-}
-
-function merged(kept: readonly Key[], added: readonly Key[]): Key[] {
-  return [...kept, ...added].sort(compareKeys)
-}
-
-function firstAtOrAfter(keys: readonly Key[], from: Key): number {
-  let low = 0
-  let high = keys.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (compareKeys(keys[middle]!, from) < 0) low = middle + 1
-    else high = middle
+function newCounts() {
+  return {
+    lookups: 0,
+    lookupRequests: 0,
+    /** FIND_NODEs of the sweep itself: ordered, and those that were sent. */
+    asks: 0,
+    requests: 0,
+    tells: 0,
+    addProviders: 0,
+    /** Tried; failed, or given up by a lookup that had ended; made. */
+    dials: 0,
+    failedDials: 0,
+    connections: 0,
+    loads: 0,
+    keysLoadedMax: 0,
   }
-  return low
 }
+
+/** What an ADD_PROVIDER of a browser takes: a multihash, an Ed25519 id, and two addresses at a relay. */
+export const addProviderBytes = encodeKadRequest({
+  type: 'add-provider',
+  key: new Uint8Array(34),
+  provider: {
+    id: new Uint8Array(38) as PeerIdBytes,
+    addresses: Array.from({ length: 2 }, () => ({ bytes: new Uint8Array(110), dialable: true })),
+  },
+}).length

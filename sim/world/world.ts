@@ -3,7 +3,7 @@ import type { KadPeer, KadRecord, KadRequest, KadResponse } from '../../worker/e
 import { type Address, type Key, keyOf } from '../../worker/engine/peer.ts'
 import type { SimTime } from '../core/agenda.ts'
 import { hashOf } from '../core/draws.ts'
-import { Population } from './population.ts'
+import { Population, type PrefixOf } from './population.ts'
 import type { WorldSettings } from './settings.ts'
 import { Tables } from './tables.ts'
 
@@ -19,10 +19,10 @@ export class World {
   readonly #peers: (KadPeer | undefined)[] = []
   readonly #servers = new BytesMap<number>()
 
-  constructor(settings: WorldSettings, hydra?: HydraSettings) {
+  constructor(settings: WorldSettings, hydra?: HydraSettings, prefixOf?: PrefixOf) {
     this.settings = settings
     this.hydra = hydra
-    this.population = new Population(settings, hydra?.heads, hydra?.leaves !== true)
+    this.population = new Population(settings, hydra?.heads, hydra?.leaves !== true, prefixOf)
     this.tables = new Tables(settings, this.population)
     for (let server = 0; server < this.population.size; server++) this.#servers.set(this.population.idOf(server), server)
   }
@@ -30,6 +30,12 @@ export class World {
   /** Undefined for invented peers. */
   serverOf(id: Uint8Array): number | undefined {
     return this.#servers.get(id)
+  }
+
+  /** What a request is for: the servers' own keys need not be hashes. */
+  keyOf(bytes: Uint8Array): Key {
+    const server = this.#servers.get(bytes)
+    return server === undefined ? keyOf(bytes) : this.population.keyOf(server)
   }
 
   /** A server as others name it; always the same object. */
@@ -62,7 +68,7 @@ export class World {
     return {
       type: request.type,
       key: request.key,
-      closer: this.closerPeers(server, keyOf(request.key), now).map((other) => this.kadPeer(other)),
+      closer: this.closerPeers(server, this.keyOf(request.key), now).map((other) => this.kadPeer(other)),
       providers: request.type === 'get-providers' ? (this.#providersAt(server)?.get(request.key) ?? []) : [],
       record: request.type === 'get-value' ? store?.records.get(request.key) : undefined,
     }

@@ -334,11 +334,13 @@ export const limits = {
   ),
 
   // Providing: a region
+  regionsAtOnceMax: limit(2, 'count', 'one being told while the peers of the next are found'),
   regionPageKeys: limit(1_024, 'entries', 'keys in memory at a time: a region of a million keys among 25,000 servers'),
   neighbourhoodPeersMax: limit(2_048, 'peers', 'remembered from the regions before'),
   neighbourhoodMs: limit(1_800_000, 'ms', 'what was certain about a region is not after half an hour'),
   exploredNearestMax: limit(128, 'peers', 'nearest known among whom some must be dialable, before a lookup from the table'),
-  exploredAnswersMin: limit(3, 'requests', 'nearest peers that must answer for a search to end, as in a lookup'),
+  exploredWitnessesMin: limit(2, 'peers', 'whose answers must agree on who is in a part of the keyspace: one may lie'),
+  exploredAnswersMin: limit(3, 'requests', 'nearest peers that have answered when nobody is left to ask, as in a lookup'),
   exploredAsksMax: limit(24, 'requests', 'of one search, before it becomes a lookup'),
   exploredSearchesMax: limit(
     512,

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SweepWorld, type SweepWorldOptions, hex } from '../../../sim/world/sweep-world.ts'
-import { bytesOfKey, compareKeys } from '../../../worker/engine/provide/bits.ts'
-import type { Key } from '../../../worker/engine/peer.ts'
+import fc from 'fast-check'
+import { SweepWorld, type SweepWorldOptions } from '../../../sim/world/sweep-world.ts'
+import { compareKeys, firstOf, lastOf } from '../../../worker/engine/provide/bits.ts'
+import { type Key, keyFromDigest } from '../../../worker/engine/peer.ts'
+import type { RegionReport } from '../../../worker/engine/provide/contract.ts'
 import type { Rng } from '../../../worker/engine/rng.ts'
 
-/** The slow way, without tries: all servers, sorted by distance. */
-function nearestServers(world: SweepWorld, key: Key, k: number): Set<unknown> {
-  const distance = (other: Key): number[] => Array.from(other, (word, index) => (word ^ key[index]!) >>> 0)
-  const sorted = world.servers
-    .filter(({ state }) => state === 'live')
-    .map((server) => ({ server, distance: distance(server.info.peer.key) }))
+/** The slow way, without tries: all servers that live, sorted by distance. */
+function nearestServers(world: SweepWorld, key: Key, k: number): Set<number> {
+  const { population } = world.world
+  const distance = (server: number): number[] => Array.from(population.keyOf(server), (word, index) => (word ^ key[index]!) >>> 0)
+  const sorted = Array.from({ length: population.size }, (_, server) => ({ server, distance: distance(server) }))
+    .filter(({ server }) => population.isOnline(server, world.now))
     .sort((a, b) => a.distance.map((word, index) => word - b.distance[index]!).find((difference) => difference !== 0) ?? 0)
   return new Set(sorted.slice(0, k).map(({ server }) => server))
 }
@@ -21,52 +23,103 @@ function bits(value: number, length: number): number[] {
 
 const clustered = (_: number, rng: Rng): number[] => [...bits(rng.below(3) * 5, 4), ...bits(rng.below(4), 6)]
 const skewed = (index: number, rng: Rng): number[] => (index % 10 === 0 ? bits(rng.below(2), 1) : bits(0b10110, 5))
+/** Each of them alone on a side of what the others share: every bucket has one peer. */
+const comb = (index: number): number[] => [...bits(0, index), 1]
 
-const topologies: readonly [string, Partial<SweepWorldOptions>][] = [
-  ['random', { servers: 300 }],
-  ['clustered', { servers: 200, serverPrefix: clustered }],
-  ['skewed', { servers: 250, serverPrefix: skewed }],
-  ['keys in a corner', { servers: 300, keyPrefix: () => bits(0b101, 3) }],
-  ['all of one prefix', { servers: 60, serverPrefix: () => bits(0xabcde, 20) }],
-  ['all near one key, keys elsewhere', { servers: 50, serverPrefix: () => bits(0x3f, 6), keyPrefix: () => bits(0, 6) }],
-  ['fewer than k', { servers: 7 }],
-  ['k of them', { servers: 20 }],
-  ['one more than k', { servers: 21 }],
-  ['one peer', { servers: 1 }],
-  ['two peers', { servers: 2 }],
-]
-
-for (const [name, options] of topologies) {
-  for (const k of [1, 3, 20]) {
-    for (const count of [1, 2, 40, 400]) {
-      test(`oracle: ${name}, k = ${k}, ${count} keys: each key reaches its true nearest peers, and nobody else`, () => {
-        const world = sweepAll({ seed: k * 1_000 + count, servers: 100, ...options, k, remembers: true }, count)
-        for (const key of world.keys('provided')) {
-          const holders = world.holders.get(hex(bytesOfKey(key)))
-          assert.deepEqual(new Set(holders?.keys()), nearestServers(world, key, k))
-        }
-        const { totals } = world.machine.status(world.now)
-        assert.deepEqual(
-          { keys: totals.keys, stored: totals.stored, missed: totals.missed, failed: totals.failed },
-          { keys: count, stored: count * Math.min(k, world.servers.length), missed: 0, failed: 0 },
-        )
-        assert.equal(world.counts.addProviders, totals.stored, 'nothing is sent twice')
-      })
-    }
-  }
+const topologies: Readonly<Record<string, Partial<SweepWorldOptions> & { peers: number }>> = {
+  random: { peers: 300 },
+  clustered: { peers: 200, prefixOf: clustered },
+  skewed: { peers: 250, prefixOf: skewed },
+  'keys in a corner': { peers: 300, keyPrefixOf: () => bits(0b101, 3) },
+  'all of one prefix': { peers: 60, prefixOf: () => bits(0xabcde, 20) },
+  'all near one key, keys elsewhere': { peers: 50, prefixOf: () => bits(0x3f, 6), keyPrefixOf: () => bits(0, 6) },
+  'a comb': { peers: 30, prefixOf: comb },
+  'fewer than k': { peers: 7 },
+  'k of them': { peers: 20 },
+  'one more than k': { peers: 21 },
+  'one peer': { peers: 1 },
+  'two peers': { peers: 2 },
 }
 
 function sweepAll(options: SweepWorldOptions, count: number): SweepWorld {
-  const world = new SweepWorld(options)
-  world.add(world.newKeys(count), true)
+  const world = new SweepWorld({ ...options, remembersEvery: 1, traces: true })
+  world.fill(count, true)
   world.start()
-  const isDone = (): boolean => world.keys('queue').length === 0 && world.machine.status(world.now).phase === 'idle'
-  assert.ok(world.agenda.run(3_600_000, isDone), JSON.stringify(world.machine.status(world.now)))
+  assert.ok(world.runUntilIdle(24 * 3_600_000), JSON.stringify(world.machine.status(world.now)))
   return world
 }
 
+/** Each key reached its true nearest peers and nobody else; what is reported was sent, once; regions hold what they say. */
+function check(world: SweepWorld, k: number): void {
+  const { keystore, counts } = world
+  for (let index = 0; index < keystore.size; index++) {
+    const holders = new Set(world.holders.get(index)?.keys())
+    assert.deepEqual(holders, nearestServers(world, keystore.keyAt(index), k))
+  }
+  const { totals } = world.machine.status(world.now)
+  const { keys, stored, missed, failed } = totals
+  const pairs = keystore.size * Math.min(k, world.world.population.size)
+  assert.deepEqual({ keys, stored, missed, failed }, { keys: keystore.size, stored: pairs, missed: 0, failed: 0 })
+  assert.equal(counts.addProviders, stored, 'nothing is sent twice')
+}
+
+for (const [name, options] of Object.entries(topologies)) {
+  test(`oracle: ${name}: whatever k and however many keys, each reaches its true nearest peers, and nobody else`, () => {
+    const settings = fc.record({
+      seed: fc.nat(),
+      k: fc.oneof(fc.constantFrom(1, 2, 3, 20), fc.integer({ min: 1, max: 20 })),
+      count: fc.oneof(fc.constantFrom(1, 2), fc.integer({ min: 3, max: 120 })),
+    })
+    fc.assert(
+      fc.property(settings, ({ seed, k, count }) => check(sweepAll({ seed, ...options, k }, count), k)),
+      { numRuns: 12 },
+    )
+  })
+}
+
+test('oracle: dead servers in the tables of the others change nothing: records go to the nearest that live', () => {
+  fc.assert(
+    fc.property(fc.nat(), fc.integer({ min: 10, max: 20 }), (seed, k) => {
+      const world = sweepAll({ seed, peers: 200, k, dead: 0.15 }, 60)
+      let told = 0
+      for (let index = 0; index < world.keystore.size; index++) {
+        const holders = world.holders.get(index)
+        for (const server of nearestServers(world, world.keystore.keyAt(index), k)) told += holders?.has(server) === true ? 1 : 0
+      }
+      // Full buckets with dead entries have no place for everybody who lives.
+      assert.ok(told >= 0.97 * 60 * k, `${told} of ${60 * k}`)
+      assert.equal(world.machine.status(world.now).totals.stored, world.counts.addProviders)
+    }),
+    { numRuns: 20 },
+  )
+})
+
+test('every key lies in the region that is reported for it, and the regions of one sweep do not overlap', () => {
+  const world = sweepAll({ seed: 8, peers: 400 }, 3_000)
+  const reports = world.effects.flatMap((effect) => (effect.type === 'region-ended' ? [effect.report] : []))
+  const ranges = reports.map(rangeOf).toSorted((a, b) => compareKeys(a.from, b.from))
+  const prefixes = ranges.filter(({ prefix }, index) => index === 0 || prefix !== ranges[index - 1]!.prefix)
+  for (const [index, { from }] of prefixes.entries())
+    if (index > 0) assert.ok(compareKeys(prefixes[index - 1]!.to, from) < 0, 'a region is loaded once')
+  assert.equal(
+    reports.reduce((sum, { keys }) => sum + keys, 0),
+    3_000,
+  )
+  for (let index = 0; index < world.keystore.size; index++) {
+    const key = world.keystore.keyAt(index)
+    assert.equal(prefixes.filter(({ from, to }) => compareKeys(from, key) <= 0 && compareKeys(key, to) <= 0).length, 1)
+  }
+})
+
+function rangeOf({ prefix }: RegionReport): { prefix: string; from: Key; to: Key } {
+  const key = keyFromDigest(new Uint8Array(32))
+  for (const [position, bit] of Array.from(prefix).entries()) if (bit === '1') key[position >> 5]! |= 1 << (31 - (position & 31))
+  const whole = Uint32Array.from(key) as Key
+  return { prefix, from: firstOf(whole, prefix.length), to: lastOf(whole, prefix.length) }
+}
+
 test('a page is never larger than its limit, and keys come in order', () => {
-  const world = sweepAll({ seed: 5, servers: 30, remembers: true }, 5_000)
+  const world = sweepAll({ seed: 5, peers: 30 }, 5_000)
   assert.equal(world.counts.keysLoadedMax, 1_024)
   const loads = world.effects.flatMap((effect) => (effect.type === 'load-keys' ? [effect] : []))
   assert.ok(loads.every(({ from, to }) => compareKeys(from, to) <= 0))

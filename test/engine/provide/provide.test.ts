@@ -1,30 +1,25 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
-import { hex, SweepWorld, type SweepWorldOptions } from '../../../sim/world/sweep-world.ts'
-import { bytesOfKey } from '../../../worker/engine/provide/bits.ts'
+import { SweepWorld, type SweepWorldOptions } from '../../../sim/world/sweep-world.ts'
 
 const hour = 3_600_000
 
-function isIdle(world: SweepWorld): boolean {
-  return world.keys('queue').length === 0 && world.machine.status(world.now).phase === 'idle'
-}
-
 function world(options: Partial<SweepWorldOptions>, keys: number): SweepWorld {
-  const made = new SweepWorld({ seed: 7, servers: 120, remembers: true, ...options })
-  made.add(made.newKeys(keys), true)
+  const made = new SweepWorld({ seed: 7, peers: 120, remembersEvery: 1, traces: true, ...options })
+  made.fill(keys, true)
   return made
 }
 
 test('without an address nothing is told, and the status says so; with one it begins', () => {
   const made = world({}, 50)
-  made.machine.handle({ type: 'provide-start', self: made.self, cells: made.cells(), wallMs: made.wallMs }, 0)
+  made.machine.handle({ type: 'provide-start', self: made.self, cells: made.keystore.cells(), wallMs: made.wallMs }, 0)
   assert.equal(made.machine.poll(), undefined)
   assert.equal(made.machine.status(0).phase, 'no-address')
   assert.equal(made.machine.nextDeadline(), undefined)
   made.send({ type: 'own-addresses-changed', addresses: [{ bytes: Uint8Array.of(1), dialable: true }] })
   assert.equal(made.machine.status(0).phase, 'working')
-  assert.ok(made.agenda.run(hour, () => isIdle(made)))
+  assert.ok(made.runUntilIdle(hour))
 })
 
 test('offline it probes ever later, and goes on at once when the browser is online again', () => {
@@ -35,53 +30,52 @@ test('offline it probes ever later, and goes on at once when the browser is onli
   made.onEffect = (effect) => {
     if (effect.type === 'find-closest') lookups.push(made.now)
   }
-  made.agenda.run(hour)
+  made.network.agenda.run(hour)
   assert.equal(made.machine.status(made.now).phase, 'offline')
   assert.ok(lookups.length >= 4 && lookups.length <= 16, `${lookups.length} probes in an hour`)
   made.online = true
   made.send({ type: 'online-changed', online: true })
-  assert.ok(made.agenda.run(made.now + 300_000, () => isIdle(made)))
+  assert.ok(made.runUntilIdle(made.now + 300_000))
   assert.equal(made.machine.status(made.now).totals.stored, 200 * 20)
 })
 
 test('closed in the middle, the next visit goes on where it was, and hardly anything is told twice (P11)', () => {
-  for (const [servers, steps] of [
+  for (const [peers, steps] of [
     [300, 0],
     [300, 47],
     [60, 31],
     [60, 90],
   ] as const) {
-    const made = world({ servers }, 3_000)
+    const made = world({ peers }, 3_000)
     made.start()
-    assert.ok(made.agenda.run(hour, () => made.keys('queue').length < 1_500))
+    assert.ok(made.network.agenda.run(hour, () => made.keystore.queued < 1_500))
     // Somewhere in the middle of a page, not just after keys have left the queue.
     let step = 0
-    made.agenda.run(hour, () => step++ >= steps)
-    const queued = made.keys('queue').length
-    made.send({ type: 'provide-paused', paused: true })
+    made.network.agenda.run(hour, () => step++ >= steps)
+    const { queued } = made.keystore
     const told = made.counts.addProviders
-    const next = made.reopened()
-    made.start(next)
-    assert.equal(next.status(made.now).queued, queued)
-    assert.ok(made.agenda.run(hour, () => made.keys('queue').length === 0 && next.status(made.now).phase === 'idle'))
+    made.close()
+    made.start()
+    assert.equal(made.machine.status(made.now).queued, queued)
+    assert.ok(made.runUntilIdle(2 * hour))
     const twice = made.counts.addProviders - 3_000 * 20
     assert.ok(told > 0 && twice >= 0 && twice <= 3 * 64 * 20, `${twice} records twice`)
-    for (const key of made.keys('provided')) assert.equal(made.holders.get(hex(bytesOfKey(key)))?.size, 20)
-    assert.deepEqual(next.status(made.now).cells.due, 0, 'what was told before the end is not due')
+    for (let key = 0; key < made.keystore.size; key++) assert.equal(made.holders.get(key)?.size, 20)
+    assert.deepEqual(made.machine.status(made.now).cells.due, 0, 'what was told before the end is not due')
   }
 })
 
 test('a cycle later everything is told again, region by region at its moment, and before it expires', () => {
-  const made = world({ servers: 200 }, 400)
+  const made = world({ peers: 200 }, 400)
   made.start()
-  assert.ok(made.agenda.run(hour, () => isIdle(made)))
+  assert.ok(made.runUntilIdle(hour))
   const oldest = (): number => {
     const times = [...made.holders.values()].map((holders) => Math.max(...holders.values()))
     return made.now - Math.min(...times)
   }
   let worst = 0
   for (let hours = 2; hours <= 96; hours++) {
-    made.agenda.run(hours * hour)
+    made.network.agenda.run(hours * hour)
     worst = Math.max(worst, oldest())
   }
   assert.ok(worst <= 28 * hour, `a record was ${worst / hour} h old`)
@@ -90,30 +84,47 @@ test('a cycle later everything is told again, region by region at its moment, an
 })
 
 test('a hung peer pins nothing: the others are told, and its keys go to the next', () => {
-  const made = world({ hungShare: 0.05, deadShare: 0.1 }, 300)
+  const made = world({ mute: 0.05, dead: 0.1 }, 300)
   made.start()
-  assert.ok(
-    made.agenda.run(2 * hour, () => isIdle(made)),
-    JSON.stringify(made.machine.status(made.now)),
-  )
+  assert.ok(made.runUntilIdle(2 * hour), JSON.stringify(made.machine.status(made.now)))
   const { totals } = made.machine.status(made.now)
   assert.deepEqual([totals.keys, totals.missed], [300, 0])
   assert.equal(totals.stored, made.counts.addProviders, 'what is reported was sent')
   assert.ok(totals.stored >= 0.9 * 300 * 20, `${totals.stored} records`)
 })
 
-test('a region whose peers fail is tried again after five minutes, and its keys wait', () => {
-  const made = world({ servers: 40, deadShare: 1 }, 10)
+test('when nobody lives, nothing is reported as stored, and the keys wait', () => {
+  const made = world({ peers: 40, dead: 1 }, 10)
   made.start()
-  made.agenda.run(hour)
+  made.network.agenda.run(hour)
   const { totals, queued } = made.machine.status(made.now)
   assert.deepEqual([totals.stored, queued, made.counts.addProviders], [0, 10, 0])
 })
 
-test('peers that cannot be dialed from here are counted, not tried, and hold nothing up', () => {
-  const made = world({ undialableShare: 0.5 }, 200)
+test('a region most of whose peers fail has failed: nothing counts as stored, and it is tried again after five minutes', () => {
+  const made = world({ peers: 15 }, 10)
   made.start()
-  assert.ok(made.agenda.run(hour, () => isIdle(made)))
+  let failedAt = 0
+  let againAt = 0
+  made.onEffect = (effect) => {
+    if (effect.type === 'tell-peer' && failedAt === 0) made.online = false
+    if (effect.type === 'load-keys' && failedAt > 0 && againAt === 0) againAt = made.now
+    if (effect.type !== 'region-ended' || failedAt > 0) return
+    failedAt = made.now
+    made.online = true
+    const { keys, stored, missed } = effect.report
+    assert.deepEqual({ keys, stored, missed }, { keys: 10, stored: 0, missed: 10 })
+  }
+  assert.ok(made.runUntilIdle(hour))
+  assert.ok(failedAt > 0)
+  assert.ok(againAt - failedAt >= 300_000 && againAt - failedAt < 301_000, `${againAt - failedAt} ms`)
+  for (let key = 0; key < 10; key++) assert.equal(made.holders.get(key)?.size, 15)
+})
+
+test('peers that cannot be dialed from here are counted, not tried, and hold nothing up', () => {
+  const made = world({ dialable: 0.5 }, 200)
+  made.start()
+  assert.ok(made.runUntilIdle(hour))
   const { totals } = made.machine.status(made.now)
   assert.equal(totals.stored + totals.undialable, totals.targeted)
   assert.ok(totals.undialable > 1_000 && totals.failed === 0)
@@ -133,14 +144,82 @@ test('paused it stops at once and withdraws what is open; hidden it tells two pe
     if (event.type === 'peer-told') lanes--
     handle(event, now)
   }
-  assert.ok(made.agenda.run(hour, () => made.counts.tells > 20))
+  assert.ok(made.network.agenda.run(hour, () => made.counts.tells > 20))
   assert.equal(lanesMax, 2)
   made.send({ type: 'provide-paused', paused: true })
   assert.equal(made.machine.status(made.now).phase, 'paused')
   assert.ok(made.effects.some(({ type }) => type === 'drop-order'))
   const { tells } = made.counts
-  made.agenda.run(made.now + hour)
+  made.network.agenda.run(made.now + hour)
   assert.equal(made.counts.tells, tells)
+})
+
+test('every reply of one cpl (a bug of others): no part of such an answer is certain, and still each key finds its peers', () => {
+  // All servers differ from all keys in the first bit: whoever is asked names twenty peers that are equally far, by cpl.
+  const made = world({ peers: 100, prefixOf: () => [1], keyPrefixOf: () => [0] }, 20)
+  made.start()
+  assert.ok(made.runUntilIdle(hour))
+  for (let key = 0; key < 20; key++) {
+    const holders = [...made.holders.get(key)!.keys()].toSorted((a, b) => a - b)
+    assert.deepEqual(
+      holders,
+      made.nearestOnline(made.keystore.keyAt(key), 20).toSorted((a, b) => a - b),
+    )
+  }
+})
+
+test('closed in the middle of a cycle (resume off, a bug of others): what was swept is not swept again, what is late goes first', () => {
+  const made = world({ peers: 300 }, 2_000)
+  made.start()
+  assert.ok(made.runUntilIdle(2 * hour))
+  made.close()
+  const closedAt = made.now
+  made.network.agenda.run(closedAt + 40 * hour)
+  const before = made.counts.addProviders
+  made.start()
+  const isHalfDone = (): boolean => made.counts.addProviders - before > 20_000
+  assert.ok(made.network.agenda.run(made.now + 2 * hour, isHalfDone))
+  made.close()
+  made.start()
+  assert.ok(made.runUntilIdle(made.now + 2 * hour))
+  const again = made.counts.addProviders - before - 40_000
+  assert.ok(again >= 0 && again <= 2 * 2_000, `${again} records twice`)
+  for (let key = 0; key < 2_000; key++) assert.ok(made.keystore.toldAt[key]! > closedAt)
+})
+
+test('addresses lost while a region is told (published addresses raced, a bug of others): nothing leaves without one', () => {
+  const made = world({}, 500)
+  made.start()
+  assert.ok(made.network.agenda.run(hour, () => made.counts.addProviders > 1_000))
+  made.send({ type: 'own-addresses-changed', addresses: [] })
+  assert.equal(made.machine.status(made.now).phase, 'no-address')
+  const { addProviders } = made.counts
+  made.network.agenda.run(made.now + hour)
+  assert.equal(made.counts.addProviders, addProviders)
+  made.send({ type: 'own-addresses-changed', addresses: [{ bytes: Uint8Array.of(2), dialable: true }] })
+  assert.ok(made.runUntilIdle(made.now + hour))
+  for (let key = 0; key < 500; key++) assert.equal(made.holders.get(key)?.size, 20)
+})
+
+test('while one region is told the next is explored, and no key is told twice for it (a region loaded twice, a bug of others)', () => {
+  const made = world({ peers: 400 }, 3_000)
+  made.start()
+  let tellingUntil = 0
+  let asksBeside = 0
+  const told = new Set<number>()
+  made.onEffect = (effect) => {
+    if (effect.type === 'tell-peer') tellingUntil = made.now
+    if (effect.type === 'ask-peer' && made.now - tellingUntil < 500) asksBeside++
+    if (effect.type !== 'keys-sent') return
+    for (const { multihash } of effect.keys) {
+      const index = made.keystore.indexOf(multihash)
+      assert.ok(!told.has(index))
+      told.add(index)
+    }
+  }
+  assert.ok(made.runUntilIdle(2 * hour))
+  assert.deepEqual([told.size, made.counts.addProviders], [3_000, 60_000])
+  assert.ok(asksBeside > 20, `${asksBeside} asks beside`)
 })
 
 test('late and unknown answers change nothing', () => {
@@ -151,15 +230,15 @@ test('late and unknown answers change nothing', () => {
   made.send({ type: 'closest-found', order, peers: [] })
   made.send({ type: 'peer-asked', order, closer: [] })
   made.send({ type: 'peer-told', order, sent: 3 })
-  assert.ok(made.agenda.run(hour, () => isIdle(made)))
+  assert.ok(made.runUntilIdle(hour))
   assert.equal(made.machine.status(made.now).totals.stored, 400)
 })
 
 test('the same seed gives the same orders, byte for byte (E1, golden)', () => {
   const trace = (seed: number): string => {
-    const made = world({ seed, deadShare: 0.1, undialableShare: 0.2 }, 300)
+    const made = world({ seed, dead: 0.1, dialable: 0.8 }, 300)
     made.start()
-    assert.ok(made.agenda.run(hour, () => isIdle(made)))
+    assert.ok(made.runUntilIdle(hour))
     const hash = createHash('sha256')
     const plain = (_: string, value: unknown): unknown =>
       ArrayBuffer.isView(value) ? Array.from(value as Uint8Array).join() : value
@@ -169,5 +248,5 @@ test('the same seed gives the same orders, byte for byte (E1, golden)', () => {
   assert.equal(trace(3), trace(3))
   assert.notEqual(trace(3), trace(4))
   // Changes with every intended change of behaviour.
-  assert.equal(trace(3), '58f8c3b18f92c2ca3c26794d6e1efde30de4756343f8f43d8ada82572969d1df')
+  assert.equal(trace(3), 'ad9dc57a75a9acef47f14b86ac4abdc1524ee422708377f0567ec91c0b57b1d2')
 })

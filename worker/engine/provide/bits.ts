@@ -31,6 +31,15 @@ export function successorOf(key: Key): Key | undefined {
   return undefined
 }
 
+/** The length of the longest prefix that two keys share. */
+export function sharedBits(a: Key, b: Key): number {
+  for (let word = 0; word < a.length; word++) {
+    const difference = (a[word]! ^ b[word]!) >>> 0
+    if (difference !== 0) return 32 * word + Math.clz32(difference)
+  }
+  return keyBits
+}
+
 export function compareKeys(a: Key, b: Key): number {
   for (let word = 0; word < a.length; word++) if (a[word] !== b[word]) return a[word]! - b[word]!
   return 0

@@ -14,8 +14,8 @@ export class Neighbourhood {
   readonly #k: number
   readonly #peers = new Trie<PeerInfo>()
   /** With those that failed: an answer reaches as far as the farthest peer in it, whether that one lives or not. */
-  readonly #named = new Trie<true>()
-  readonly #coverage = new Coverage()
+  readonly #named = new Trie<Peer>()
+  readonly #coverage = new Coverage(limits.exploredWitnessesMin.value)
   /** Peers that could not be reached: no answer brings them back until all is forgotten. */
   readonly #failed = new BytesMap<true>()
   #self: Peer | undefined
@@ -33,11 +33,20 @@ export class Neighbourhood {
     return this.#peers.root
   }
 
-  /** Before each region. */
+  /** Whether it is old, or more than enough. */
+  isStale(now: Millis): boolean {
+    return isDue(this.#since, limits.neighbourhoodMs.value, now) || this.#named.size > limits.neighbourhoodPeersMax.value
+  }
+
+  /** So many have failed that it may have been our fault: before the next region all is forgotten. */
+  distrust(): void {
+    this.#since = Number.NEGATIVE_INFINITY
+  }
+
+  /** Before a region, while nobody works with it. */
   refresh(self: Peer | undefined, now: Millis): void {
     this.#self = self
-    const isOld = isDue(this.#since, limits.neighbourhoodMs.value, now)
-    if (!isOld && this.#named.size <= limits.neighbourhoodPeersMax.value) return
+    if (!this.isStale(now)) return
     this.#peers.clear()
     this.#named.clear()
     this.#coverage.clear()
@@ -51,7 +60,7 @@ export class Neighbourhood {
     for (const info of infos) {
       const { peer } = info
       if (this.#self !== undefined && compareKeys(this.#self.key, peer.key) === 0) continue
-      this.#named.set(peer.key, true)
+      this.#named.set(peer.key, peer)
       if (this.#failed.has(peer.id)) continue
       const known = this.#peers.get(peer.key)
       if (known === undefined) isNew = true
@@ -65,14 +74,37 @@ export class Neighbourhood {
     this.#failed.set(peer.id, true)
   }
 
+  /** What `witness` said when it was asked for `target`. */
+  answered(witness: Peer, target: Key, closer: readonly PeerInfo[]): void {
+    this.learn(closer)
+    const farthest = farthestFrom(target, closer)
+    // A short answer is a whole table, but only where nobody else has been heard of.
+    const isAll = closer.length < this.#k && this.#named.size <= this.#k
+    if (isAll || farthest !== undefined)
+      this.#coverage.answered({ witness: witness.key, target, farthest: isAll ? undefined : farthest })
+  }
+
   /** Those that can be asked about a key, nearest first. */
   askable(key: Key, count: number): PeerInfo[] {
     const near = this.#peers.nearest(key, limits.exploredNearestMax.value)
     return near.filter(isDialable).slice(0, count)
   }
 
-  mark(key: Key): void {
-    this.#coverage.mark(key, this.#k, this.#named.root)
+  /** Of all that were named, whether they live or not, the one nearest to a place. */
+  namedNear(place: Key): Peer | undefined {
+    return this.#named.nearest(place, 1)[0]
+  }
+
+  accept(place: Key, gap: Gap): void {
+    this.#coverage.accept(place, gap, this.#k, this.#named.root)
+  }
+
+  isCertain(key: Key): boolean {
+    return this.#coverage.has(key)
+  }
+
+  witnessesOf(key: Key): number {
+    return this.#coverage.witnessesOf(key)
   }
 
   gapFor(key: Key): Gap | undefined {
@@ -87,4 +119,17 @@ export class Neighbourhood {
 
 export function isDialable(info: PeerInfo): boolean {
   return info.addresses.some(({ dialable }) => dialable)
+}
+
+function farthestFrom(target: Key, infos: readonly PeerInfo[]): Key | undefined {
+  let farthest: Key | undefined
+  for (const { peer } of infos) if (farthest === undefined || isFarther(target, peer.key, farthest)) farthest = peer.key
+  return farthest
+}
+
+function isFarther(target: Key, a: Key, b: Key): boolean {
+  for (let word = 0; word < target.length; word++) {
+    if (a[word] !== b[word]) return (a[word]! ^ target[word]!) >>> 0 > (b[word]! ^ target[word]!) >>> 0
+  }
+  return false
 }

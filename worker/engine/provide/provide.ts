@@ -4,6 +4,7 @@ import type { Machine, Millis, OrderIds } from '../machine.ts'
 import type { Peer } from '../peer.ts'
 import type {
   CellState,
+  KeySource,
   ProvideEffect,
   ProvideEvent,
   ProvideOptions,
@@ -13,7 +14,7 @@ import type {
   Totals,
 } from './contract.ts'
 import { Neighbourhood } from './neighbourhood.ts'
-import { type PageSent, RegionRun } from './region-run.ts'
+import { type PageSent, type RegionEffect, RegionRun } from './region-run.ts'
 import { cellOf, Schedule } from './schedule.ts'
 
 /**
@@ -23,7 +24,7 @@ import { cellOf, Schedule } from './schedule.ts'
  *   working ──nobody answers──▶ offline ──probe, online again──▶ working
  *   any ⇄ paused, no-address
  *
- * One region at a time. It knows counts by cell and the keys of the region it works on, never all of them; whoever holds
+ * One region is told while the next is being explored, and no more. It knows counts by cell and the keys of the region it works on, never all of them; whoever holds
  * them loads a page when asked. It knows nothing of requests and connections: finding, asking and telling are orders.
  */
 export class Provide implements Machine<ProvideEvent, ProvideEffect> {
@@ -33,8 +34,10 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
   readonly #effects: ProvideEffect[] = []
   readonly #totals: Totals = newTotals()
   #started: { readonly self: Peer; readonly schedule: Schedule } | undefined
-  #run: RegionRun | undefined
-  #runMovedAt: Millis = 0
+  /** The older first: it has the lanes. */
+  readonly #runs: ActiveRun[] = []
+  /** When something last came for one of them. */
+  #movedAt: Millis = 0
   /** Wall clock minus monotonic clock, and when it was told. */
   #clock = { offsetMs: 0, toldAt: 0 as Millis }
   #timeAsked = false
@@ -63,7 +66,10 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
 
   nextDeadline(): Millis | undefined {
     if (this.#started === undefined) return undefined
-    if (this.#run !== undefined) return this.#runMovedAt + limits.regionStallMs.value
+    if (this.#runs.length > 0)
+      return Math.min(
+        ...this.#runs.map(({ run, movedAt }) => (run.waitsForLanes ? Infinity : movedAt + limits.regionStallMs.value)),
+      )
     if (this.#offline !== undefined && this.#mayWork()) return this.#offline.probeAt
     if (this.#nextAt === undefined || !this.#mayWork()) return undefined
     // A clock that stood still during a sleep is put right before anything would be late.
@@ -81,8 +87,8 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
       provided,
       queued,
       cells: { used, expired, due },
-      region: this.#run?.prefix,
-      nextDueAt: this.#run === undefined ? this.#nextAt : undefined,
+      region: this.#runs[0]?.run.prefix,
+      nextDueAt: this.#runs.length === 0 ? this.#nextAt : undefined,
       endsAt: isMeasured ? this.#wall(now) + (open * this.#pace.ms) / this.#pace.keys : undefined,
       totals: { ...this.#totals },
     }
@@ -104,6 +110,8 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
         return this.#setCells(event.cells, event.holdMs === undefined ? 0 : this.#wall(now) + event.holdMs)
       case 'own-addresses-changed':
         this.#hasAddress = event.addresses.length > 0
+        // What left now would have no address in it, and be thrown away.
+        if (!this.#mayWork()) this.#dropRuns(this.#runs)
         return
       case 'online-changed':
         this.#offline = event.online
@@ -112,7 +120,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
         return
       case 'provide-paused':
         this.#paused = event.paused
-        if (event.paused) this.#dropRun()
+        if (event.paused) this.#dropRuns(this.#runs)
         return
       case 'page-hidden':
         this.#hidden = event.hidden
@@ -136,10 +144,14 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
   }
 
   #tick(now: Millis): void {
-    if (this.#run !== undefined) {
+    if (this.#runs.length > 0) {
       // Every order ends by itself; should one not, the region must not wait for it for ever.
-      if (now < this.#runMovedAt + limits.regionStallMs.value) return
-      this.#dropRun()
+      const isStalled = ({ run, movedAt }: ActiveRun): boolean =>
+        !run.waitsForLanes && now >= movedAt + limits.regionStallMs.value
+      const stalled = this.#runs.filter(isStalled)
+      if (stalled.length === 0) return
+      this.#dropRuns(stalled)
+      for (const active of this.#runs) active.movedAt = now
       return this.#goOffline(now)
     }
     if (now < this.#clock.toldAt + limits.clockTrustMs.value || this.#timeAsked) return
@@ -154,40 +166,68 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
   }
 
   #feed(event: ProvideEvent, now: Millis): void {
-    const run = this.#run
-    if (run === undefined) return
-    this.#pace.ms += now - this.#runMovedAt
-    this.#runMovedAt = now
-    run.handle(event, this.#wall(now))
+    const active = this.#runs.find(({ run }) => run.handle(event, this.#wall(now)))
+    if (active === undefined) return
+    this.#pace.ms += now - this.#movedAt
+    this.#movedAt = now
+    for (const other of this.#runs) if (other === active || other.run.waitsForLanes) other.movedAt = now
   }
 
   #proceed(now: Millis): void {
     if (this.#started === undefined) return
     for (;;) {
       this.#drain(now)
-      if (this.#run !== undefined || !this.#mayWork()) return
-      if (this.#offline !== undefined && now < this.#offline.probeAt) return
-      const { schedule, self } = this.#started
+      if (!this.#mayBegin(now)) return
+      const { schedule } = this.#started
       const wallMs = this.#wall(now)
       // The last plan still holds: no need to look at all cells.
       if (this.#nextAt !== undefined && this.#nextAt > wallMs) return
-      const next = schedule.next(wallMs)
+      const isTaken = this.#takenCells()
+      const next = schedule.next(wallMs, isTaken)
       if (next === undefined) {
-        this.#nextAt = schedule.nextAt(wallMs)
+        if (this.#runs.length === 0) this.#nextAt = schedule.nextAt(wallMs)
         return
       }
-      this.#hood.refresh(self, now)
-      this.#runMovedAt = now
-      this.#run = new RegionRun({
-        ...next,
-        hood: this.#hood,
-        orders: this.#orders,
-        k: this.#options.k,
-        lane: () => (this.#hidden ? 'idle' : 'background'),
-        wallMs: () => wallMs,
-        accepts: (cell) => next.source === 'queue' || cell === next.cell || this.#isDueSoon(schedule, cell, wallMs),
-      })
+      this.#begin(next, isTaken, now)
     }
+  }
+
+  /** The next region is begun while one is being told: what it takes to find its peers is not waited for. */
+  #mayBegin(now: Millis): boolean {
+    if (!this.#mayWork() || (this.#offline !== undefined && now < this.#offline.probeAt)) return false
+    const [first] = this.#runs
+    if (first === undefined) return true
+    // What is forgotten is forgotten between two regions.
+    return this.#runs.length < limits.regionsAtOnceMax.value && first.run.isSending && !this.#hood.isStale(now)
+  }
+
+  #takenCells(): (cell: number) => boolean {
+    const ranges = this.#runs.map(({ run }) => run.cells)
+    return (cell) => ranges.some(({ first, last }) => first <= cell && cell <= last)
+  }
+
+  #begin(next: { cell: number; source: KeySource }, isTaken: (cell: number) => boolean, now: Millis): void {
+    const { schedule, self } = this.#started!
+    const wallMs = this.#wall(now)
+    if (this.#runs.length === 0) {
+      this.#hood.refresh(self, now)
+      this.#movedAt = now
+    }
+    const run: RegionRun = new RegionRun({
+      ...next,
+      hood: this.#hood,
+      orders: this.#orders,
+      k: this.#options.k,
+      lane: () => (this.#hidden ? 'idle' : 'background'),
+      lanes: () => {
+        const taken = this.#runs.reduce((sum, other) => sum + (other.run === run ? 0 : other.run.lanes), 0)
+        return (this.#hidden ? limits.sendLanesHidden.value : limits.sendLanesMax.value) - taken
+      },
+      wallMs: () => wallMs,
+      accepts: (cell) =>
+        !isTaken(cell) && (next.source === 'queue' || cell === next.cell || this.#isDueSoon(schedule, cell, wallMs)),
+    })
+    this.#runs.push({ run, movedAt: now })
   }
 
   /** A cell that is swept with its region, though its own time has not come. What was told lately is not told again. */
@@ -196,20 +236,28 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
   }
 
   #drain(now: Millis): void {
-    const run = this.#run
-    if (run === undefined) return
-    for (let effect = run.poll(); effect !== undefined; effect = run.poll()) {
-      if (effect.type === 'page-sent') this.#pageSent(effect, run, now)
-      else {
-        if (effect.type === 'region-ended') this.#count(effect.report)
-        this.#effects.push(effect)
-      }
+    for (const { run } of [...this.#runs]) {
+      for (let effect = run.poll(); effect !== undefined; effect = run.poll()) this.#takeEffect(effect, run, now)
+      if (run.ended !== undefined) this.#ended(run, now)
     }
-    if (run.ended === undefined) return
-    this.#run = undefined
-    this.#nextAt = 0
+  }
+
+  #takeEffect(effect: RegionEffect, run: RegionRun, now: Millis): void {
+    if (effect.type === 'page-sent') return this.#pageSent(effect, run, now)
+    if (effect.type === 'region-ended') this.#count(effect.report)
+    this.#effects.push(effect)
+  }
+
+  #ended(run: RegionRun, now: Millis): void {
+    this.#forget(run)
     if (run.ended === 'done') this.#offline = undefined
     else this.#failed(run, now)
+  }
+
+  #forget(run: RegionRun): void {
+    const index = this.#runs.findIndex((active) => active.run === run)
+    this.#runs.splice(index, 1)
+    this.#nextAt = 0
   }
 
   /** What was told leaves the queue; cells that are done have their time, those with missed keys rest. */
@@ -246,24 +294,25 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
   }
 
   #failed(run: RegionRun, now: Millis): void {
+    this.#hood.distrust()
     if (run.ended === 'no-peers') return this.#goOffline(now)
     this.#started!.schedule.rest(run.cell, this.#wall(now) + limits.regionRetryMs.value)
   }
 
   #goOffline(now: Millis): void {
+    this.#hood.distrust()
     const delayMs = Math.min(2 * (this.#offline?.delayMs ?? limits.offlineProbeFirstMs.value / 2), limits.offlineProbeMaxMs.value)
     this.#offline = { probeAt: now + delayMs, delayMs }
   }
 
-  #dropRun(): void {
-    const run = this.#run
-    if (run === undefined) return
-    run.drop()
-    for (let effect = run.poll(); effect !== undefined; effect = run.poll()) {
-      if (effect.type === 'drop-order') this.#effects.push(effect)
+  #dropRuns(runs: readonly ActiveRun[]): void {
+    for (const { run } of [...runs]) {
+      run.drop()
+      for (let effect = run.poll(); effect !== undefined; effect = run.poll()) {
+        if (effect.type === 'drop-order') this.#effects.push(effect)
+      }
+      this.#forget(run)
     }
-    this.#run = undefined
-    this.#nextAt = 0
   }
 
   #mayWork(): boolean {
@@ -274,13 +323,18 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
     if (this.#paused) return 'paused'
     if (!this.#mayWork()) return 'no-address'
     if (this.#offline !== undefined) return 'offline'
-    return this.#run === undefined ? 'idle' : 'working'
+    return this.#runs.length === 0 ? 'idle' : 'working'
   }
 
   #wall(now: Millis): number {
     // Whole milliseconds, upwards: at a deadline its moment has come, whatever the sums of fractions say.
     return Math.ceil(now + this.#clock.offsetMs)
   }
+}
+
+interface ActiveRun {
+  readonly run: RegionRun
+  movedAt: Millis
 }
 
 const counted = ['keys', 'targeted', 'stored', 'undialable', 'failed', 'missed', 'lookups', 'searches', 'requests'] as const

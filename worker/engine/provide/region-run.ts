@@ -57,28 +57,50 @@ export class RegionRun {
     return Array.from({ length: this.#prefix.length }, (_, position) => bitAt(this.#prefix.key, position)).join('')
   }
 
+  get isSending(): boolean {
+    return this.#state.type === 'sending'
+  }
+
+  /** Peers that are being told. */
+  get lanes(): number {
+    return this.#state.type === 'sending' ? this.#state.sending.lanes : 0
+  }
+
+  /** Nothing is under way, because others have the lanes. */
+  get waitsForLanes(): boolean {
+    return this.isSending && this.lanes === 0
+  }
+
+  /** Those of the region. */
+  get cells(): { readonly first: number; readonly last: number } {
+    const { key, length } = this.#prefix
+    return { first: cellOf(firstOf(key, Math.min(length, cellBits))), last: cellOf(lastOf(key, Math.min(length, cellBits))) }
+  }
+
   accepts(cell: number): boolean {
     return this.#init.accepts(cell)
   }
 
-  handle(event: ProvideEvent, wallMs: number): void {
+  /** Returns whether it was for this region. */
+  handle(event: ProvideEvent, wallMs: number): boolean {
     const state = this.#state
     switch (state.type) {
       case 'loading':
-        if (event.type === 'keys-loaded' && event.order === state.order) this.#loaded(event.keys, state.isRegion)
-        else if (event.type === 'keys-not-loaded' && event.order === state.order) this.#end('failed')
-        break
+        if ((event.type !== 'keys-loaded' && event.type !== 'keys-not-loaded') || event.order !== state.order) return false
+        if (event.type === 'keys-loaded') this.#loaded(event.keys, state.isRegion)
+        else this.#end('failed')
+        return true
       case 'exploring':
-        state.exploration.handle(event)
+        if (!state.exploration.handle(event)) return false
         this.#explored(state)
-        break
+        return true
       case 'sending':
-        if (event.type === 'peer-told') state.sending.peerTold(event.order, event.sent)
+        if (event.type !== 'peer-told' || !state.sending.peerTold(event.order, event.sent)) return false
         this.#passOn(state.sending.takeSettled())
-        if (state.sending.hasEnded || state.sending.hasFailed) this.#sent(state, wallMs)
-        break
+        if (state.sending.hasRoundEnded || state.sending.hasFailed) this.#roundEnded(state, wallMs)
+        return true
       case 'ended':
-        break
+        return false
     }
   }
 
@@ -89,8 +111,7 @@ export class RegionRun {
     if (own !== undefined) return own
     if (state.type === 'exploring') return state.exploration.poll()
     if (state.type !== 'sending') return undefined
-    const lane = this.#init.lane()
-    state.sending.proceed(lane === 'idle' ? limits.sendLanesHidden.value : limits.sendLanesMax.value, lane)
+    state.sending.proceed(this.#init.lanes(), this.#init.lane())
     return state.sending.poll()
   }
 
@@ -119,7 +140,7 @@ export class RegionRun {
     else this.#explore(keys, 'region', isLast)
   }
 
-  #explore(keys: readonly ProvidedKey[], goal: 'region' | 'page', isLast: boolean): void {
+  #explore(keys: readonly ProvidedKey[], goal: 'region' | 'page' | Sending, isLast: boolean): void {
     const { orders, hood } = this.#init
     const asked = goal === 'region' ? keys.slice(0, 1) : keys
     const exploration = new Exploration({ orders, hood, keys: asked, counts: this.#counts })
@@ -131,6 +152,7 @@ export class RegionRun {
   #explored({ exploration, goal, keys, isLast }: Extract<RegionState, { type: 'exploring' }>): void {
     if (exploration.ended === undefined) return
     for (let effect = exploration.poll(); effect !== undefined; effect = exploration.poll()) this.#effects.push(effect)
+    if (goal instanceof Sending) return this.#sendAgain(goal, keys, isLast)
     if (exploration.ended === 'no-peers') return this.#end('no-peers')
     if (goal === 'page') return this.#send(keys, isLast)
     const first = keys[0]!.key
@@ -151,7 +173,20 @@ export class RegionRun {
     const { orders, hood, k } = this.#init
     this.#state = { type: 'sending', sending: new Sending({ orders, hood, keys, k }), keys, isLast }
     // Nobody who could be told: that is an outcome too.
-    if (this.#state.sending.hasEnded) this.#sent(this.#state, this.#init.wallMs())
+    if (this.#state.sending.hasRoundEnded) this.#sent(this.#state, this.#init.wallMs())
+  }
+
+  /** Who comes after those that failed has to be certain as well. */
+  #roundEnded(state: Extract<RegionState, { type: 'sending' }>, wallMs: number): void {
+    const { sending, keys, isLast } = state
+    if (sending.hasFailed || !sending.wantsRound) return this.#sent(state, wallMs)
+    this.#explore(keys, sending, isLast)
+  }
+
+  #sendAgain(sending: Sending, keys: readonly ProvidedKey[], isLast: boolean): void {
+    sending.beginRound()
+    this.#state = { type: 'sending', sending, keys, isLast }
+    if (sending.hasRoundEnded) this.#sent(this.#state, this.#init.wallMs())
   }
 
   /** What is settled is said at once: it stays so, whatever becomes of the rest of the page, or of the tab. */
@@ -165,7 +200,7 @@ export class RegionRun {
   #sent(state: Extract<RegionState, { type: 'sending' }>, wallMs: number): void {
     const { sending, keys, isLast } = state
     const hasFailed = sending.hasFailed
-    if (!sending.hasEnded) {
+    if (!sending.hasRoundEnded) {
       sending.drop()
       for (let effect = sending.poll(); effect !== undefined; effect = sending.poll()) this.#effects.push(effect)
     }
@@ -205,6 +240,8 @@ export interface RegionInit {
   readonly orders: OrderIds
   readonly k: number
   lane(): Lane
+  /** How many peers may be told at once. */
+  lanes(): number
   wallMs(): number
   /** Whether the keys of a cell are to be told now. */
   accepts(cell: number): boolean
@@ -220,14 +257,15 @@ export interface PageSent {
   readonly isWhole: boolean
 }
 
-type RegionEffect = PageSent | ProvideEffect
+export type RegionEffect = PageSent | ProvideEffect
 
 type RegionState =
   | { readonly type: 'loading'; readonly order: OrderId; readonly isRegion: boolean }
   | {
       readonly type: 'exploring'
       readonly exploration: Exploration
-      readonly goal: 'region' | 'page'
+      /** `Sending`: that goes on afterwards. */
+      readonly goal: 'region' | 'page' | Sending
       readonly keys: readonly ProvidedKey[]
       readonly isLast: boolean
     }

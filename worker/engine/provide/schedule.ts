@@ -74,14 +74,17 @@ export class Schedule {
     return Math.floor(Math.min(cycles * this.#intervalMs + phase, sweptAt + Math.max(this.#intervalMs, latestMs)))
   }
 
-  /** What to do at this moment. */
-  next(now: number): { readonly cell: number; readonly source: 'provided' | 'queue' } | undefined {
+  /** What to do at this moment, but for cells that are being told. */
+  next(
+    now: number,
+    isTaken: (cell: number) => boolean = () => false,
+  ): { readonly cell: number; readonly source: 'provided' | 'queue' } | undefined {
     let due: number | undefined
     let dueSweptAt = Infinity
     let queued: number | undefined
     let queuedDistance = Infinity
     for (let cell = 0; cell < cellCount; cell++) {
-      if (this.#restsUntil[cell]! > now) continue
+      if (this.#restsUntil[cell]! > now || isTaken(cell)) continue
       if (this.#queued[cell]! > 0 && this.#heldUntil[cell]! <= now) {
         const distance = ((cell ^ this.#self) - this.#queueAt + cellCount) % cellCount
         if (distance < queuedDistance) [queued, queuedDistance] = [cell, distance]

@@ -17,7 +17,8 @@ import { Trie } from './trie.ts'
  *
  * The keys go in waves, so that those in front are settled with all their peers while the others have not begun: what is
  * settled need not be told again, should the tab be closed. Nobody waits for the end of a wave, though.
- * A peer holds one lane and no more; one that hangs gives it back when its order ends. It does not know how peers were found.
+ * A peer holds one lane and no more; one that hangs gives it back when its order ends. Between two rounds the next nearest can
+ * be made certain: it does not know how peers are found.
  */
 export class Sending {
   readonly #orders: OrderIds
@@ -36,6 +37,7 @@ export class Sending {
   /** Keys that were taken as settled. */
   #taken = 0
   #rounds = 0
+  #hasFailures = false
 
   constructor(init: { orders: OrderIds; hood: Neighbourhood; keys: readonly ProvidedKey[]; k: number }) {
     this.#orders = init.orders
@@ -44,17 +46,27 @@ export class Sending {
     this.#k = init.k
     for (const [index, { key }] of init.keys.entries()) this.#trie.set(key, index)
     this.#open = Array.from({ length: Math.ceil(init.keys.length / limits.toldKeysMax.value) }, () => Infinity)
-    this.#nextRound()
+    this.beginRound()
   }
 
-  get hasEnded(): boolean {
+  /** Nobody is being told; `beginRound` may find more to do. */
+  get hasRoundEnded(): boolean {
     return this.#waiting.length === 0 && this.#telling.size === 0
+  }
+
+  get lanes(): number {
+    return this.#telling.size
+  }
+
+  /** Whether a peer failed whose keys could go to others. */
+  get wantsRound(): boolean {
+    return this.#hasFailures && this.#rounds < limits.sendRoundsMax.value
   }
 
   /** Most of those that were tried could not be told. */
   get hasFailed(): boolean {
     const tried = this.#tried.size
-    if (tried < limits.settledPeersMin.value && !this.hasEnded) return false
+    if (tried < limits.settledPeersMin.value && !this.hasRoundEnded) return false
     const failed = [...this.#tried.values()].filter((hasFailed) => hasFailed).length
     return tried > 0 && failed / tried > limits.failedPeersShareMax.value
   }
@@ -75,9 +87,10 @@ export class Sending {
     }
   }
 
-  peerTold(order: OrderId, sent: number): void {
+  /** Returns whether there was such an order. */
+  peerTold(order: OrderId, sent: number): boolean {
     const share = this.#telling.get(order)
-    if (share === undefined) return
+    if (share === undefined) return false
     this.#telling.delete(order)
     const { peer } = share.info
     const told = this.#toldOf(share.info)
@@ -85,19 +98,45 @@ export class Sending {
     const hasFailed = sent < share.keys.length
     this.#tried.set(peer.id, hasFailed)
     if (hasFailed) {
+      this.#hasFailures = true
       this.#hood.fail(peer)
       this.#waiting = this.#waiting.filter(({ info }) => compareKeys(info.peer.key, peer.key) !== 0)
     } else this.#open[share.wave]!--
-    if (this.hasEnded && !this.hasFailed) this.#nextRound()
+    return true
+  }
+
+  /** Allocates what is not told yet to the nearest that are known now. */
+  beginRound(): void {
+    this.#rounds++
+    this.#hasFailures = false
+    const shares = new BytesMap<Share[]>()
+    this.#eachPair((index, info) => {
+      if (!isDialable(info) || this.#told.get(info.peer.id)?.has(index) === true) return
+      const own = shares.get(info.peer.id) ?? []
+      shares.set(info.peer.id, own)
+      const wave = Math.floor(index / limits.toldKeysMax.value)
+      if (own.at(-1)?.wave !== wave) own.push({ info, wave, keys: [] })
+      own.at(-1)!.keys.push(index)
+    })
+    this.#waiting = [...shares.values()].flat().sort((a, b) => a.wave - b.wave)
+    const open = this.#open.map((shares) => (shares === Infinity ? Infinity : 0))
+    for (const { wave } of this.#waiting) open[wave] = open[wave] === Infinity ? 1 : open[wave]! + 1
+    this.#open = open
   }
 
   /** The keys in front that all their peers have been told of, since the last time. They are in no outcome's list. */
   takeSettled(): readonly ProvidedKey[] {
     const wave = this.#open.findIndex((shares) => shares > 0)
     const settled = (wave < 0 ? this.#open.length : wave) * limits.toldKeysMax.value
-    const keys = this.#keys.slice(this.#taken, settled)
-    this.#taken += keys.length
-    return keys
+    const first = this.#taken
+    // Of whom nobody was told, because all who could be have failed, is not settled.
+    while (this.#taken < Math.min(settled, this.#keys.length) && this.#isTold(this.#taken)) this.#taken++
+    return this.#keys.slice(first, this.#taken)
+  }
+
+  #isTold(index: number): boolean {
+    for (const told of this.#told.values()) if (told.has(index)) return true
+    return false
   }
 
   drop(): void {
@@ -126,24 +165,6 @@ export class Sending {
     const missed = this.#keys.filter((_, index) => index >= this.#taken && isMissed(index))
     const sent = this.#keys.filter((_, index) => index >= this.#taken && !isMissed(index))
     return { ...outcome, missed, sent }
-  }
-
-  #nextRound(): void {
-    if (this.#rounds >= limits.sendRoundsMax.value) return
-    this.#rounds++
-    const shares = new BytesMap<Share[]>()
-    this.#eachPair((index, info) => {
-      if (!isDialable(info) || this.#told.get(info.peer.id)?.has(index) === true) return
-      const own = shares.get(info.peer.id) ?? []
-      shares.set(info.peer.id, own)
-      const wave = Math.floor(index / limits.toldKeysMax.value)
-      if (own.at(-1)?.wave !== wave) own.push({ info, wave, keys: [] })
-      own.at(-1)!.keys.push(index)
-    })
-    this.#waiting = [...shares.values()].flat().sort((a, b) => a.wave - b.wave)
-    const open = this.#open.map((shares) => (shares === Infinity ? Infinity : 0))
-    for (const { wave } of this.#waiting) open[wave] = open[wave] === Infinity ? 1 : open[wave]! + 1
-    this.#open = open
   }
 
   #eachPair(visit: (index: number, info: PeerInfo) => void): void {
