@@ -256,7 +256,7 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
   /**
    * Tells the network that this client has the content: now, and again before the records run out, for as long as this client
    * or its next one with the same storage runs; see {@link cancelProvide}. When nobody can be reached now it rejects, and
-   * tells them later. Codes: `invalid-cid`, `no-address` (nobody could dial us:
+   * tells them later. Codes: `invalid-cid`, `not-dialable` (nobody could dial us:
    * see `relay` and `announce`), `no-peers`, `too-many-queries`.
    *
    * @example
@@ -270,7 +270,7 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
   /**
    * Keeps many CIDs provided. Resolves when all of them are stored here: telling the network goes on in the Worker, region by
    * region, over reloads too; see {@link provideStatus} and the event `region`. Takes the next portion when the last one is
-   * stored, so that an endless source does not fill the memory. Codes: `invalid-cid`, `no-address`, `storage`.
+   * stored, so that an endless source does not fill the memory. Codes: `invalid-cid`, `not-dialable`, `storage`.
    *
    * @example
    * await client.provideMany(pinnedCids(), { replace: true, onProgress: ({ given }) => console.log(given) })

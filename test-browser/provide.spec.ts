@@ -75,5 +75,5 @@ test('Without an address of its own a page is told that providing would be of no
     },
     { bootstrap: stage.bootstrap, text: cid, block: Array.from(bytes) },
   )
-  expect(outcome).toMatchObject({ ok: false, code: 'no-address' })
+  expect(outcome).toMatchObject({ ok: false, code: 'not-dialable' })
 })

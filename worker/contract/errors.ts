@@ -9,7 +9,7 @@ export const errorCodes = {
   'unsupported-hash': 'The CID uses a hash function that this client does not know.',
   'not-found': 'Nothing was found although the search ran to its end.',
   'no-peers': 'No peer of the network could be reached.',
-  'no-address': 'This client has no address at which others can reach it, so that providing would be of no use.',
+  'not-dialable': 'This client has no address at which others can reach it, so that providing would be of no use.',
   timeout: 'The operation took longer than allowed.',
   aborted: 'The caller aborted the operation.',
   stopped: 'The client was stopped.',

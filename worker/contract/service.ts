@@ -100,8 +100,8 @@ export interface ProvidingReply {
 
 /** Times are wall-clock milliseconds. */
 export interface ProvideStatusData {
-  /** `no-address`: nobody could dial us, so that nothing is told. `offline`: nobody answers; it is tried again. */
-  readonly phase: 'idle' | 'working' | 'paused' | 'offline' | 'no-address'
+  /** `not-dialable`: nobody could dial us, so that nothing is told. `offline`: nobody answers; it is tried again. */
+  readonly phase: 'idle' | 'working' | 'paused' | 'offline' | 'not-dialable'
   /** CIDs that are kept provided. */
   readonly provided: number
   /** Of which nobody has been told yet. */

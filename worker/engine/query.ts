@@ -12,7 +12,7 @@ export interface Failure {
     | 'not-found'
     | 'timeout'
     | 'no-peers'
-    | 'no-address'
+    | 'not-dialable'
     | 'invalid-record'
     | 'too-many-queries'
     | 'invalid-argument'

@@ -74,7 +74,7 @@ export class Providing {
       if (result.stored > 0) await this.#told(key)
       return result
     } catch (error) {
-      const isHopeless = error instanceof ServiceError && error.plain.code === 'no-address'
+      const isHopeless = error instanceof ServiceError && error.plain.code === 'not-dialable'
       if (isHopeless && isNew) await this.#change({ remove: [key] })
       throw error
     }
@@ -117,7 +117,7 @@ export class Providing {
 
   /** Only what is new is queued: nothing is told twice because it was added twice. */
   async #add(cids: readonly Uint8Array[], replacement: number | undefined): Promise<number> {
-    if (!this.#mayProvide) throw noAddress()
+    if (!this.#mayProvide) throw notDialable()
     const keys = cids.map(provided)
     const isKnown = await Promise.all(
       keys.map(async ({ key }) => (await this.#keys.load({ source: 'provided', from: key, to: key, limit: 1 })).length > 0),
@@ -143,9 +143,9 @@ export class Providing {
   }
 }
 
-export function noAddress(): ServiceError {
+export function notDialable(): ServiceError {
   const message = 'Nobody could dial this client: set relay to true, or give its addresses in announce.'
-  return new ServiceError('no-address', message)
+  return new ServiceError('not-dialable', message)
 }
 
 function provided(cid: Uint8Array): ProvidedKey {

@@ -25,7 +25,7 @@ import type { Producer } from './delegated/combined.ts'
 import { wantWithRouters } from './delegated/wants.ts'
 import type { Command, Outcome } from './operations.ts'
 import { decodeCid, peerData } from './plain-data.ts'
-import { noAddress } from './providing.ts'
+import { notDialable } from './providing.ts'
 import { startRuntime, type Runtime } from './runtime.ts'
 import { settingsOf } from './settings.ts'
 import { ServiceError } from './service-error.ts'
@@ -111,7 +111,7 @@ export class EngineService implements AminoService {
 
   async provide(cid: Uint8Array, options: { mode: ProvideMode; keep: boolean }, context: CallContext): Promise<StoreData> {
     const { mayProvide, withoutAddress, providing } = this.#running()
-    if (!mayProvide) throw noAddress()
+    if (!mayProvide) throw notDialable()
     const { mode } = options
     const multihash = decodeCid(cid).multihash.bytes
     const tell = async (): Promise<StoreData> => {

@@ -15,7 +15,7 @@ test('without an address nothing is told, and the status says so; with one it be
   const made = world({}, 50)
   made.machine.handle({ type: 'provide-start', self: made.self, cells: made.keystore.cells(), wallMs: made.wallMs }, 0)
   assert.equal(made.machine.poll(), undefined)
-  assert.equal(made.machine.status(0).phase, 'no-address')
+  assert.equal(made.machine.status(0).phase, 'not-dialable')
   assert.equal(made.machine.nextDeadline(), undefined)
   made.send({ type: 'own-addresses-changed', addresses: [{ bytes: Uint8Array.of(1), dialable: true }] })
   assert.equal(made.machine.status(0).phase, 'working')

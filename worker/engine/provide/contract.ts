@@ -100,7 +100,7 @@ export interface RegionReport {
   readonly endedAt: number
 }
 
-export type ProvidePhase = 'idle' | 'working' | 'paused' | 'offline' | 'no-address'
+export type ProvidePhase = 'idle' | 'working' | 'paused' | 'offline' | 'not-dialable'
 
 export interface ProvideStatus {
   readonly phase: ProvidePhase

@@ -22,7 +22,7 @@ import { cellOf, Schedule } from './schedule.ts'
  *
  *   (not started) ──provide-start──▶ idle ──due, queued──▶ working ──region ended──▶ idle
  *   working ──nobody answers──▶ offline ──probe, online again──▶ working
- *   any ⇄ paused, no-address
+ *   any ⇄ paused, not-dialable
  *
  * One region is told while the next is being explored, and no more. It knows counts by cell and the keys of the region it works on, never all of them; whoever holds
  * them loads a page when asked. It knows nothing of requests and connections: finding, asking and telling are orders.
@@ -321,7 +321,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
 
   #phase(): ProvidePhase {
     if (this.#paused) return 'paused'
-    if (!this.#mayWork()) return 'no-address'
+    if (!this.#mayWork()) return 'not-dialable'
     if (this.#offline !== undefined) return 'offline'
     return this.#runs.length === 0 ? 'idle' : 'working'
   }

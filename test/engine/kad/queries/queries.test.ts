@@ -294,7 +294,7 @@ describe('provide', () => {
     bench.now = limits.provideAddressWaitMs.value - 1
     assert.equal(bench.send({ type: 'tick' }).failure(), undefined)
     bench.now++
-    assert.equal(bench.send({ type: 'tick' }).failure(), 'no-address')
+    assert.equal(bench.send({ type: 'tick' }).failure(), 'not-dialable')
     assert.equal(bench.asked().length, 0)
   })
 
@@ -320,6 +320,6 @@ describe('provide', () => {
   test('addresses lost on the way: a record without one is not sent', () => {
     const bench = create(1).seeds(1).ready(1)
     bench.world.ownAddresses = []
-    assert.equal(bench.answer(1).failure(), 'no-address')
+    assert.equal(bench.answer(1).failure(), 'not-dialable')
   })
 })

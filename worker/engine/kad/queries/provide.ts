@@ -193,7 +193,7 @@ export class Provide implements Query {
     const message =
       'This client has no address at which others can reach it, so a provider record would be of no use. ' +
       'Connect to a relay, or announce an address.'
-    const failure = { code: 'no-address', message } as const
+    const failure = { code: 'not-dialable', message } as const
     this.#outbox.push({ type: 'query-failed', query: this.#query, failure, stats: undefined })
   }
 }
