@@ -79,7 +79,10 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'bench',
-    may: ['worker/engine', 'worker/wire', 'worker/contract', 'sim', 'demo', 'test-browser/interop', 'tools/kubo.ts'],
+    may: [
+      ...['worker/engine', 'worker/wire', 'worker/contract', 'worker/host/store', 'sim', 'demo'],
+      ...['test-browser/interop', 'tools/kubo.ts'],
+    ],
     packages: ['*', 'node:*'],
   },
   { path: 'tools', may: [], packages: ['@microsoft/api-extractor', 'esbuild', 'oxc-parser', 'playwright', 'node:*'] },

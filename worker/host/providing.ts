@@ -1,11 +1,11 @@
 import type { ProvidingReply, ProvidingRequest, ServiceEvent, StoreData } from '../contract/service.ts'
 import type { EngineEffect, EngineEvent } from '../engine/contract.ts'
 import { limits } from '../engine/limits.ts'
-import { keyOf } from '../engine/peer.ts'
+import { type Key, keyOf } from '../engine/peer.ts'
 import type { CellState, ProvidedKey, ProvideStatus } from '../engine/provide/contract.ts'
 import { decodeCid } from './plain-data.ts'
 import { ServiceError } from './service-error.ts'
-import type { KeyTable } from './store/key-table.ts'
+import type { KeyTable, RemovedPage } from './store/key-table.ts'
 
 /** Effects of the sweep that need the keystore or a clock. */
 export type ProvidingEffect = Extract<EngineEffect, { type: 'load-keys' | 'keys-sent' | 'tell-time' | 'region-ended' }>
@@ -115,25 +115,22 @@ export class Providing {
     }
   }
 
-  /** Only what is new is queued: nothing is told twice because it was added twice. */
   async #add(cids: readonly Uint8Array[], replacement: number | undefined): Promise<number> {
     if (!this.#mayProvide) throw notDialable()
-    const keys = cids.map(provided)
-    const isKnown = await Promise.all(
-      keys.map(async ({ key }) => (await this.#keys.load({ source: 'provided', from: key, to: key, limit: 1 })).length > 0),
-    )
-    const fresh = keys.filter((_, index) => isKnown[index] !== true)
-    await this.#change({ add: { keys, generation: replacement ?? Date.now() }, queue: fresh })
-    return fresh.length
+    const { cells, added } = await this.#keys.admit(cids.map(provided), replacement ?? Date.now())
+    this.#dispatch({ type: 'provide-cells', cells })
+    return added
   }
 
   async #removeOlder(generation: number): Promise<number> {
-    const before = this.#status().provided
-    for (;;) {
-      const { cells, done } = await this.#keys.removeOlder(generation)
-      this.#dispatch({ type: 'provide-cells', cells })
-      if (done) return before - this.#status().provided
+    let removed = 0
+    for (let from: Key | undefined = firstKey; from !== undefined; ) {
+      const page: RemovedPage = await this.#keys.removeOlder(generation, from)
+      this.#dispatch({ type: 'provide-cells', cells: page.cells })
+      removed += page.removed
+      from = page.next
     }
+    return removed
   }
 
   async #change(change: Parameters<KeyTable['change']>[0], holdMs?: number): Promise<CellState[]> {
@@ -142,6 +139,8 @@ export class Providing {
     return cells
   }
 }
+
+const firstKey = new Uint32Array(8) as Key
 
 export function notDialable(): ServiceError {
   const message = 'Nobody could dial this client: set relay to true, or give its addresses in announce.'

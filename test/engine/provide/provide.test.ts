@@ -192,7 +192,7 @@ test('addresses lost while a region is told (published addresses raced, a bug of
   made.start()
   assert.ok(made.network.agenda.run(hour, () => made.counts.addProviders > 1_000))
   made.send({ type: 'own-addresses-changed', addresses: [] })
-  assert.equal(made.machine.status(made.now).phase, 'no-address')
+  assert.equal(made.machine.status(made.now).phase, 'not-dialable')
   const { addProviders } = made.counts
   made.network.agenda.run(made.now + hour)
   assert.equal(made.counts.addProviders, addProviders)

@@ -4,10 +4,11 @@ import { test } from 'node:test'
 import { IDBFactory } from 'fake-indexeddb'
 import { keyFromDigest } from '../../../worker/engine/peer.ts'
 import type { CellState, ProvidedKey } from '../../../worker/engine/provide/contract.ts'
+import { successorOf } from '../../../worker/engine/provide/bits.ts'
 import { cellOf } from '../../../worker/engine/provide/schedule.ts'
 import { openDatabase } from '../../../worker/host/store/idb-schema.ts'
 import { IdbKeyTable } from '../../../worker/host/store/idb-key-table.ts'
-import { type KeyTable, MemoryKeyTable } from '../../../worker/host/store/key-table.ts'
+import { type KeyTable, MemoryKeyTable, reviewedAtOnce } from '../../../worker/host/store/key-table.ts'
 import { createStore } from '../../../worker/host/store/store.ts'
 import { testCid } from '../../support/store-contract.ts'
 import { ManualPlatform } from '../../support/store-platform.ts'
@@ -85,14 +86,51 @@ for (const [where, open] of tables) {
     assert.deepEqual([await countsOf(table), await numbersIn(table, 'queue')], [[], []])
   })
 
+  test(`of keys admitted ${where} only those that are new are queued, and one that comes twice is one`, async () => {
+    const table = await open()
+    await table.change({ add: { keys: keys(1), generation: 1 } })
+    const { added } = await table.admit(keys(1, 2, 6, 2), 2)
+    assert.deepEqual([added, await countsOf(table)], [2, ['1: 1 0 0', '2: 2 2 0']])
+    assert.deepEqual(await numbersIn(table, 'queue'), [2, 6])
+    const { removed } = await table.removeOlder(2, first)
+    assert.equal(removed, 0, 'the later addition counts')
+  })
+
+  test(`changes ${where} that overlap count once each`, async () => {
+    const table = await open()
+    await Promise.all([table.admit(keys(1, 5), 1), table.cells(), table.admit(keys(5, 9), 1), table.change({ remove: keys(1) })])
+    await Promise.all([table.change({ sent: keys(5) }), table.admit(keys(13), 1)])
+    assert.deepEqual(await countsOf(table), ['1: 3 2 0'])
+  })
+
+  test(`a replacement ${where} goes over the keys once, page by page`, async () => {
+    const table = await open()
+    const many = Array.from({ length: reviewedAtOnce + 10 }, (_, number): ProvidedKey => {
+      const digest = new Uint8Array(32)
+      new DataView(digest.buffer).setUint32(0, number * 100_000)
+      return { key: keyFromDigest(digest), multihash: digest.slice(0, 4) }
+    })
+    await table.admit(many, 1)
+    await table.admit(many.slice(-12, -4), 2)
+    const page = await table.removeOlder(2, first)
+    assert.deepEqual([page.removed, page.next], [reviewedAtOnce - 2, successorOf(many[reviewedAtOnce - 1]!.key)])
+    const rest = await table.removeOlder(2, page.next!)
+    assert.deepEqual([rest.removed, rest.next], [4, undefined])
+    const kept = await table.load({ source: 'queue', from: first, to: last, limit: 100 })
+    assert.equal(kept.length, 8)
+  })
+
   test(`a bulk replacement ${where} has no gap: what is old goes when all that is new has come`, async () => {
     const table = await open()
     await table.change({ add: { keys: keys(1, 2, 3), generation: 1 }, queue: keys(3) })
     await table.change({ add: { keys: keys(2, 4), generation: 2 } })
     assert.deepEqual(await numbersIn(table, 'provided'), [4, 1, 2, 3])
     await table.change({ add: { keys: keys(8), generation: 3 } })
-    const { done } = await table.removeOlder(2)
-    assert.deepEqual([done, await numbersIn(table, 'provided'), await numbersIn(table, 'queue')], [true, [4, 8, 2], []])
+    const { removed, next } = await table.removeOlder(2, first)
+    assert.deepEqual(
+      [removed, next, await numbersIn(table, 'provided'), await numbersIn(table, 'queue')],
+      [2, undefined, [4, 8, 2], []],
+    )
     assert.deepEqual(await countsOf(table), ['0: 2 0 0', '2: 1 0 0'])
   })
 }

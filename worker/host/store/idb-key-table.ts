@@ -1,9 +1,18 @@
 import type { IDBPObjectStore } from 'idb'
-import { keyFromDigest } from '../../engine/peer.ts'
+import { type Key, keyFromDigest } from '../../engine/peer.ts'
 import { bytesOfKey } from '../../engine/provide/bits.ts'
 import type { CellState, ProvidedKey } from '../../engine/provide/contract.ts'
 import type { Database, Schema } from './idb-schema.ts'
-import { CellTally, type KeyChange, type KeyRange, type KeyTable, removedAtOnce } from './key-table.ts'
+import {
+  type Admitted,
+  CellTally,
+  type KeyChange,
+  type KeyRange,
+  type KeyTable,
+  nextOf,
+  type RemovedPage,
+  reviewedAtOnce,
+} from './key-table.ts'
 
 /**
  * The keystore on disk. A row a key, under the key's 32 bytes, which IndexedDB keeps in order: a region is a range. The
@@ -11,14 +20,18 @@ import { CellTally, type KeyChange, type KeyRange, type KeyTable, removedAtOnce 
  */
 export class IdbKeyTable implements KeyTable {
   readonly #database: Database
+  /** As on the disk, where nobody else writes: a change of 512 keys would read nearly as many cells. Undefined until read. */
+  #cells: Map<number, CellState> | undefined
 
   constructor(database: Database) {
     this.#database = database
   }
 
   async cells(): Promise<CellState[]> {
-    const rows = await this.#database.getAll('provideCells')
-    return rows.filter(isCellState)
+    const rows = this.#cells === undefined ? await this.#database.getAll('provideCells') : []
+    // A change that has ended meanwhile knows better.
+    this.#cells ??= byCell(rows)
+    return [...this.#cells.values()]
   }
 
   async load({ source, from, to, limit }: KeyRange): Promise<ProvidedKey[]> {
@@ -28,7 +41,7 @@ export class IdbKeyTable implements KeyTable {
     const [keys, values] = await Promise.all([store.getAllKeys(range, limit), store.getAll(range, limit), transaction.done])
     return keys.map((key, index): ProvidedKey => {
       const value = values[index]!
-      return { key: keyFromDigest(new Uint8Array(key as ArrayBuffer)), multihash: 'multihash' in value ? value.multihash : value }
+      return { key: keyOfId(key), multihash: 'multihash' in value ? value.multihash : value }
     })
   }
 
@@ -62,28 +75,51 @@ export class IdbKeyTable implements KeyTable {
     })
   }
 
-  async removeOlder(generation: number): Promise<{ cells: CellState[]; done: boolean }> {
-    let removed = 0
+  async admit(keys: readonly ProvidedKey[], generation: number): Promise<Admitted> {
+    let added = 0
     const cells = await this.#changed(async ({ provided, queued, tally }) => {
-      for (
-        let cursor = await provided.openCursor();
-        cursor !== null && removed < removedAtOnce;
-        cursor = await cursor.continue()
-      ) {
-        if (cursor.value.generation >= generation) continue
-        const key = keyFromDigest(new Uint8Array(cursor.primaryKey as ArrayBuffer))
-        const waits = await queued.getKey(cursor.primaryKey)
-        await Promise.all([cursor.delete(), queued.delete(cursor.primaryKey)])
-        tally.add(key, -1, waits === undefined ? 0 : -1)
-        removed++
-      }
+      const steps = keys.map(async ({ key, multihash }) => {
+        const id = bytesOfKey(key)
+        // Asked before the row is written, or a key that comes twice would be new twice.
+        const isKnown = provided.getKey(id)
+        const written = provided.put({ multihash: multihash.slice(), generation }, id)
+        if ((await isKnown) !== undefined) return settled(written)
+        // What is queued is kept: a key that was not kept is new there too.
+        await Promise.all([written, queued.put(multihash.slice(), id)])
+        tally.add(key, 1, 1)
+        added++
+      })
+      await Promise.all(steps)
     })
-    return { cells, done: removed < removedAtOnce }
+    return { cells, added }
+  }
+
+  async removeOlder(generation: number, from: Key): Promise<RemovedPage> {
+    let removed = 0
+    let next: Key | undefined
+    const cells = await this.#changed(async ({ provided, queued, tally }) => {
+      const range = IDBKeyRange.lowerBound(bytesOfKey(from))
+      const [ids, rows] = await Promise.all([provided.getAllKeys(range, reviewedAtOnce), provided.getAll(range, reviewedAtOnce)])
+      const page = ids.map((id, index): ProvidedKey => ({ key: keyOfId(id), multihash: rows[index]!.multihash }))
+      next = nextOf(page)
+      const old = page.filter((_, index) => rows[index]!.generation < generation)
+      removed = old.length
+      await Promise.all(
+        old.map(async ({ key }) => {
+          const id = bytesOfKey(key)
+          const waits = queued.getKey(id)
+          await Promise.all([provided.delete(id), queued.delete(id)])
+          tally.add(key, -1, (await waits) === undefined ? 0 : -1)
+        }),
+      )
+    })
+    return { cells, removed, next }
   }
 
   async clear(): Promise<void> {
     const transaction = this.#database.transaction(tableNames, 'readwrite')
     await Promise.all([...tableNames.map((name) => transaction.objectStore(name).clear()), transaction.done])
+    this.#cells = new Map()
   }
 
   /** One transaction over keys, queue and cells: all of it is stored, or nothing. */
@@ -93,17 +129,18 @@ export class IdbKeyTable implements KeyTable {
     const cellRows = transaction.objectStore('provideCells')
     const tally = new CellTally()
     await body({ provided: transaction.objectStore('provided'), queued: transaction.objectStore('provideQueue'), tally })
-    const before = new Map<number, CellState>()
-    const read = tally.touched.map(async (cell) => {
-      const row = await cellRows.get(cell)
-      if (row !== undefined && isCellState(row)) before.set(cell, row)
-    })
-    await Promise.all(read)
+    const before = this.#cells ?? byCell(await cellRows.getAll())
     const after = tally.apply((cell) => before.get(cell))
     const written = after.map((state) =>
       state.provided + state.queued > 0 ? settled(cellRows.put(state)) : cellRows.delete(state.cell),
     )
     await Promise.all([...written, transaction.done])
+    // Changes come to their end one after the other: what another one has done meanwhile is in `before` already.
+    for (const state of after) {
+      if (state.provided + state.queued > 0) before.set(state.cell, state)
+      else before.delete(state.cell)
+    }
+    this.#cells = before
     return after
   }
 }
@@ -117,6 +154,14 @@ interface Change {
   readonly provided: ChangeStore<'provided'>
   readonly queued: ChangeStore<'provideQueue'>
   readonly tally: CellTally
+}
+
+function byCell(rows: readonly unknown[]): Map<number, CellState> {
+  return new Map(rows.filter(isCellState).map((state) => [state.cell, state]))
+}
+
+function keyOfId(id: IDBValidKey): Key {
+  return keyFromDigest(new Uint8Array(id as ArrayBuffer))
 }
 
 async function settled(request: Promise<unknown>): Promise<void> {

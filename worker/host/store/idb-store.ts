@@ -255,7 +255,8 @@ function guarded(keys: KeyTable): KeyTable {
     cells: () => attempt(() => keys.cells()),
     load: (range) => attempt(() => keys.load(range)),
     change: (change) => attempt(() => keys.change(change)),
-    removeOlder: (generation) => attempt(() => keys.removeOlder(generation)),
+    admit: (added, generation) => attempt(() => keys.admit(added, generation)),
+    removeOlder: (generation, from) => attempt(() => keys.removeOlder(generation, from)),
     clear: () => attempt(() => keys.clear()),
   }
 }

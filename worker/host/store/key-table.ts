@@ -1,5 +1,5 @@
 import type { Key } from '../../engine/peer.ts'
-import { bytesOfKey, compareKeys } from '../../engine/provide/bits.ts'
+import { bytesOfKey, compareKeys, successorOf } from '../../engine/provide/bits.ts'
 import type { CellState, KeySource, ProvidedKey } from '../../engine/provide/contract.ts'
 import { cellOf } from '../../engine/provide/schedule.ts'
 import { entriesOf, Trie } from '../../engine/provide/trie.ts'
@@ -15,8 +15,13 @@ export interface KeyTable {
   load(range: KeyRange): Promise<ProvidedKey[]>
   /** One transaction. Returns the cells as they are now. */
   change(change: KeyChange): Promise<CellState[]>
-  /** Removes keys that were last added before `generation`, some at a time; `done` when none is left. */
-  removeOlder(generation: number): Promise<{ readonly cells: readonly CellState[]; readonly done: boolean }>
+  /** Keeps the keys, and queues those that are new: nothing is told twice because it was added twice. One transaction. */
+  admit(keys: readonly ProvidedKey[], generation: number): Promise<Admitted>
+  /**
+   * Goes over a page of the keys, from `from` on, and removes those that were last added before `generation`. `next`: where
+   * to go on; undefined at the end.
+   */
+  removeOlder(generation: number, from: Key): Promise<RemovedPage>
   clear(): Promise<void>
 }
 
@@ -39,8 +44,21 @@ export interface KeyChange {
   readonly swept?: readonly { readonly cell: number; readonly at: number }[] | undefined
 }
 
-/** Keys removed in one transaction of `removeOlder`. */
-export const removedAtOnce = 1_000
+export interface Admitted {
+  /** As they are now. */
+  readonly cells: readonly CellState[]
+  /** How many keys are new. */
+  readonly added: number
+}
+
+export interface RemovedPage {
+  readonly cells: readonly CellState[]
+  readonly removed: number
+  readonly next: Key | undefined
+}
+
+/** Keys that one transaction of `removeOlder` looks at. */
+export const reviewedAtOnce = 2_048
 
 /** In two tries, where there is only memory. Nobody else may hold its keys: they are copied. */
 export class MemoryKeyTable implements KeyTable {
@@ -80,13 +98,17 @@ export class MemoryKeyTable implements KeyTable {
     return tally.apply((cell) => this.#cells.get(cell)).map((state) => this.#put(state))
   }
 
-  async removeOlder(generation: number): Promise<{ cells: CellState[]; done: boolean }> {
-    const old: ProvidedKey[] = []
-    for (const [key, row] of this.#provided.entries()) {
-      if (row.generation < generation) old.push({ key, multihash: row.multihash })
-      if (old.length === removedAtOnce) break
-    }
-    return { cells: await this.change({ remove: old }), done: old.length < removedAtOnce }
+  async admit(keys: readonly ProvidedKey[], generation: number): Promise<Admitted> {
+    const fresh = keys.filter(({ key }) => this.#provided.get(key) === undefined)
+    const before = this.#provided.size
+    const cells = await this.change({ add: { keys, generation }, queue: fresh })
+    return { cells, added: this.#provided.size - before }
+  }
+
+  async removeOlder(generation: number, from: Key): Promise<RemovedPage> {
+    const page = await this.load({ source: 'provided', from, to: lastKey, limit: reviewedAtOnce })
+    const old = page.filter(({ key }) => this.#provided.get(key)!.generation < generation)
+    return { cells: await this.change({ remove: old }), removed: old.length, next: nextOf(page) }
   }
 
   async clear(): Promise<void> {
@@ -135,6 +157,14 @@ export class CellTally {
     this.#changes.set(cell, change)
     return change
   }
+}
+
+/** The last key of all. */
+const lastKey = new Uint32Array(8).fill(0xffffffff) as Key
+
+/** Where to go on after a page; undefined if it was the last. */
+export function nextOf(page: readonly ProvidedKey[]): Key | undefined {
+  return page.length < reviewedAtOnce ? undefined : successorOf(page.at(-1)!.key)
 }
 
 function* multihashes(entries: Iterable<[Key, { readonly multihash: Uint8Array }]>): IterableIterator<[Key, Uint8Array]> {

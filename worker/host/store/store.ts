@@ -106,7 +106,8 @@ class FallbackStore implements Store {
     cells: () => this.#run(({ keys }) => keys.cells()),
     load: (range) => this.#run(({ keys }) => keys.load(range)),
     change: (change) => this.#finished(this.#run(({ keys }) => keys.change(change))),
-    removeOlder: (generation) => this.#run(({ keys }) => keys.removeOlder(generation)),
+    admit: (added, generation) => this.#finished(this.#run(({ keys }) => keys.admit(added, generation))),
+    removeOlder: (generation, from) => this.#run(({ keys }) => keys.removeOlder(generation, from)),
     clear: () => this.#run(({ keys }) => keys.clear()),
   }
   readonly #pending = new WriteBehind()
