@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 
 export interface Asset {
   readonly type: string
-  readonly body: string | Uint8Array
+  /** A function is asked at each request, with what stands behind the question mark. */
+  readonly body: string | Uint8Array | ((query: URLSearchParams) => string)
   /** Instead of, or beside, those that every answer has. */
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -28,8 +29,8 @@ const policy =
 /** Paths begin with a slash; `/` is served from `/index.html`. Port 0 takes any free one. */
 export async function serveAssets(assets: ReadonlyMap<string, Asset>, port: number): Promise<PageServer> {
   const server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://page').pathname
-    answer(response, assets.get(path === '/' ? '/index.html' : path))
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://page')
+    answer(response, assets.get(pathname === '/' ? '/index.html' : pathname), searchParams)
   })
   const taken = await listen(server, port)
   return {
@@ -41,14 +42,14 @@ export async function serveAssets(assets: ReadonlyMap<string, Asset>, port: numb
   }
 }
 
-function answer(response: ServerResponse, asset: Asset | undefined): void {
+function answer(response: ServerResponse, asset: Asset | undefined, query: URLSearchParams): void {
   if (asset === undefined) {
     response.writeHead(404, { 'content-type': 'text/plain; charset=utf-8' }).end('There is no such file.\n')
     return
   }
   const always = { 'content-type': asset.type, 'cache-control': 'no-store', 'content-security-policy': policy }
   response.writeHead(200, { ...always, ...asset.headers })
-  response.end(asset.body)
+  response.end(typeof asset.body === 'function' ? asset.body(query) : asset.body)
 }
 
 function listen(server: Server, port: number): Promise<number> {

@@ -29,6 +29,8 @@ export async function startStage(
   try {
     const swarm = await startSwarm(swarmOptions, observer)
     assets.set('/swarm.json', { type: 'application/json', body: JSON.stringify(describe(swarm)) })
+    const heard = (query: URLSearchParams) => JSON.stringify(swarm.heardOf(query.get('peer') ?? ''))
+    assets.set('/servers.json', { type: 'application/json', body: heard })
     return {
       swarm,
       server,

@@ -34,6 +34,14 @@ const COMMANDS = {
   sim: { steps: [['sim/cli/main.ts']] },
   'bench:peers': { steps: [['tools/build.ts', '--quiet'], ['bench/peers/main.ts']], browser: () => true },
   'bench:transports': { steps: [['tools/build.ts', '--quiet'], ['bench/transports/main.ts']], browser: () => true },
+  'bench:sweep': { steps: [['tools/build.ts', '--quiet'], ['bench/sweep/main.ts']], browser: () => true },
+  'bench:keystore': {
+    steps: [
+      ['tools/build.ts', '--quiet'],
+      ['--expose-gc', 'bench/keystore/main.ts'],
+    ],
+    browser: () => true,
+  },
   bench: { steps: [['--expose-gc', 'bench/engine.ts']] },
   lock: { steps: [['tools/lock.ts']] },
 }

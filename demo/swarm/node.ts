@@ -17,6 +17,7 @@ import { ipnsValidator } from 'ipns/validator'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import type { CID } from 'multiformats/cid'
 import type { Block } from './content.ts'
+import { Ledger } from './ledger.ts'
 import { watchBitswap, watchKad, type SwarmObserver } from './observer.ts'
 import type { Member } from './population.ts'
 
@@ -43,6 +44,8 @@ export interface SwarmNode {
   learn(peers: readonly { readonly id: PeerId; readonly addresses: Multiaddr[] }[]): Promise<void>
   /** Keeps a provider record, as if the provider had sent it. */
   holdRecord(cid: CID, provider: PeerId, addresses: Multiaddr[]): Promise<void>
+  /** What has arrived here. */
+  readonly ledger: Ledger
   stop(): Promise<void>
 }
 
@@ -126,18 +129,35 @@ interface DhtInternals {
   }
   readonly routingTableRefresh: { stop(): Promise<void> }
   readonly providers: { addProvider(cid: CID, provider: PeerId): Promise<void> }
+  readonly rpc: { handleMessage(peer: PeerId, message: { readonly type: string; readonly key?: Uint8Array }): Promise<unknown> }
 }
 
 function portOf(address: Multiaddr): number {
   return Number(address.getComponents().find(({ name }) => name === 'tcp')?.value)
 }
 
+/** Counts what arrives, and passes it on. */
+function keepLedger(ledger: Ledger, libp2p: Libp2p<Services>, dht: DhtInternals): void {
+  libp2p.addEventListener('connection:open', ({ detail: { direction, remoteAddr, remotePeer } }) => {
+    const isRelayed = remoteAddr.getComponents().some(({ name }) => name === 'p2p-circuit')
+    if (direction === 'inbound' && !isRelayed) ledger.connected(remotePeer)
+  })
+  const handle = dht.rpc.handleMessage.bind(dht.rpc)
+  dht.rpc.handleMessage = (peer, message) => {
+    if (message.type === 'ADD_PROVIDER' && message.key !== undefined) ledger.provided(peer, message.key)
+    return handle(peer, message)
+  }
+}
+
 function wrap(member: Member, libp2p: Libp2p<Services>, stop: () => Promise<void>): SwarmNode {
   const dht = libp2p.services.dht as KadDHT & DhtInternals
+  const ledger = new Ledger(libp2p.peerId)
+  keepLedger(ledger, libp2p, dht)
   return {
     member,
     addresses: () => libp2p.getMultiaddrs().map((address) => address.toString().replace(/\/p2p\/[^/]+$/, '')),
     listeningPort: () => libp2p.services.listening.ports()[0] ?? 0,
+    ledger,
     async learn(peers) {
       await dht.routingTableRefresh.stop()
       const bucket = dht.routingTable.kb

@@ -2,6 +2,7 @@ import type { PeerId } from '@libp2p/interface'
 import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { createContent, type Content } from './content.ts'
+import type { Heard } from './ledger.ts'
 import { findClosedPort, openDelayedLink, openRefusingHost, openSilentHost } from './link.ts'
 import { startNode, type SwarmNode } from './node.ts'
 import type { SwarmObserver } from './observer.ts'
@@ -45,6 +46,10 @@ export interface Swarm {
   readonly peers: readonly SwarmPeer[]
   /** Puts provider records where a provide would have left them: on the k nearest that are there. */
   publish(cid: CID, provider: PeerId, addresses: readonly Multiaddr[]): Promise<void>
+  /** What each running server has heard of a peer, by the peer's id. */
+  heardOf(peer: string): readonly Heard[]
+  /** How often each of the servers nearest to a content, nearest first, has heard from a peer that it provides it. */
+  timesAtNearest(peer: string, multihash: Uint8Array): readonly number[]
   stop(): Promise<void>
 }
 
@@ -117,6 +122,9 @@ async function assemble(
       bitswap: member.bitswap,
     })),
     publish,
+    heardOf: (peer) => [...nodes.values()].map(({ ledger }) => ledger.heardOf(peer)),
+    timesAtNearest: (peer, multihash) =>
+      nearestTo(kadIdOf(multihash), members, K).map((member) => nodes.get(member)?.ledger.timesOf(peer, multihash) ?? 0),
     stop: () => closeAll(closers),
   }
 }
