@@ -5,6 +5,7 @@ import { element, make } from './elements.ts'
 import { showFacts, showState } from './facts.ts'
 import { watchLongTasks } from './long-tasks.ts'
 import { provideText } from './provide.ts'
+import { askServers, keepNotes, offerAmounts, showSweep } from './sweep.ts'
 import { type FetchResult, newMeasurements, type SearchResult } from './results.ts'
 import { findProviders } from './search.ts'
 import { forget, loadSwarm, type Network, networkOf, type Sample, startVisit, type SwarmInfo, type Visit } from './visit.ts'
@@ -34,6 +35,12 @@ const page = {
   provideState: element('provide-state', HTMLElement),
   providedNote: element('provided-note', HTMLElement),
   providedCid: element('provided-cid', HTMLElement),
+  keep: element('keep', HTMLFormElement),
+  keepButton: element('keep-button', HTMLButtonElement),
+  amount: element('keep-amount', HTMLSelectElement),
+  keepState: element('keep-state', HTMLElement),
+  pauseButton: element('pause-button', HTMLButtonElement),
+  clearButton: element('clear-button', HTMLButtonElement),
   visits: element('visits', HTMLElement),
   reloadButton: element('reload-button', HTMLButtonElement),
   forgetButton: element('forget-button', HTMLButtonElement),
@@ -79,6 +86,7 @@ async function begin(type: Network['type']): Promise<void> {
     swarm ??= await loadSwarm()
     network = networkOf(type, swarm)
     showSamples(network.samples)
+    offerAmounts(page.amount, type)
     const started = await startVisit(network)
     visit = started
     results.start = started.client.start
@@ -101,6 +109,7 @@ async function begin(type: Network['type']): Promise<void> {
 function listen({ client }: Visit): void {
   client.addEventListener('table', () => void refresh())
   client.addEventListener('connections', () => void refresh())
+  client.addEventListener('region', () => void refresh())
   client.addEventListener('storage-lost', (event) => {
     say(`The browser refuses to store, so this visit goes on in memory and nothing is kept. ${event.detail.reason}`)
   })
@@ -120,10 +129,15 @@ async function refresh(): Promise<void> {
   refreshing = true
   try {
     results.longTasks = longTasks.count()
-    showFacts(results, await visit?.client.status())
+    const client = visit?.client
+    showFacts(results, await client?.status())
+    const isCounted = client !== undefined && network?.type === 'local'
+    results.sweep.heard = isCounted ? await askServers(client.peerId) : undefined
+    showSweep(results.sweep, await client?.provideStatus())
   } catch {
     // A client that has stopped or died has no status; the page says so elsewhere.
     showFacts(results, undefined)
+    showSweep(results.sweep, undefined)
   } finally {
     refreshing = false
   }
@@ -141,6 +155,7 @@ function allow(): void {
   page.findButton.disabled = !idle
   page.fetchButton.disabled = !idle
   page.provideButton.disabled = !idle
+  page.keepButton.disabled = !idle
   page.abortButton.disabled = operation === undefined
   page.forgetButton.disabled = network === undefined
   for (const button of page.samples.querySelectorAll('button')) button.disabled = !idle
@@ -307,6 +322,36 @@ page.provide.addEventListener('submit', (event) => {
     return words
   })
 })
+
+page.keep.addEventListener('submit', (event) => {
+  event.preventDefault()
+  void operate(page.keepState, (client, signal) =>
+    keepNotes(client, Number(page.amount.value), signal, (given) => {
+      page.keepState.textContent = `${given} handed over …`
+    }),
+  )
+})
+
+page.pauseButton.addEventListener('click', () => {
+  void change((client) => (results.sweep.phase === 'paused' ? client.resumeProviding() : client.pauseProviding()))
+})
+
+page.clearButton.addEventListener('click', () => {
+  void change(async (client) => {
+    const removed = await client.clearProvides()
+    page.keepState.textContent = `${removed} CIDs are no longer kept; their records run out within 48 hours.`
+  })
+})
+
+/** What is done at once, whatever else is under way. */
+async function change(job: (client: Visit['client']) => Promise<void>): Promise<void> {
+  try {
+    if (visit !== undefined) await job(visit.client)
+  } catch (error) {
+    page.keepState.textContent = problem(error)
+  }
+  void refresh()
+}
 
 page.reloadButton.addEventListener('click', () => void reload())
 

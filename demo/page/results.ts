@@ -33,6 +33,19 @@ export interface ProvideResult {
   readonly failed: number
 }
 
+/** What is kept provided, as last shown. */
+export interface SweepResult {
+  phase: string | undefined
+  provided: number
+  queued: number
+  /** Of those kept, told and not due again. */
+  told: number
+  /** Records that have left this page since it was loaded. */
+  stored: number
+  /** As the servers of the local swarm count, whatever the client believes. */
+  heard: { readonly messages: number; readonly connections: number } | undefined
+}
+
 export interface Measurements {
   state: 'starting' | 'ready' | 'failed'
   start: 'cold' | 'warm' | undefined
@@ -46,6 +59,7 @@ export interface Measurements {
   readonly searches: SearchResult[]
   readonly fetches: FetchResult[]
   readonly provided: ProvideResult[]
+  readonly sweep: SweepResult
 }
 
 declare global {
@@ -65,5 +79,6 @@ export function newMeasurements(): Measurements {
     searches: [],
     fetches: [],
     provided: [],
+    sweep: { phase: undefined, provided: 0, queued: 0, told: 0, stored: 0, heard: undefined },
   }
 }

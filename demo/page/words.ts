@@ -16,6 +16,19 @@ export function count(value: number, one: string, many = `${one}s`): string {
   return `${value} ${value === 1 ? one : many}`
 }
 
+export function share(part: number, whole: number): string {
+  const percent = whole === 0 ? 0 : (100 * part) / whole
+  return `${percent > 0 && percent < 10 ? percent.toFixed(1) : Math.floor(percent)} %`
+}
+
+/** A moment, with the day where it is another one. */
+export function clock(at: number): string {
+  const date = new Date(at)
+  const time = date.toLocaleTimeString('en', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
+  const isToday = date.toDateString() === new Date().toDateString()
+  return isToday ? time : `${date.toLocaleDateString('en', { weekday: 'short' })} ${time}`
+}
+
 /** The beginning and the end of a peer id or CID: enough to tell two apart. */
 export function short(id: string): string {
   return id.length > 20 ? `${id.slice(0, 8)}…${id.slice(-8)}` : id

@@ -53,6 +53,7 @@ export const provideStatusData: ProvideStatusData = {
   provided: 5,
   queued: 1,
   cells: { used: 5, expired: 0, due: 1 },
+  keyspace: [{ kept: 5, told: 4, expired: 0 }],
   region: undefined,
   nextDueAt: 1_700_000_000_000,
   endsAt: undefined,

@@ -108,6 +108,8 @@ export interface ProvideStatusData {
   readonly queued: number
   /** Of 4096 parts of the keyspace: with CIDs, with records that have run out, and due to be told again. */
   readonly cells: { readonly used: number; readonly expired: number; readonly due: number }
+  /** The keyspace in 64 equal parts, in order of the keys: how far this cycle is. */
+  readonly keyspace: readonly KeyspacePart[]
   /** Bits of the region that is worked on. */
   readonly region: string | undefined
   readonly nextDueAt: number | undefined
@@ -115,6 +117,15 @@ export interface ProvideStatusData {
   readonly endsAt: number | undefined
   /** Since the start. */
   readonly totals: Omit<RegionData, 'prefix' | 'peers' | 'endedAt'> & { readonly regions: number }
+}
+
+export interface KeyspacePart {
+  /** CIDs that are kept provided. */
+  readonly kept: number
+  /** Of which told, and not due again. */
+  readonly told: number
+  /** Of which the records have run out. */
+  readonly expired: number
 }
 
 /** How far the records of a region got. `stored`, `undialable` and `failed` add up to `targeted`: records, one a CID and peer. */

@@ -41,6 +41,22 @@ test('what expires soon goes first, then what nobody was told of, then what is d
   ])
 })
 
+test('the keyspace is counted in 64 parts: kept, told and not due, gone', () => {
+  const { keyspace } = schedule([
+    { cell: 0, provided: 3, queued: 1, sweptAt: now - hour },
+    { cell: 63, provided: 4, queued: 4 },
+    { cell: 64, provided: 2, sweptAt: now - 50 * hour },
+    { cell: 4095, provided: 5, sweptAt: now - hour },
+  ]).counts(now)
+  assert.equal(keyspace.length, 64)
+  const used = keyspace.map((part, index) => ({ index, ...part })).filter(({ kept }) => kept > 0)
+  assert.deepEqual(used, [
+    { index: 0, kept: 7, told: 2, expired: 0 },
+    { index: 1, kept: 2, told: 0, expired: 2 },
+    { index: 63, kept: 5, told: 5, expired: 0 },
+  ])
+})
+
 test('a cell is due once a cycle, at its own moment, and never later than 36 h after it was swept', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: cellCount - 1 }), fc.integer({ min: 0, max: 100 * hour }), (cell, ago) => {
@@ -77,7 +93,7 @@ test('queued keys that somebody else is telling are left alone for so long, and 
 })
 
 test('counts say what is expired and due', () => {
-  const counts = schedule([
+  const { keyspace: _, ...counts } = schedule([
     { cell: 1, provided: 10, sweptAt: now - 49 * hour },
     { cell: 2, provided: 5, queued: 2, sweptAt: now },
     { cell: 3, provided: 3, queued: 3 },

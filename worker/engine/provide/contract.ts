@@ -108,6 +108,8 @@ export interface ProvideStatus {
   readonly queued: number
   /** Cells with keys, those whose time is over (records may be gone), and those that are due. */
   readonly cells: { readonly used: number; readonly expired: number; readonly due: number }
+  /** By 64 equal parts: keys to be kept, of which told and not due, and with records that are gone. */
+  readonly keyspace: readonly KeyspacePart[]
   /** The prefix that is worked on. */
   readonly region: string | undefined
   /** Wall-clock milliseconds. */
@@ -117,6 +119,14 @@ export interface ProvideStatus {
   /** Since the start. */
   readonly totals: Totals
 }
+
+export interface KeyspacePart {
+  kept: number
+  told: number
+  expired: number
+}
+
+export const keyspaceParts = 64
 
 export interface Totals {
   keys: number

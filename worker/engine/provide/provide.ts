@@ -15,7 +15,7 @@ import type {
 } from './contract.ts'
 import { Neighbourhood } from './neighbourhood.ts'
 import { type PageSent, type RegionEffect, RegionRun } from './region-run.ts'
-import { cellOf, Schedule } from './schedule.ts'
+import { cellOf, emptyKeyspace, Schedule } from './schedule.ts'
 
 /**
  * Keeps content provided: sweeps over the keyspace, region by region.
@@ -79,7 +79,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
 
   status(now: Millis): ProvideStatus {
     const counts = this.#started?.schedule.counts(this.#wall(now))
-    const { used = 0, expired = 0, due = 0, dueKeys = 0, provided = 0, queued = 0 } = counts ?? {}
+    const { used = 0, expired = 0, due = 0, dueKeys = 0, provided = 0, queued = 0, keyspace = emptyKeyspace() } = counts ?? {}
     const open = queued + dueKeys
     const isMeasured = this.#pace.keys > 0 && open > 0
     return {
@@ -87,6 +87,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
       provided,
       queued,
       cells: { used, expired, due },
+      keyspace,
       region: this.#runs[0]?.run.prefix,
       nextDueAt: this.#runs.length === 0 ? this.#nextAt : undefined,
       endsAt: isMeasured ? this.#wall(now) + (open * this.#pace.ms) / this.#pace.keys : undefined,
@@ -284,13 +285,13 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
     for (let cell = cellOf(from); cell <= last; cell++) {
       if (!missing.has(cell) && run.accepts(cell) && schedule.isDone(cell, run.source)) mark(cell)
     }
+    this.#pace.keys += sent.length
     if (sent.length + swept.length > 0) this.#effects.push({ type: 'keys-sent', keys: sent, swept })
   }
 
   #count(report: RegionReport): void {
     this.#totals.regions++
     for (const name of counted) this.#totals[name] += report[name]
-    this.#pace.keys += report.keys - report.missed
   }
 
   #failed(run: RegionRun, now: Millis): void {

@@ -1,6 +1,6 @@
 import { limits } from '../limits.ts'
 import type { Key } from '../peer.ts'
-import { cellBits, cellCount, type CellState } from './contract.ts'
+import { cellBits, cellCount, type CellState, type KeyspacePart, keyspaceParts } from './contract.ts'
 
 /**
  * When which cell of the keyspace is told again.
@@ -110,18 +110,25 @@ export class Schedule {
     return at === Infinity ? undefined : at
   }
 
-  counts(now: number): { provided: number; queued: number; used: number; expired: number; due: number; dueKeys: number } {
-    const counts = { provided: 0, queued: 0, used: 0, expired: 0, due: 0, dueKeys: 0 }
+  counts(now: number): ScheduleCounts {
+    const counts: ScheduleCounts = { provided: 0, queued: 0, used: 0, expired: 0, due: 0, dueKeys: 0, keyspace: emptyKeyspace() }
     for (let cell = 0; cell < cellCount; cell++) {
-      counts.provided += this.#provided[cell]!
+      const kept = this.#provided[cell]!
+      counts.provided += kept
       counts.queued += this.#queued[cell]!
-      if (this.#provided[cell] === 0) continue
+      if (kept === 0) continue
+      const part = counts.keyspace[Math.floor((cell * keyspaceParts) / cellCount)]!
+      part.kept += kept
       counts.used++
       const sweptAt = this.#sweptAt[cell]!
-      if (sweptAt > 0 && sweptAt + limits.providerRecordMs.value <= now) counts.expired++
-      if (!this.#isSwept(cell) || this.dueAt(cell) > now) continue
-      counts.due++
-      counts.dueKeys += this.#provided[cell]!
+      if (sweptAt > 0 && sweptAt + limits.providerRecordMs.value <= now) {
+        counts.expired++
+        part.expired += kept
+      }
+      if (this.#isSwept(cell) && this.dueAt(cell) <= now) {
+        counts.due++
+        counts.dueKeys += kept
+      } else part.told += Math.max(0, kept - this.#queued[cell]!)
     }
     return counts
   }
@@ -130,6 +137,20 @@ export class Schedule {
   #isSwept(cell: number): boolean {
     return this.#provided[cell]! > 0 && (this.#sweptAt[cell]! > 0 || this.#queued[cell]! < this.#provided[cell]!)
   }
+}
+
+interface ScheduleCounts {
+  provided: number
+  queued: number
+  used: number
+  expired: number
+  due: number
+  dueKeys: number
+  readonly keyspace: readonly KeyspacePart[]
+}
+
+export function emptyKeyspace(): KeyspacePart[] {
+  return Array.from({ length: keyspaceParts }, () => ({ kept: 0, told: 0, expired: 0 }))
 }
 
 /** Later than that after the last time, no moment of the cycle is waited for, and nothing goes before it. */
