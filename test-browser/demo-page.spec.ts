@@ -1,4 +1,4 @@
-import type { Page } from '@playwright/test'
+import type { Locator, Page } from '@playwright/test'
 import type { Measurements } from '../demo/page/results.ts'
 import { expect, test as base } from './support/fixtures.ts'
 import { closedAddress, openSilentHost } from './support/silent-host.ts'
@@ -44,6 +44,20 @@ for (const { name, viewport, colorScheme } of looks) {
       await info.attach(name, { path: await shot(demo, `demo-${name}`), contentType: 'image/png' })
     })
 
+    test('What is kept is swept and shown: bar, coverage, next due, and what the servers counted', async ({ demo }, info) => {
+      await keep(demo, 100)
+      await expect(demo.getByText('100 of 100 told in this cycle (100 %).')).toBeVisible({ timeout: 30_000 })
+      await expect(demo.getByRole('img', { name: /^Keyspace in 64 parts: \d+ with CIDs, \d+ of them told$/ })).toBeVisible()
+      await expect(demo.getByRole('progressbar', { name: 'Told in this cycle' })).toHaveJSProperty('value', 1)
+      await expect(figure(demo, 'Told servers a CID')).toHaveText('20.0 of 20.0')
+      await expect(figure(demo, 'Out of a browser’s reach')).toHaveText('0 %, 0 failed')
+      await expect(figure(demo, 'Next due')).toHaveText(/^([A-Z]\w\w )?\d\d:\d\d:\d\d$/)
+      await expect(figure(demo, 'The servers counted')).toHaveText(/^2000 records over \d+ connections$/)
+      expect(await demo.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(viewport.width)
+      expect(await faintTexts(demo)).toEqual([])
+      await info.attach(`${name}-sweep`, { path: await shot(demo, `demo-${name}-sweep`), contentType: 'image/png' })
+    })
+
     test('Text stands out from its ground by 4.5 to 1 at least', async ({ demo }) => {
       expect(await faintTexts(demo)).toEqual([])
     })
@@ -75,6 +89,25 @@ test('A text of one’s own is provided, and said with how many peers', async ({
   await demo.getByRole('button', { name: 'Provide', exact: true }).click()
   await expect(demo.getByText(/^Stored with \d+ of 20 peers in /)).toBeVisible()
   await expect(demo.getByText(cid)).toBeVisible()
+})
+
+test('The sweep is paused, goes on after a reload where it was, and ends when nothing is kept', async ({ demo }) => {
+  await demo.getByRole('button', { name: 'Pause' }).click()
+  await expect(demo.getByText('Paused', { exact: true })).toBeVisible()
+  await keep(demo, 100)
+  await expect(demo.getByText('100 CIDs added; they are told region by region.')).toBeVisible()
+  await expect(demo.getByText('0 of 100 told in this cycle (0 %).')).toBeVisible()
+  await expect(figure(demo, 'Not told yet, or due')).toHaveText('100')
+  await expect(figure(demo, 'The servers counted')).toHaveText(/^0 records/)
+  // A pause is not remembered: the next visit tells what waits.
+  await demo.getByRole('button', { name: 'Reload the page' }).click()
+  await expect(demo.getByText('100 of 100 told in this cycle (100 %).')).toBeVisible({ timeout: 30_000 })
+  await expect(demo.getByText('Nothing to tell at the moment')).toBeVisible()
+  await expect(demo.getByRole('button', { name: 'Pause' })).toBeVisible()
+  await demo.getByRole('button', { name: 'Keep none' }).click()
+  await expect(demo.getByText('100 CIDs are no longer kept; their records run out within 48 hours.')).toBeVisible()
+  await expect(demo.getByText('Nothing is kept provided yet.')).toBeVisible()
+  await expect(demo.getByRole('button', { name: 'Keep none' })).toBeDisabled()
 })
 
 test('What is no CID is said in words beside the box, which gets the focus', async ({ demo }) => {
@@ -137,7 +170,7 @@ test('The whole page works from the keyboard, with a ring around what has the fo
   await demo.keyboard.press('Tab')
   await expect(demo.getByRole('link', { name: 'Skip to the search' })).toBeFocused()
   const reached = new Set<string>()
-  for (let step = 0; step < 24; step += 1) {
+  for (let step = 0; step < 28; step += 1) {
     await demo.keyboard.press('Tab')
     const focused = await demo.evaluate(() => {
       const active = document.activeElement
@@ -149,7 +182,10 @@ test('The whole page works from the keyboard, with a ring around what has the fo
     reached.add(focused.id)
   }
   expect([...reached]).toEqual(
-    expect.arrayContaining(['cid', 'find-button', 'fetch-button', 'text', 'provide-button', 'reload-button', 'forget-button']),
+    expect.arrayContaining([
+      ...['cid', 'find-button', 'fetch-button', 'text', 'provide-button', 'keep-amount', 'keep-button', 'pause-button'],
+      ...['reload-button', 'forget-button'],
+    ]),
   )
 
   await demo.getByRole('textbox', { name: 'CID' }).focus()
@@ -162,9 +198,9 @@ test('The whole page works from the keyboard, with a ring around what has the fo
 
 test('Everything that can be used has a name, and the page has a language, one main heading and regions', async ({ demo }) => {
   const nameless = await demo.evaluate(() =>
-    [...document.querySelectorAll<HTMLElement>('button, input, textarea, a[href], progress, [role="img"], table')]
+    [...document.querySelectorAll<HTMLElement>('button, input, select, textarea, a[href], progress, [role="img"], table')]
       .filter((item) => {
-        const labels = item instanceof HTMLInputElement || item instanceof HTMLTextAreaElement ? [...(item.labels ?? [])] : []
+        const labels = 'labels' in item ? [...((item as HTMLInputElement).labels ?? [])] : []
         const named = [item.getAttribute('aria-label'), item.textContent, ...labels.map((label) => label.textContent)]
         return named.every((name) => (name ?? '').trim() === '')
       })
@@ -184,6 +220,16 @@ async function find(page: Page, cid: string): Promise<void> {
   await page.getByRole('textbox', { name: 'CID' }).fill(cid)
   await page.getByRole('button', { name: 'Find providers' }).click()
   await expect.poll(async () => (await measured(page)).searches.at(-1)?.outcome).toBe('done')
+}
+
+async function keep(page: Page, notes: number): Promise<void> {
+  await page.getByRole('combobox', { name: /^Small notes/ }).selectOption(`${notes}`)
+  await page.getByRole('button', { name: 'Keep them provided' }).click()
+}
+
+/** The figure under its title. */
+function figure(page: Page, title: string): Locator {
+  return page.locator('dl > div', { hasText: title }).locator('dd')
 }
 
 function measured(page: Page): Promise<Measurements> {

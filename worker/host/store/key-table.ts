@@ -62,7 +62,7 @@ export const reviewedAtOnce = 2_048
 
 /** In two tries, where there is only memory. Nobody else may hold its keys: they are copied. */
 export class MemoryKeyTable implements KeyTable {
-  readonly #provided = new Trie<{ readonly multihash: Uint8Array; readonly generation: number }>()
+  readonly #provided = new Trie<Row>()
   readonly #queue = new Trie<Uint8Array>()
   readonly #cells = new Map<number, CellState>()
 
@@ -86,10 +86,14 @@ export class MemoryKeyTable implements KeyTable {
   async change({ add, queue, sent, remove, swept }: KeyChange): Promise<CellState[]> {
     const tally = new CellTally()
     for (const { key, multihash } of add?.keys ?? []) {
-      const isNew = this.#provided.set(copyOf(key), { multihash: multihash.slice(), generation: add!.generation })
+      const row = this.#provided.get(key) ?? rowOf(key, multihash)
+      const isNew = this.#provided.set(row.key, { ...row, generation: add!.generation })
       tally.add(key, isNew ? 1 : 0, 0)
     }
-    for (const { key, multihash } of queue ?? []) tally.add(key, 0, this.#queue.set(copyOf(key), multihash.slice()) ? 1 : 0)
+    for (const { key, multihash } of queue ?? []) {
+      const row = this.#provided.get(key) ?? rowOf(key, multihash)
+      tally.add(key, 0, this.#queue.set(row.key, row.multihash) ? 1 : 0)
+    }
     for (const { key } of sent ?? []) tally.add(key, 0, this.#queue.delete(key) ? -1 : 0)
     for (const { key } of remove ?? []) {
       tally.add(key, this.#provided.delete(key) ? -1 : 0, this.#queue.delete(key) ? -1 : 0)
@@ -177,6 +181,17 @@ function sharedBits(a: Key, b: Key): number {
   return index < 0 ? 8 * first.length : 8 * index + Math.clz32(first[index]! ^ second[index]!) - 24
 }
 
-function copyOf(key: Key): Key {
-  return key.slice() as Key
+interface Row {
+  readonly key: Key
+  readonly multihash: Uint8Array
+  readonly generation: number
+}
+
+/** Copies, in one buffer: a buffer costs more than what is in it. Both tries hold the same. */
+function rowOf(key: Key, multihash: Uint8Array): Row {
+  const buffer = new ArrayBuffer(4 * key.length + multihash.length)
+  const own = { key: new Uint32Array(buffer, 0, key.length) as Key, multihash: new Uint8Array(buffer, 4 * key.length) }
+  own.key.set(key)
+  own.multihash.set(multihash)
+  return { ...own, generation: 0 }
 }
