@@ -142,7 +142,8 @@ class VisitLedger {
       this.progress.push({ seconds: (performance.now() - this.#startedAt) / 1_000, messages: watched.messages, told })
       if (isDone(watched)) return
       if (watched.messages !== last) [last, movedAt] = [watched.messages, performance.now()]
-      if (performance.now() - movedAt > quietMs) return say(`  nothing more; ${JSON.stringify({ ...status, keyspace: undefined })}`)
+      if (performance.now() - movedAt > quietMs)
+        return say(`  nothing more; ${JSON.stringify({ ...status, keyspace: undefined })}`)
       await sleep(tickMs)
     }
   }

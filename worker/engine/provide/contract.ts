@@ -38,7 +38,7 @@ export type ProvideEvent =
   | { readonly type: 'closest-found'; readonly order: OrderId; readonly peers: readonly PeerInfo[] | undefined }
   /** What the peer said; undefined when it did not answer. */
   | { readonly type: 'peer-asked'; readonly order: OrderId; readonly closer: readonly PeerInfo[] | undefined }
-  /** The first `sent` multihashes left our side. */
+  /** The first `sent` multihashes are known to have arrived. */
   | { readonly type: 'peer-told'; readonly order: OrderId; readonly sent: number }
   | { readonly type: 'own-addresses-changed'; readonly addresses: readonly Address[] }
   /** What the browser says of the network. */

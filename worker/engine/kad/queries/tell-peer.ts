@@ -8,11 +8,15 @@ import type { Query, QueryContext, QueryEvent, QueryOutput, QueryStage } from '.
 /**
  * Tells one certain peer that we provide these multihashes: single ADD_PROVIDERs, one after the other, over one connection.
  *
- *   storing (connecting, sending) ──all have left──▶ ended
- *      └──no connection, failures in a row, expired──▶ ended with what has left
+ *   storing (connecting, sending) ──all have left──▶ storing (confirming) ──answer──▶ ended
+ *      │           ▲                                      └──no answer──▶ once more, then ended with nothing
+ *      │           └──────────────────────────────────────────┘
+ *      └──no connection, failures in a row, expired──▶ ended with nothing
  *
  * Only so many wait to leave at a time. What failed is sent again, as long as others succeed: a stream that a server closed
- * costs nothing. `sent` counts from the beginning of the list without a gap.
+ * costs nothing. ADD_PROVIDER is never answered, and what has left us may lie in buffers that a closed tab takes along. So
+ * the last message is one that is answered, on the same stream, where requests are served in their order: FIND_NODE for the peer
+ * itself, whose answer is short. `sent` is what is known to have arrived: all or nothing.
  */
 export class TellPeer implements Query {
   readonly target: Key
@@ -23,9 +27,10 @@ export class TellPeer implements Query {
   readonly #outbox = new Outbox<QueryOutput>()
   readonly #sending = new Map<OrderId, number>()
   readonly #again: number[] = []
-  readonly #left: boolean[] = []
   #next = 0
   #failures = 0
+  #confirming: OrderId | undefined
+  #unconfirmed = 0
   #isConnected = false
   #hasEnded = false
 
@@ -51,12 +56,16 @@ export class TellPeer implements Query {
       case 'notice-sent':
         this.#settle(event.order, true)
         break
+      case 'response-received':
+        if (event.order === this.#confirming) return this.#end(this.#multihashes.length)
+        break
       case 'request-failed':
-        this.#settle(event.order, false)
+        if (event.order === this.#confirming) this.#startAgain()
+        else this.#settle(event.order, false)
         break
       case 'connection-failed':
       case 'expired':
-        return this.#end()
+        return this.#end(0)
       default:
     }
     this.#fill()
@@ -74,10 +83,8 @@ export class TellPeer implements Query {
     const index = this.#sending.get(order)
     if (index === undefined) return
     this.#sending.delete(order)
-    if (hasLeft) {
-      this.#left[index] = true
-      this.#failures = 0
-    } else {
+    if (hasLeft) this.#failures = 0
+    else {
       this.#failures++
       this.#again.push(index)
     }
@@ -86,7 +93,7 @@ export class TellPeer implements Query {
   #fill(): void {
     const { self, ownAddresses } = this.#context.world
     if (!this.#isConnected || self === undefined) return
-    if (this.#failures > limits.tellFailuresMax.value) return this.#end()
+    if (this.#failures > limits.tellFailuresMax.value || this.#unconfirmed > 1) return this.#end(0)
     while (this.#sending.size < limits.tellingMax.value) {
       const index = this.#again.shift() ?? (this.#next < this.#multihashes.length ? this.#next++ : undefined)
       if (index === undefined) break
@@ -96,13 +103,25 @@ export class TellPeer implements Query {
       const request = { type: 'add-provider', key: this.#multihashes[index]!, provider } as const
       this.#outbox.push({ type: 'send-request', order, peer: this.#info.peer, request })
     }
-    if (this.#sending.size === 0) this.#end()
+    if (this.#sending.size === 0 && this.#confirming === undefined) this.#confirm()
   }
 
-  #end(): void {
+  #confirm(): void {
+    const { peer } = this.#info
+    this.#confirming = this.#context.orders.next()
+    const request = { type: 'find-node', key: peer.id } as const
+    this.#outbox.push({ type: 'send-request', order: this.#confirming, peer, request })
+  }
+
+  /** The stream has ended before the answer: what of it has arrived, nobody knows. */
+  #startAgain(): void {
+    this.#unconfirmed++
+    this.#confirming = undefined
+    this.#next = 0
+  }
+
+  #end(sent: number): void {
     this.#hasEnded = true
-    const gap = this.#multihashes.findIndex((_, index) => this.#left[index] !== true)
-    const sent = gap < 0 ? this.#multihashes.length : gap
     this.#outbox.push({ type: 'query-ended', query: this.#query, result: { type: 'tell-peer', sent } })
   }
 }
