@@ -18,7 +18,7 @@ import { k, type Moment, pageOf, plotOf, propertiesOf, type Seen, type VisitSeen
  * middle and opened again, and the servers count. Writes `docs/results/sweep-live.md`, and ends with 1 if a property does not hold.
  */
 
-const tickMs = 500
+const tickMs = 200
 /** Without anything new at the servers, a visit has ended or hangs. */
 const quietMs = 20_000
 const visitMsMax = 900_000
@@ -193,6 +193,7 @@ function start(tab: Page, { swarm }: Stage): Promise<string> {
 
 async function totalsOf(tab: Page): Promise<{ stored: number; requests: number }> {
   const { totals } = await tab.evaluate(() => page().client.provideStatus())
+  console.log(JSON.stringify((await tab.evaluate(() => page().client.status())).kad.counters), JSON.stringify(totals))
   return { stored: totals.stored, requests: totals.requests }
 }
 

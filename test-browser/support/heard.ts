@@ -11,8 +11,6 @@ export interface HeardInAll {
   readonly messages: number
   /** Pairs of a content and a server that was told of it. */
   readonly records: number
-  /** How often one server heard of one content, at most. */
-  readonly mostOfOne: number
   /** That the peer has opened to one server, at most. */
   readonly mostConnections: number
 }
@@ -26,7 +24,6 @@ export async function heardOf(stage: Pick<StageInfo, 'url'>, peer: string): Prom
     servers,
     messages: servers.reduce((sum, { messages }) => sum + messages, 0),
     records: servers.reduce((sum, { contents }) => sum + contents, 0),
-    mostOfOne: Math.max(...servers.map(({ mostOfOne }) => mostOfOne)),
     mostConnections: Math.max(...servers.map(({ connections }) => connections)),
   }
 }

@@ -149,6 +149,19 @@ test('a stream that had served and was closed while idle is replaced once, witho
   assert.equal(await client.next(), '2 failed reset')
 })
 
+test('a request behind messages that are not answered is not sent once more: it asks whether those have arrived (P10)', async () => {
+  const { send, answer, server, client, streams } = bench()
+  send(1, 'a')
+  await server.next()
+  answer(0, 'A')
+  await client.next()
+  send(2, 'add', false)
+  send(3, 'b')
+  assert.equal(await client.next(), '2 sent')
+  streams[0]!.abort(new Error('idle for too long'))
+  assert.equal(await client.next(), '3 failed reset')
+})
+
 test('a server that resets a fresh stream has refused the request', async () => {
   const { send, server, client, streams } = bench()
   send(1, 'a')

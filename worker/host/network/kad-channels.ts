@@ -64,7 +64,7 @@ export class KadChannels {
       channel = undefined
     }
     if (channel === undefined) {
-      channel = { peer, stream: undefined, opening: new AbortController(), exchanges: [], answers: 0 }
+      channel = { peer, stream: undefined, opening: new AbortController(), exchanges: [], answers: 0, unanswered: 0 }
       this.#channels.set(peer.id, channel)
       void this.#openStream(channel)
     }
@@ -111,12 +111,14 @@ export class KadChannels {
       return
     }
     if (exchange.answered) return
+    channel.unanswered++
     remove(channel.exchanges, exchange)
     if (this.#byOrder.delete(exchange.order)) this.#listener.noticeSent(exchange.order)
   }
 
   #received(channel: Channel, frame: Uint8Array): void {
     channel.answers++
+    channel.unanswered = 0
     const exchange = channel.exchanges.shift()
     if (exchange === undefined) return this.#listener.unexpectedFrame()
     if (exchange.cancelled) return this.#listener.lateFrame()
@@ -127,8 +129,10 @@ export class KadChannels {
   #ended(channel: Channel, end: FrameEnd): void {
     if (this.#channels.get(channel.peer.id) !== channel) return
     if (end.type === 'bad-frame') this.#listener.badFrame(end.reason)
-    // An idle stream that the server closed at the very moment we wrote: once more, on a new one.
-    const retry = end.type === 'bad-frame' || channel.answers === 0 ? [] : channel.exchanges.filter(isRetriable)
+    // An idle stream that the server closed at the very moment we wrote: once more, on a new one. Not behind messages that are
+    // not answered: whoever asks then wants to know whether those have arrived.
+    const isIdle = end.type !== 'bad-frame' && channel.answers > 0 && channel.unanswered === 0
+    const retry = isIdle ? channel.exchanges.filter(isRetriable) : []
     for (const exchange of retry) remove(channel.exchanges, exchange)
     this.#close(channel, end.type === 'bad-frame' ? badFrameFailure(end.reason) : 'reset')
     for (const exchange of retry) this.#enqueue(channel.peer, { ...exchange, retried: true, sentAt: undefined })
@@ -163,6 +167,8 @@ interface Channel {
   /** Not yet answered, in the order in which they were written. */
   readonly exchanges: Exchange[]
   answers: number
+  /** Messages without an answer of their own, since the last answer to another. */
+  unanswered: number
 }
 
 interface Exchange {
