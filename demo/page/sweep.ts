@@ -88,7 +88,8 @@ export function showSweep(result: SweepResult, status: ProvideStatus | undefined
 }
 
 function inWords({ provided, region, phase, cells }: ProvideStatus, told: number): string {
-  const where = phase === 'working' && region !== undefined ? ` Now in region ${region === '' ? 'of all keys' : region}.` : ''
+  const place = region === '' ? ' All of it is one region.' : ` Now in region ${region}.`
+  const where = phase === 'working' && region !== undefined ? place : ''
   const gone = cells.expired === 0 ? '' : ` The records of ${count(cells.expired, 'part')} have run out.`
   return `${told} of ${provided} told in this cycle (${share(told, provided)}).${where}${gone}`
 }

@@ -95,6 +95,26 @@ describe('a swarm of twelve peers', () => {
     assert.deepEqual([...file.subarray(0, 8)], [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
   })
 
+  test('each server counts the connections of a peer, and what the peer says that it provides', async () => {
+    const id = client.libp2p.peerId.toString()
+    const { cid } = sampleNamed(swarm, 'note')
+    const multihash = CID.parse(cid).multihash.bytes
+    assert.ok(swarm.heardOf(id).every(({ messages }) => messages === 0))
+    for (let time = 0; time < 2; time++) {
+      for await (const event of client.libp2p.services.dht.provide(CID.parse(cid))) void event
+    }
+    const told = () => swarm.timesAtNearest(id, multihash)
+    const [peer] = client.libp2p.getPeers()
+    // They are not answered: round trips to somebody else are what there is to wait with.
+    while (told().some((times) => times < 2)) await client.libp2p.services.ping.ping(peer!)
+    const heard = swarm.heardOf(id)
+    assert.deepEqual([heard.length, told()], [12, Array.from({ length: 12 }, () => 2)])
+    for (const { connections, messages, contents, mostOfOne } of heard) {
+      assert.deepEqual([connections, messages, contents, mostOfOne], [1, 2, 1, 2])
+    }
+    assert.deepEqual(new Set(swarm.heardOf('nobody').map(({ messages }) => messages)), new Set([0]))
+  })
+
   test('nobody listens beyond loopback', () => {
     for (const peer of swarm.peers) {
       for (const address of peer.addresses) assert.match(address, /^\/ip4\/127\.0\.0\.1\//)
