@@ -4,16 +4,18 @@ import { parseSync, Visitor } from 'oxc-parser'
 
 /** What makes the Worker's bundle smaller without changing what it does. */
 
-/** The reasons in `limits.ts` are for readers of the source; nothing reads them at run time. */
-export const limitsWithoutReasons: Plugin = {
-  name: 'limits-without-reasons',
+/** The list of limits is for readers of the source; at run time it is numbers, each where it is used. */
+export const limitsAreNumbers: Plugin = {
+  name: 'limits-are-numbers',
   setup({ onLoad }) {
-    onLoad({ filter: /[\\/]worker[\\/]engine[\\/]limits\.ts$/ }, async ({ path }) => ({
-      contents: withoutReasons(await readFile(path, 'utf8')),
+    onLoad({ filter: /[\\/]worker[\\/](engine|host|wire)[\\/].*\.ts$/ }, async ({ path }) => ({
+      contents: withNumbers(await readFile(path, 'utf8'), await values),
       loader: 'ts',
     }))
   },
 }
+
+const values = readFile(new URL('../worker/engine/limits.ts', import.meta.url), 'utf8').then(valuesOf)
 
 /**
  * `@libp2p/utils` has a muxer for tests that imports `cborg`. Nobody uses that muxer, so it is shaken off; its import stays,
@@ -31,17 +33,26 @@ export const cborgIsPure: Plugin = {
   },
 }
 
-/** `source` with the third argument of each call of `limit` empty. */
-export function withoutReasons(source: string): string {
-  const { program } = parseSync('limits.ts', source)
-  const reasons: { readonly start: number; readonly end: number }[] = []
+/** The values of a list of limits, as they are written. */
+export function valuesOf(source: string): ReadonlyMap<string, string> {
+  const found = new Map<string, string>()
   const visitor = new Visitor({
-    CallExpression({ callee, arguments: given }) {
-      const reason = given[2]
-      if (callee.type === 'Identifier' && callee.name === 'limit' && reason?.type === 'Literal') reasons.push(reason)
+    Property({ key, value }) {
+      if (key.type !== 'Identifier' || value.type !== 'CallExpression') return
+      const { callee, arguments: given } = value
+      const [first] = given
+      if (callee.type === 'Identifier' && callee.name === 'limit' && first !== undefined)
+        found.set(key.name, source.slice(first.start, first.end))
     },
   })
-  visitor.visit(program)
-  // From the end, so that the places before stay where they are.
-  return reasons.reduceRight((text, { start, end }) => `${text.slice(0, start)}''${text.slice(end)}`, source)
+  visitor.visit(parseSync('limits.ts', source).program)
+  return found
+}
+
+/** `source` with the number in place of each `limits.….value`. */
+export function withNumbers(source: string, limits: ReadonlyMap<string, string>): string {
+  return source.replaceAll(/(?<![\w#.])limits\.(\w+)\.value\b/g, (text, name: string) => {
+    const value = limits.get(name)
+    return value === undefined ? text : `(${value})`
+  })
 }

@@ -54,9 +54,9 @@ export class Discovery {
 
   /** By then three of four that have something have said so; a little more, so that the usual answer is not missed by a hair. */
   get answerMs(): Millis {
-    const { broadcastStepMs: first, broadcastStepMinMs: min, broadcastStepMaxMs: max } = limits
     const p75 = this.#answers.percentile(0.75)
-    return p75 === undefined ? first.value : Math.min(max.value, Math.max(min.value, 1.25 * p75))
+    if (p75 === undefined) return limits.broadcastStepMs.value
+    return Math.min(limits.broadcastStepMaxMs.value, Math.max(limits.broadcastStepMinMs.value, 1.25 * p75))
   }
 
   /** Undefined for a context in which nobody has served yet. */

@@ -115,8 +115,7 @@ export class Registry {
   }
 
   #learn(ms: number): void {
-    const { registryCacheTimeMinMs: min, registryCacheTimeMaxMs: max } = limits
-    this.#cacheTimeMs = Math.min(max.value, Math.max(min.value, ms))
+    this.#cacheTimeMs = Math.min(limits.registryCacheTimeMaxMs.value, Math.max(limits.registryCacheTimeMinMs.value, ms))
   }
 }
 

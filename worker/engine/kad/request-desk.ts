@@ -64,7 +64,7 @@ export class RequestDesk {
   release(now: Millis): void {
     for (const [priority, max] of inFlightMax) {
       for (const [order, { effect, user }] of this.#waiting[priority]) {
-        if (this.#requests.size >= max.value) return
+        if (this.#requests.size >= max) return
         this.#waiting[priority].delete(order)
         this.#requests.add({ order, peer: effect.peer, user, sentAt: now })
         this.#counters.requestsSent++
@@ -109,10 +109,10 @@ export class RequestDesk {
 }
 
 /** Most urgent first, with how many may be in flight in all when one of it is sent. */
-const inFlightMax: readonly (readonly [Priority, { readonly value: number }])[] = [
-  ['urgent', limits.kadRequestsMax],
-  ['normal', limits.kadRequestsMax],
-  ['maintenance', limits.kadMaintenanceRequestsMax],
+const inFlightMax: readonly (readonly [Priority, number])[] = [
+  ['urgent', limits.kadRequestsMax.value],
+  ['normal', limits.kadRequestsMax.value],
+  ['maintenance', limits.kadMaintenanceRequestsMax.value],
 ]
 
 function priorityOfUser(user: User): Priority {

@@ -38,8 +38,7 @@ export class DialTimes {
 
   /** From then on a dial is likelier silent than not: others are dialed beside it. */
   get overdueMs(): Millis {
-    const { lookupDialOverdueMinMs, lookupDialOverdueMs } = limits
-    return this.#whenChanceIs(0.5, 1, lookupDialOverdueMinMs.value, lookupDialOverdueMs.value)
+    return this.#whenChanceIs(0.5, 1, limits.lookupDialOverdueMinMs.value, limits.lookupDialOverdueMs.value)
   }
 
   /** From then on, with one chance in five left, it holds nothing up. */
