@@ -29,6 +29,7 @@ export const peerFilter: Experiment = {
         estimate(perSeed.map((steps) => steps[index]!.toHeads)),
         estimate(perSeed.map((steps) => steps[index]!.requests)),
         estimate(perSeed.map((steps) => (100 * steps[index]!.toHeads) / steps[index]!.requests)),
+        estimate(perSeed.map((steps) => 100 * steps[index]!.inTable)),
         estimate(perSeed.map((steps) => steps[index]!.p50 / 1_000)),
         estimate(perSeed.map((steps) => 100 * steps[index]!.found)),
       ])
@@ -39,12 +40,13 @@ export const peerFilter: Experiment = {
       notes: [
         `Our engine looks for one provider of a CID of the \`workload\` every ${EVERY_MS / 1_000} s, ${LOOKUPS} times; heads are one peer in eight and keep no records. Each row is a fourth of the lookups, so that what is learned shows from row to row.`,
         '*name closer peers*: as the heads did after their database was unplugged. *say nothing*: they answer without peers and without records. *denied*: the option `denyPeers` lists them.',
-        'What the lookup learns: a peer that has twice lately answered with nothing, or not at all, is asked after the others (spec: usefulness). A head that names closer peers is of use to a lookup and is asked like any other: that a peer has no record is no evidence, because nearly no peer has the record of a given CID. So without a list the heads of the report are not asked less, and the first arm shows what that costs beside the last.',
+        '*of the table*: entries of the routing table that are heads. Two things learn: the table lets in only who has named somebody, and a lookup asks those after the others who have twice lately given nothing or not answered. Much of it is learned in the refresh before the first lookup.',
+        'A head that names closer peers is of use to a lookup and is asked like any other, the more as heads never leave and so gather in the table: that a peer has no record is no evidence against it, because nearly no peer has the record of a given CID. So without a list the heads of the report are not asked less; what that costs shows beside the last arm.',
       ],
       tables: [
         {
           title: 'Requests to heads',
-          columns: ['heads', 'lookups', 'to heads', 'requests', 'share %', 'provider p50 s', 'found %'],
+          columns: ['heads', 'lookups', 'to heads', 'requests', 'share %', 'of the table %', 'provider p50 s', 'found %'],
           rows,
         },
       ],
@@ -72,6 +74,8 @@ const STEPS = ['1–20', '21–40', '41–60', '61–80'] as const
 interface Step {
   readonly toHeads: number
   readonly requests: number
+  /** Share of the entries of the routing table that are heads. */
+  readonly inTable: number
   readonly p50: number
   readonly found: number
 }
@@ -86,7 +90,8 @@ function measure(arm: Arm, seed: number, peers: number): Step[] {
   const client = new EngineClient({ network, number: 1, engine: { denied } })
   const count = new HeadCount(world)
   client.witness = count
-  client.start({ tableEntries: storedTable(network, client.id, keyOf(client.id)) })
+  const tableEntries = storedTable(network, client.id, keyOf(client.id)).filter(({ id }) => !denied.has(id))
+  client.start({ tableEntries })
   network.agenda.run(settledMs)
   const lookups = cids.slice(0, LOOKUPS).map((multihash) => {
     const before = { toHeads: count.toHeads, requests: count.requests }
@@ -96,7 +101,9 @@ function measure(arm: Arm, seed: number, peers: number): Step[] {
     const tookMs = network.now - startedAt
     const after = { toHeads: count.toHeads - before.toHeads, requests: count.requests - before.requests }
     network.agenda.run(startedAt + EVERY_MS)
-    return { ...after, tookMs, isFound: run.items.length > 0 }
+    const table = client.tableServers()
+    const inTable = table.filter((server) => world.population.isHead(server)).length / table.length
+    return { ...after, inTable, tookMs, isFound: run.items.length > 0 }
   })
   const size = LOOKUPS / STEPS.length
   return STEPS.map((_, index) => {
@@ -104,6 +111,7 @@ function measure(arm: Arm, seed: number, peers: number): Step[] {
     return {
       toHeads: mean(step.map(({ toHeads }) => toHeads)),
       requests: mean(step.map(({ requests }) => requests)),
+      inTable: mean(step.map(({ inTable }) => inTable)),
       p50: percentile(
         step.map(({ tookMs }) => tookMs),
         0.5,
