@@ -2,6 +2,7 @@ import { limits } from '../../worker/engine/limits.ts'
 import type { QueryRun } from '../clients/engine-client.ts'
 import { type Estimate, estimate, mean, percentile } from '../core/statistics.ts'
 import { browserSettings } from '../world/browser-network.ts'
+import { Workload } from '../world/workload.ts'
 import type { Cell, Experiment, Table } from './experiment.ts'
 import { current, found, PrivateRun, seconds, stored, type TableState } from './private-run.ts'
 
@@ -27,7 +28,7 @@ export const privateNetwork: Experiment = {
       settings: { ...options, ...browserSettings, contents: CONTENTS, agers, recordAgeMs: limits.serverRecordAgeMs.value },
       notes: [
         `Every peer is a whole engine with the option \`server\`. One joins every 0.3 s and knows the first ${browserSettings.bootstrappers}, who never leave. No other server exists.`,
-        '*filled*: entries that are there, of those that a table could hold; *gone*: entries that have left. Each search and each value is asked for by a peer drawn among those that are there.',
+        '*filled*: entries that are there, of those that a table could hold; *gone*: entries that have left. Contents and the number of their providers are of the `workload`. Each search and each value is asked for by a peer drawn among those that are there.',
         'Half of the peers leave in the same second and without a word; the others notice after 5 s. Searches begin at once: *at once* means within two minutes.',
         `*once*: provided, or put, at the beginning and never again. *again*: a second and third time after 22 and 44 hours. Records live for 48 hours, so after 49 hours those stored once should be gone and the others there. Few browsers, because the refreshes of 60 hours take minutes of real time.`,
       ],
@@ -116,9 +117,10 @@ function half(seed: number, peers: number): Life {
   // A refresh is over everywhere.
   run.pass(2 * limits.tableRefreshIntervalMs.value)
   const full = run.tables()
-  const contents = run.keys(CONTENTS)
+  const published = new Workload(seed, { contents: CONTENTS, providers: peers }).at(0)
+  const contents = published.map(({ multihash }) => multihash)
   const keys = run.keys(CONTENTS)
-  const provides = run.provide(contents)
+  const provides = run.publish(published)
   run.put(keys, VERSION - 1)
   const puts = run.put(keys, VERSION)
   const look = () => ({ searches: run.findProviders(contents), values: run.get(keys) })

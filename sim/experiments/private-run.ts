@@ -4,6 +4,7 @@ import { Rng } from '../../worker/engine/rng.ts'
 import type { EngineClient, QueryRun } from '../clients/engine-client.ts'
 import { mean } from '../core/statistics.ts'
 import { BrowserNetwork } from '../world/browser-network.ts'
+import type { Content } from '../world/workload.ts'
 
 /**
  * A network of browsers, all of them servers, and what is done in it. Everything is asked by a peer drawn among those that are there.
@@ -65,6 +66,16 @@ export class PrivateRun {
 
   provide(keys: readonly Uint8Array[]): QueryRun[] {
     return this.ask(keys, (client, multihash) => client.query((query) => ({ type: 'provide', query, multihash })))
+  }
+
+  /** Each of its providers, one of the browsers that are there, provides it. */
+  publish(contents: readonly Content[]): QueryRun[] {
+    return contents.flatMap(({ multihash, providers }) => {
+      const browsers = new Set(providers.map((provider) => this.#online[provider % this.#online.length]!))
+      return [...browsers].slice(0, PROVIDERS_MAX).flatMap((client) => {
+        return this.ask([multihash], () => client.query((query) => ({ type: 'provide', query, multihash })))
+      })
+    })
   }
 
   findProviders(keys: readonly Uint8Array[]): QueryRun[] {
@@ -136,6 +147,8 @@ export function seconds(runs: readonly QueryRun[]): number[] {
 /** The client's own default. */
 const QUORUM = 16
 const BUCKET = 20
+/** Of one content: the rest would change nothing. */
+const PROVIDERS_MAX = 5
 const BOOTSTRAPPERS = 3
 const JOIN_EVERY_MS = 300
 const PATIENCE_MS = 70_000
