@@ -20,12 +20,22 @@ export class Network implements Surroundings {
   readonly world: World
   readonly agenda: Agenda
   readonly trace: Trace | undefined
+  readonly clientZone: number | undefined
   readonly #faults: Faults | undefined
   #answers = 0
   #inventions = 0
 
-  constructor(init: { world: World; startAt?: SimTime; trace?: Trace; faults?: Faults; shuffle?: Shuffle | undefined }) {
+  /** `clientZone`: where the clients of this network are, if not where the world says. */
+  constructor(init: {
+    world: World
+    startAt?: SimTime
+    trace?: Trace
+    faults?: Faults
+    shuffle?: Shuffle | undefined
+    clientZone?: number
+  }) {
     this.world = init.world
+    this.clientZone = init.clientZone ?? init.world.settings.clientZone
     this.agenda = new Agenda(init.startAt, init.shuffle)
     this.trace = init.trace
     this.#faults = init.faults
@@ -37,10 +47,6 @@ export class Network implements Surroundings {
 
   get seed(): number {
     return this.world.settings.seed
-  }
-
-  get clientZone(): number | undefined {
-    return this.world.settings.clientZone
   }
 
   kadPeer(server: number): KadPeer {
