@@ -22,7 +22,7 @@ export const hydra: Experiment = {
   name: 'hydra',
   title: 'time and path length to the first provider: Hydras as they were, without their database, ignored',
   defaults: { seed: 1, seeds: 2, peers: 4_000 },
-  reportOptions: { seed: 1, seeds: 8, peers: 16_208 },
+  reportOptions: { seed: 1, seeds: 20, peers: 16_208 },
   run(options, progress) {
     const studies = SUBJECTS.map((subject) => study(subject, options, progress))
     return {

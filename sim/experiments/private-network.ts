@@ -11,7 +11,7 @@ export const privateNetwork: Experiment = {
   name: 'private-network',
   title: 'a network of browsers alone: tables, providers and values, half of the peers leaving, expiry over 60 hours',
   defaults: { seed: 1, seeds: 1, peers: 60 },
-  reportOptions: { seed: 1, seeds: 2, peers: 500 },
+  reportOptions: { seed: 1, seeds: 1, peers: 300 },
   run(options, progress) {
     const seeds = Array.from({ length: options.seeds }, (_, index) => options.seed + index)
     const lives = seeds.map((seed) => {

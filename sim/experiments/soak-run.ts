@@ -257,11 +257,12 @@ export function mostOf(one: Fill, other: Fill): Fill {
   return most
 }
 
-/** Structures that are more than a quarter fuller in the last of four quarters than in the second, without being full. */
+/** Structures that are more than a tenth fuller in the last of four quarters than in any before, without being full. */
 export function growing(quarters: readonly Fill[], bounds: Bounds = limits): (keyof Fill)[] {
-  const [, second = {}, , last = {}] = quarters
+  const last = quarters.at(-1) ?? {}
+  const before = quarters.slice(0, -1).reduce(mostOf, {})
   return (Object.keys(last) as (keyof Fill)[]).filter((name) => {
-    return last[name]! < bounds[name].value && last[name]! > 1.25 * (second[name] ?? 0) && last[name]! > SOME
+    return last[name]! < bounds[name].value && last[name]! > 1.1 * (before[name] ?? 0) && last[name]! > SOME
   })
 }
 

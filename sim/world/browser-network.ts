@@ -29,6 +29,7 @@ export class BrowserNetwork implements Surroundings {
   /** One for all: they live in one thread here. */
   readonly #peers = new PeerCache()
   #messages = 0
+  #draws = 0
 
   constructor(seed: number, settings: Partial<BrowserSettings> = {}, trace?: Trace) {
     this.seed = seed
@@ -182,8 +183,6 @@ export class BrowserNetwork implements Surroundings {
     const base = zoneRoundTrips[from.zone]![place.zone]! + this.#lastMileOf(from) + this.#lastMileOf(place)
     return base * Math.exp(this.#settings.jitter * Math.abs(normalOf(this.seed, from.id, to, ++this.#draws)))
   }
-
-  #draws = 0
 
   #lastMileOf(place: ClientPlace): number {
     return lognormalOf(lastMile.medianMs, lastMile.sigma, this.seed, LAST_MILE, place.id)

@@ -35,6 +35,17 @@ describe('the provider cache', () => {
     assert.ok(!found(cache, 1).includes(1))
   })
 
+  test('drops content whose providers are all too old as soon as other content comes', () => {
+    const cache = new ProviderCache()
+    for (const number of [1, 2, 3]) cache.add(content(number), info8(1), from, number)
+    cache.add(content(1), info8(2), from, 9)
+    cache.add(content(4), info8(1), from, age + 2)
+    assert.equal(cache.size, 3)
+    cache.add(content(5), info8(1), from, age + 8)
+    assert.deepEqual([found(cache, 1, age + 8), found(cache, 3, age + 8)], [[2], []])
+    assert.equal(cache.size, 3)
+  })
+
   test('does not keep a provider without addresses, and rests after it has answered alone', () => {
     const cache = new ProviderCache()
     cache.add(content(1), info8(1, { addresses: 0 }), from, 0)

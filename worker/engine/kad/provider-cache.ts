@@ -5,7 +5,8 @@ import type { Peer, PeerInfo } from '../peer.ts'
 
 /**
  * Providers that searches found lately, so that the next search for the same content has them at once. Bounded: the
- * content that was found longest ago goes first, and of one content only the latest providers are kept. A search that
+ * content that was found longest ago goes first, at the latest when all of it is too old, and of one content only the
+ * latest providers are kept. A search that
  * follows right after one that the cache alone has answered finds nothing here: its caller needs others.
  */
 export class ProviderCache {
@@ -18,7 +19,8 @@ export class ProviderCache {
   /** A search has found it. Providers without addresses are not worth a place. */
   add(multihash: Uint8Array, provider: PeerInfo, from: Peer, now: Millis): void {
     if (provider.addresses.length === 0) return
-    const entry = this.#entries.get(multihash) ?? { providers: new BytesMap(), sufficedAt: undefined }
+    const entry = this.#entries.get(multihash) ?? { providers: new BytesMap(), addedAt: now, sufficedAt: undefined }
+    entry.addedAt = now
     // Deleted first, so that what the bounds push out is the oldest.
     this.#entries.delete(multihash)
     this.#entries.set(multihash, entry)
@@ -26,6 +28,14 @@ export class ProviderCache {
     entry.providers.set(provider.peer.id, { provider, from, at: now })
     if (entry.providers.size > limits.cachedProvidersPerKeyMax.value) entry.providers.shift()
     if (this.#entries.size > limits.providerCacheMax.value) this.#entries.shift()
+    this.#dropOld(now)
+  }
+
+  #dropOld(now: Millis): void {
+    for (const { addedAt } of this.#entries.values()) {
+      if (now - addedAt < limits.providerCacheAgeMs.value) return
+      this.#entries.shift()
+    }
   }
 
   find(multihash: Uint8Array, now: Millis): readonly CachedProvider[] {
@@ -51,6 +61,8 @@ export interface CachedProvider {
 
 interface Entry {
   readonly providers: BytesMap<CachedProvider>
+  /** The latest of them. */
+  addedAt: Millis
   /** When it last answered a search alone. */
   sufficedAt: Millis | undefined
 }
