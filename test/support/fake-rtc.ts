@@ -160,7 +160,7 @@ export function rtcPair(connectionsMax = 8): RtcPair {
   const link = new RtcLink({ port: worker, connectionsMax, onUnavailable: (problem) => problems.push(problem) })
   const bridge = new RtcBridge(page, FakeConnection as never)
   const scope: { RTCPeerConnection?: ShimClass } = {}
-  installRtc(link, scope)
+  installRtc(scope)(link)
   return {
     Shim: scope.RTCPeerConnection as ShimClass,
     link,

@@ -1,5 +1,6 @@
 import { saltHashes } from '../engine/bytes-map.ts'
 import { serve } from './rpc-server.ts'
+import { webRtc } from './rtc/web-rtc.ts'
 import { EngineService } from './service.ts'
 
 /**
@@ -12,7 +13,7 @@ declare const self: DedicatedWorkerGlobalScope
 
 saltHashes(crypto.getRandomValues(new Uint32Array(1))[0]!)
 
-const service = new EngineService()
+const service = new EngineService(webRtc)
 serve(service, self, { locks: self.navigator.locks })
 
 self.addEventListener('error', (event) => {

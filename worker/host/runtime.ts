@@ -17,7 +17,7 @@ import { filterWords } from './delegated/filter-words.ts'
 import { Sources } from './delegated/sources.ts'
 import { createNode } from './network/node.ts'
 import { Network } from './network/network.ts'
-import { openTransports, transportStatus, type Transports } from './network/transports.ts'
+import { openTransports, transportStatus, type Transports, type WebRtc } from './network/transports.ts'
 import { Operations } from './operations.ts'
 import { parseAddress, parseAnnounced, parseBootstrap } from './parse-addresses.ts'
 import { addressText } from './plain-data.ts'
@@ -59,9 +59,12 @@ export async function startRuntime(
   options: Settings,
   onEvent: (event: ServiceEvent) => void,
   openRtcPort: () => MessagePort,
+  webRtc: WebRtc | undefined,
 ): Promise<Runtime> {
   const { relay, iceServers } = options
-  const transports = await openTransports({ ...options.transports, relay, iceServers, openRtcPort })
+  const { webSocket, webTransport } = options.transports
+  const usable = options.transports.webRtc ? webRtc : undefined
+  const transports = openTransports({ webSocket, webTransport, webRtc: usable, relay, iceServers, openRtcPort })
   try {
     return await startWith(transports, options, onEvent)
   } catch (error) {

@@ -25,6 +25,7 @@ import type { Producer } from './delegated/combined.ts'
 import { wantWithRouters } from './delegated/wants.ts'
 import type { Command, Outcome } from './operations.ts'
 import { decodeCid, peerData } from './plain-data.ts'
+import type { WebRtc } from './network/transports.ts'
 import { notDialable } from './providing.ts'
 import { startRuntime, type Runtime } from './runtime.ts'
 import { settingsOf } from './settings.ts'
@@ -41,6 +42,12 @@ export class EngineService implements AminoService {
   #onEvent: ((event: ServiceEvent) => void) | undefined
   #nextSession = 1
   #isStopped = false
+  readonly #webRtc: WebRtc | undefined
+
+  /** `webRtc`: what there is of it where this runs. */
+  constructor(webRtc?: WebRtc) {
+    this.#webRtc = webRtc
+  }
 
   async start(
     options: StartOptions,
@@ -50,7 +57,7 @@ export class EngineService implements AminoService {
     if (this.#onEvent !== undefined)
       throw new ServiceError('invalid-argument', 'This Worker has a client already: one client, one Worker.')
     this.#onEvent = onEvent
-    const runtime = await startRuntime(settingsOf(options), onEvent, openRtcPort)
+    const runtime = await startRuntime(settingsOf(options), onEvent, openRtcPort, this.#webRtc)
     if (this.#isStopped) {
       await runtime.stop()
       throw new ServiceError('stopped', 'The client was stopped while it was starting.')

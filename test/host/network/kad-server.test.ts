@@ -49,7 +49,7 @@ before(async () => {
     },
   })
   const privateKey = await generateKeyPair('Ed25519')
-  const transports = await openWebSocketTransports()
+  const transports = openWebSocketTransports()
   const node = await createNode({
     privateKey,
     connectionsMax: 10,

@@ -74,7 +74,7 @@ before(async () => {
   await other.handle(kad, (stream) => {
     stream.addEventListener('message', () => answer(stream))
   })
-  const transports = await openWebSocketTransports()
+  const transports = openWebSocketTransports()
   const node = await createNode({
     privateKey: await generateKeyPair('Ed25519'),
     connectionsMax: 10,

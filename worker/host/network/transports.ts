@@ -1,12 +1,12 @@
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import type { Connection, Transport } from '@libp2p/interface'
+import type { webRTC, webRTCDirect } from '@libp2p/webrtc'
 import { webTransport } from '@libp2p/webtransport'
 import type { Libp2pInit } from 'libp2p'
 import type { RtcIceServer } from '../../contract/rtc.ts'
 import type { StatusData, TransportName, TransportStatusData } from '../../contract/service.ts'
 import { limits } from '../../engine/limits.ts'
 import type { DialableTransports } from '../addresses.ts'
-import { installRtc } from '../rtc/install.ts'
 import { RtcLink } from '../rtc/rtc-link.ts'
 import { transportOf } from './transport-name.ts'
 import { closingWebSockets } from './web-sockets.ts'
@@ -15,11 +15,19 @@ import { closingWebSockets } from './web-sockets.ts'
 
 export type TransportFactory = NonNullable<Libp2pInit['transports']>[number]
 
+/** What there is of WebRTC where this runs; see `rtc/web-rtc.ts`. */
+export interface WebRtc {
+  /** By this link the page is spoken to from now on. */
+  use(link: RtcLink): void
+  readonly webRTC: typeof webRTC
+  readonly webRTCDirect: typeof webRTCDirect
+}
+
 export interface TransportsInit {
   readonly webSocket: boolean
   readonly webTransport: boolean
-  /** The page has WebRTC. */
-  readonly webRtc: boolean
+  /** Present if the page has WebRTC, too, and it is not switched off. */
+  readonly webRtc: WebRtc | undefined
   readonly relay: boolean
   readonly iceServers: readonly RtcIceServer[] | undefined
   readonly openRtcPort: () => MessagePort
@@ -36,7 +44,7 @@ export interface Transports {
   close(): void
 }
 
-export async function openTransports(init: TransportsInit): Promise<Transports> {
+export function openTransports(init: TransportsInit): Transports {
   const factories: TransportFactory[] = []
   const listen: string[] = []
   const hasWebTransport = 'WebTransport' in globalThis
@@ -44,7 +52,7 @@ export async function openTransports(init: TransportsInit): Promise<Transports> 
     webSockets: init.webSocket,
     circuitRelay: init.relay,
     webTransport: init.webTransport && hasWebTransport,
-    webRtc: init.webRtc,
+    webRtc: init.webRtc !== undefined,
   }
   if (dialable.webSockets) factories.push(closingWebSockets())
   if (dialable.webTransport) factories.push(cappedWebTransport())
@@ -53,7 +61,8 @@ export async function openTransports(init: TransportsInit): Promise<Transports> 
     listen.push('/p2p-circuit')
   }
   let link: RtcLink | undefined
-  if (dialable.webRtc) {
+  if (init.webRtc !== undefined) {
+    const { use, webRTC, webRTCDirect } = init.webRtc
     link = new RtcLink({
       port: init.openRtcPort(),
       connectionsMax: limits.rtcConnectionsMax.value,
@@ -61,9 +70,7 @@ export async function openTransports(init: TransportsInit): Promise<Transports> 
         dialable.webRtc = false
       },
     })
-    installRtc(link, globalThis)
-    // It takes the classes when it is evaluated.
-    const { webRTC, webRTCDirect } = await import('@libp2p/webrtc')
+    use(link)
     const rtcConfiguration = init.iceServers === undefined ? {} : { iceServers: mutable(init.iceServers) }
     // A server is dialed at its address: nobody has to be asked for ours.
     factories.push(webRTCDirect({ rtcConfiguration: { iceServers: [] } }))
