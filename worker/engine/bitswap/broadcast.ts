@@ -52,8 +52,7 @@ export class BroadcastPlanner {
     const isRestAsked = this.#discovery.options.broadcast === 'steps' || !isWarm
     const strangers = isRestAsked && ask.mayAskRest ? this.#strangers(ask) : []
     const open = strangers.length > 0 ? [...ranked, ...strangers].sort(byChance) : ranked
-    const connected = ranked.filter(({ link }) => link !== undefined).length
-    const areOthersLeft = isRestAsked && !ask.mayAskRest && openLinks(ask).length > connected
+    const areOthersLeft = isRestAsked && !ask.mayAskRest && this.#hasStrangers(ask)
     if (open.length === 0 && areOthersLeft) return { kind: 'wait' }
     if (open.length === 0 && !isRestAsked) return { kind: 'none' }
     const size = Math.min(this.#sizeOf(open, ask.steps === 0, isWarm), ask.atMost)
@@ -93,6 +92,14 @@ export class BroadcastPlanner {
     }
     let dialsLeft = limits.rankedDialsMax.value - dials
     return candidates.sort(byChance).filter(({ link }) => link !== undefined || dialsLeft-- > 0)
+  }
+
+  #hasStrangers({ asked, links }: BroadcastAsk): boolean {
+    const { ranking } = this.#discovery
+    for (const { peer, outbox } of links.values()) {
+      if (ranking.get(peer) === undefined && !asked.has(peer.id) && outbox.hasRoom) return true
+    }
+    return false
   }
 
   #strangers(ask: BroadcastAsk): Candidate[] {
