@@ -180,6 +180,7 @@ export const limits = {
     'count',
     'open WebRTC connections; Chromium allows a tab about 500, the closed ones it has not collected among them',
   ),
+  rtcEarlyMessagesMax: limit(64, 'messages', 'of a data channel that libp2p has not taken yet; a handshake has one'),
   webTransportPendingMax: limit(
     16,
     'count',

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rtcCertificatesMax } from '../../../worker/contract/limits.ts'
+import { limits } from '../../../worker/engine/limits.ts'
 import type { RtcChannel } from '../../../worker/host/rtc/data-channel.ts'
 import { FakeChannel, FakeConnection, rtcPair } from '../../support/fake-rtc.ts'
 
@@ -131,6 +132,32 @@ test('a channel of the other side loses nothing when handlers are attached in th
   await settled()
   theirs.onmessage?.({ data: 'early' })
   assert.deepEqual([channels[0]?.label, channels[0]?.readyState, received], ['theirs', 'open', ['early']])
+})
+
+test('what the other side says before libp2p has taken the channel waits for it, in its order', async () => {
+  const { Shim, settled } = rtcPair()
+  const channel = new Shim().createDataChannel('', { negotiated: true, id: 0 })
+  await settled()
+  const [real] = FakeConnection.made[0]?.channels ?? []
+  real?.open()
+  real?.onmessage?.({ data: 1 })
+  real?.onmessage?.({ data: 2 })
+  const heard: unknown[] = []
+  channel.onmessage = ({ data }) => heard.push(data)
+  real?.onmessage?.({ data: 3 })
+  await settled()
+  real?.onmessage?.({ data: 4 })
+  assert.deepEqual(heard, [1, 2, 3, 4])
+})
+
+test('a channel that nobody takes ends when too much has been said on it', async () => {
+  const { Shim, settled } = rtcPair()
+  const channel = new Shim().createDataChannel('')
+  await settled()
+  const [real] = FakeConnection.made[0]?.channels ?? []
+  const told = note(channel, 'error', 'close')
+  for (let count = 0; count <= limits.rtcEarlyMessagesMax.value; count++) real?.onmessage?.({ data: count })
+  assert.deepEqual([channel.readyState, told], ['closed', ['error', 'close']])
 })
 
 test('a channel that opened on its way tells so once', async () => {

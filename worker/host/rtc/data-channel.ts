@@ -1,4 +1,5 @@
 import type { RtcChannelInit, RtcFault } from '../../contract/rtc.ts'
+import { limits } from '../../engine/limits.ts'
 import { HandlerSlots, type RtcEvent, type RtcHandler } from './handler-slots.ts'
 
 export interface RtcChannelOwner {
@@ -15,8 +16,9 @@ export interface RtcChannelOwner {
  *      │                        └──connection closed──▶ closed
  *      └──close()──▶ closing ──bind──▶ closed
  *
- * Handlers go to the real channel in the task in which it arrives: a message that came with it is not lost. `message`
- * is told by `onmessage` only. Knows nothing of connections.
+ * Handlers go to the real channel in the task in which it arrives: a message that came with it is not lost. Nor is one that
+ * comes before libp2p has set `onmessage`, by which alone messages are told: what the page answers may be later than what the
+ * other side says. Knows nothing of connections.
  */
 export class RtcChannel extends EventTarget {
   readonly label: string
@@ -32,6 +34,9 @@ export class RtcChannel extends EventTarget {
   #binaryType: BinaryType = 'arraybuffer'
   #lowThreshold = 0
   #onmessage: RtcHandler | null = null
+  /** Messages that nobody has taken yet, in their order. */
+  readonly #early: (MessageEvent & RtcEvent)[] = []
+  #isTaken = false
 
   constructor(label: string, init: RtcChannelInit | undefined, owner: RtcChannelOwner) {
     super()
@@ -79,6 +84,8 @@ export class RtcChannel extends EventTarget {
 
   set onmessage(handler: RtcHandler | null) {
     this.#onmessage = handler
+    if (handler !== null) this.#isTaken = true
+    if (this.#early.length > 0) queueMicrotask(() => this.#tellEarly())
   }
 
   get onopen(): RtcHandler | null {
@@ -153,7 +160,7 @@ export class RtcChannel extends EventTarget {
     this.#inner = inner
     inner.binaryType = this.#binaryType
     inner.bufferedAmountLowThreshold = this.#lowThreshold
-    inner.onmessage = (event) => this.#onmessage?.(event as MessageEvent & RtcEvent)
+    inner.onmessage = (event) => this.#take(event as MessageEvent & RtcEvent)
     inner.onopen = () => this.#tellOpen()
     inner.onclose = () => this.end()
     inner.onerror = (event) => {
@@ -181,6 +188,22 @@ export class RtcChannel extends EventTarget {
     this.#inner?.close()
     this.#owner.ended(this)
     this.dispatchEvent(new Event('close'))
+  }
+
+  #take(event: MessageEvent & RtcEvent): void {
+    if (this.#isTaken && this.#early.length === 0) {
+      this.#onmessage?.(event)
+      return
+    }
+    this.#early.push(event)
+    if (this.#early.length > limits.rtcEarlyMessagesMax.value) {
+      this.#early.length = 0
+      this.fail({ name: 'OperationError', message: 'Nobody takes what the other side says.' })
+    }
+  }
+
+  #tellEarly(): void {
+    while (this.#onmessage !== null && this.#early.length > 0) this.#onmessage(this.#early.shift()!)
   }
 
   #tellError(error: unknown): void {
