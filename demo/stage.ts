@@ -3,7 +3,7 @@ import { buildPage } from './build.ts'
 import { type Asset, type PageServer, PortTakenError, serveAssets } from './server.ts'
 import type { SwarmObserver } from './swarm/observer.ts'
 import type { SwarmOptions } from './swarm/options.ts'
-import { startSwarm, type Swarm } from './swarm/swarm.ts'
+import { startSwarm, type Swarm, type SwarmExtras } from './swarm/swarm.ts'
 
 /** The swarm and the page's server together: what the demo, its check and the browser tests run on. */
 
@@ -21,13 +21,14 @@ export async function startStage(
   port: number | undefined,
   extraAssets: ReadonlyMap<string, Asset> = new Map(),
   observer?: SwarmObserver,
+  extras: SwarmExtras = {},
 ): Promise<Stage> {
   const { assets } = await buildPage()
   for (const [path, asset] of extraAssets) assets.set(path, asset)
   // The port comes first: where it is taken, nobody waits for a swarm in vain.
   const server = port === undefined ? await serveAnywhere(assets) : await serveAssets(assets, port)
   try {
-    const swarm = await startSwarm(swarmOptions, observer)
+    const swarm = await startSwarm(swarmOptions, observer, extras)
     assets.set('/swarm.json', { type: 'application/json', body: JSON.stringify(describe(swarm)) })
     const heard = (query: URLSearchParams) => JSON.stringify(swarm.heardOf(query.get('peer') ?? ''))
     assets.set('/servers.json', { type: 'application/json', body: heard })

@@ -33,6 +33,7 @@ const COMMANDS = {
   swarm: { steps: [['demo/swarm/main.ts']] },
   sim: { steps: [['sim/cli/main.ts']] },
   'bench:peers': { steps: [['tools/build.ts', '--quiet'], ['bench/peers/main.ts']], browser: () => true },
+  'bench:bitswap': { steps: [['tools/build.ts', '--quiet'], ['bench/bitswap/main.ts']], browser: () => true },
   'bench:transports': { steps: [['tools/build.ts', '--quiet'], ['bench/transports/main.ts']], browser: () => true },
   'bench:sweep': { steps: [['tools/build.ts', '--quiet'], ['bench/sweep/main.ts']], browser: () => true },
   'bench:keystore': {

@@ -24,6 +24,8 @@ export interface Content {
   readonly copies: number
   /** All blocks, the root among them. */
   readonly blocks: readonly Block[]
+  /** What the DHT knows of it: all blocks, or the root alone, as of most DAGs out there. */
+  readonly announced?: 'root'
 }
 
 const CHUNK_BYTES = 128 * 1024

@@ -4,7 +4,7 @@ import { withBitswap } from '@helia/bitswap'
 import { withLibp2pLight } from '@helia/libp2p'
 import { circuitRelayServer, type CircuitRelayService } from '@libp2p/circuit-relay-v2'
 import { identify, type Identify } from '@libp2p/identify'
-import type { Libp2p, PeerId } from '@libp2p/interface'
+import type { Libp2p, PeerId, StreamMiddleware } from '@libp2p/interface'
 import { kadDHT, passthroughMapper, type KadDHT } from '@libp2p/kad-dht'
 import { ping, type Ping } from '@libp2p/ping'
 import { webSockets } from '@libp2p/websockets'
@@ -49,14 +49,27 @@ export interface SwarmNode {
   stop(): Promise<void>
 }
 
+/** Gets between the peer's protocols and their streams, to count what comes and goes. */
+export type Watch = (streams: StreamHooks) => void
+
+/** The part of libp2p's registrar that is needed for it: asked once a stream, in either direction. */
+export interface StreamHooks {
+  getMiddleware(protocol: string): StreamMiddleware[]
+}
+
+export interface NodeWatchers {
+  readonly observer?: SwarmObserver | undefined
+  readonly watch?: Watch | undefined
+}
+
 export async function startNode(
   member: Member,
   listen: string,
   announce: readonly string[],
   blocks: readonly Block[],
-  observer?: SwarmObserver,
+  { observer, watch = () => undefined }: NodeWatchers = {},
 ): Promise<SwarmNode> {
-  const options = libp2pOptions(member, listen, announce)
+  const options = libp2pOptions(member, listen, announce, watch)
   if (!member.bitswap) {
     const libp2p = await createLibp2p(options)
     if (observer !== undefined) watchKad(libp2p.services.dht, observer)
@@ -78,10 +91,16 @@ type Services = {
   ping: Ping
   dht: KadDHT
   listening: { ports(): number[] }
+  watched: unknown
   relay?: CircuitRelayService
 }
 
-function libp2pOptions(member: Member, listen: string, announce: readonly string[]): Libp2pOptions<Services> {
+function libp2pOptions(
+  member: Member,
+  listen: string,
+  announce: readonly string[],
+  watch: Watch,
+): Libp2pOptions<Services> {
   return {
     privateKey: member.privateKey,
     datastore: new MemoryDatastore(),
@@ -105,6 +124,7 @@ function libp2pOptions(member: Member, listen: string, announce: readonly string
       listening: ({ transportManager }: { transportManager: { getAddrs(): Multiaddr[] } }) => ({
         ports: () => transportManager.getAddrs().map(portOf),
       }),
+      watched: ({ registrar }: { registrar: StreamHooks }) => watch(registrar),
       dht: kadDHT({
         protocol: KAD_PROTOCOL,
         clientMode: false,

@@ -4,7 +4,7 @@ import type { CID } from 'multiformats/cid'
 import { createContent, type Content } from './content.ts'
 import type { Heard } from './ledger.ts'
 import { findClosedPort, openDelayedLink, openRefusingHost, openSilentHost } from './link.ts'
-import { startNode, type SwarmNode } from './node.ts'
+import { type NodeWatchers, startNode, type SwarmNode, type Watch } from './node.ts'
 import type { SwarmObserver } from './observer.ts'
 import { checkOptions, SwarmOptionError, type SwarmOptions } from './options.ts'
 import { acquaintancesOf, K, kadIdOf, nearestTo, populate, type Member, type PeerState } from './population.ts'
@@ -62,10 +62,21 @@ const HOST = '127.0.0.1'
 const BOOTSTRAPPERS = 4
 const STARTS_AT_ONCE = 4
 
+/** What a bench adds. */
+export interface SwarmExtras {
+  readonly contents?: readonly Content[]
+  readonly watch?: Watch
+}
+
 /** Rejects with a `SwarmOptionError` when an option makes no sense or a port is taken. */
-export async function startSwarm(given: Partial<SwarmOptions> = {}, observer?: SwarmObserver): Promise<Swarm> {
-  const options = { ...checkOptions(given), observer }
-  const [members, contents] = await Promise.all([populate(options), createContent(options.seed)])
+export async function startSwarm(
+  given: Partial<SwarmOptions> = {},
+  observer?: SwarmObserver,
+  extras: SwarmExtras = {},
+): Promise<Swarm> {
+  const options = { ...checkOptions(given), observer, watch: extras.watch }
+  const [members, usual] = await Promise.all([populate(options), createContent(options.seed)])
+  const contents = [...usual, ...(extras.contents ?? [])]
   const holders = assignContent(contents, members, options.seed)
   const closers: (() => Promise<void>)[] = []
   try {
@@ -76,7 +87,7 @@ export async function startSwarm(given: Partial<SwarmOptions> = {}, observer?: S
   }
 }
 
-type Observed = SwarmOptions & { readonly observer: SwarmObserver | undefined }
+type Observed = SwarmOptions & NodeWatchers
 
 async function assemble(
   options: Observed,
@@ -99,7 +110,8 @@ async function assemble(
   for (const content of contents) {
     for (const holder of holders.get(content) ?? []) {
       const addresses = parsed(neighbours.get(holder))
-      for (const { cid } of content.blocks) await publish(cid, holder.id, addresses)
+      const announced = content.announced === 'root' ? [{ cid: content.root }] : content.blocks
+      for (const { cid } of announced) await publish(cid, holder.id, addresses)
     }
   }
   async function publish(cid: CID, provider: PeerId, addresses: readonly Multiaddr[]): Promise<void> {
@@ -180,7 +192,7 @@ async function startMember(
   closers: (() => Promise<void>)[],
 ): Promise<SwarmNode> {
   if (options.latencyMs === 0) {
-    const node = await startNode(member, `/ip4/${HOST}/tcp/${port}/ws`, [], blocks, options.observer)
+    const node = await startNode(member, `/ip4/${HOST}/tcp/${port}/ws`, [], blocks, options)
     closers.push(() => node.stop())
     return node
   }
@@ -190,7 +202,7 @@ async function startMember(
   let target = 0
   const link = await openDelayedLink(port, () => target, delayMs, random, options.observer?.dialed)
   closers.push(() => link.stop())
-  const node = await startNode(member, `/ip4/${HOST}/tcp/0/ws`, [`/ip4/${HOST}/tcp/${link.port}/ws`], blocks, options.observer)
+  const node = await startNode(member, `/ip4/${HOST}/tcp/0/ws`, [`/ip4/${HOST}/tcp/${link.port}/ws`], blocks, options)
   closers.push(() => node.stop())
   target = node.listeningPort()
   return node
