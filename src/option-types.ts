@@ -59,7 +59,7 @@ export interface AminoClientOptions {
   readonly identity?: 'fresh' | 'kept' | undefined
   /** Loopback, private and plain `ws` addresses are dialed too. For local swarms. Default: `false`. */
   readonly allowPrivateAddresses?: boolean | undefined
-  /** Protocol ids. Default: `/ipfs/kad/1.0.0` and `/ipfs/bitswap/1.2.0`. */
+  /** Protocol ids. Default: `/ipfs/kad/1.0.0` and `/ipfs/bitswap/1.2.0`; of a Bitswap `…/1.2.0` its older versions are spoken too. */
   readonly protocols?: { readonly kad?: string | undefined; readonly bitswap?: string | undefined } | undefined
   /** Multiaddrs at which others can dial this client; added to what relays give. Default: none. */
   readonly announce?: readonly string[] | undefined

@@ -34,11 +34,11 @@ export interface Bench {
 }
 
 declare global {
-  var bench: Bench
+  var bitswapBench: Bench
 }
 
 export function offer(contestant: Contestant): void {
-  globalThis.bench = {
+  globalThis.bitswapBench = {
     start: (bootstrap) => contestant.start(bootstrap),
     connect: (peers) => contestant.connect(peers),
     async request(cid) {

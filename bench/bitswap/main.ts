@@ -95,7 +95,7 @@ async function once(stage: Stage, tally: Tally, { page: script, way }: Arm): Pro
   try {
     const page = await browser.newPage()
     await page.goto(`${stage.server.url}${script}.html`)
-    await page.waitForFunction(() => globalThis.bench !== undefined)
+    await page.waitForFunction(() => globalThis.bitswapBench !== undefined)
     return await Promise.race([measure(stage, tally, page, way), late])
   } catch (error) {
     return { failed: String(error) }
@@ -112,8 +112,8 @@ async function measure(stage: Stage, tally: Tally, page: Page, way: Way): Promis
   await Promise.race([
     page.evaluate(
       async (given) => {
-        await globalThis.bench.start(given.bootstrap)
-        await globalThis.bench.connect(given.others)
+        await globalThis.bitswapBench.start(given.bootstrap)
+        await globalThis.bitswapBench.connect(given.others)
       },
       { bootstrap, others },
     ),
@@ -124,13 +124,13 @@ async function measure(stage: Stage, tally: Tally, page: Page, way: Way): Promis
   const requestMs: number[] = []
   const requested: Counts[] = []
   for (const { cid } of samples.filter(({ name }) => name.startsWith('request '))) {
-    requestMs.push(await page.evaluate((text) => globalThis.bench.request(text), cid))
+    requestMs.push(await page.evaluate((text) => globalThis.bitswapBench.request(text), cid))
     await quiet(tally)
     requested.push(tally.take())
   }
   const file = samples.find(({ name }) => name === 'file')!
   const fetch = { way, root: file.cid, leaves: file.blockCids.filter((cid) => cid !== file.cid) }
-  const fetched = await page.evaluate((given) => globalThis.bench.fetch(given.way, given.root, given.leaves), fetch)
+  const fetched = await page.evaluate((given) => globalThis.bitswapBench.fetch(given.way, given.root, given.leaves), fetch)
   await quiet(tally)
   return { requestMs, requested, fetched, fetch: tally.take() }
 }

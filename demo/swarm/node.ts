@@ -95,12 +95,7 @@ type Services = {
   relay?: CircuitRelayService
 }
 
-function libp2pOptions(
-  member: Member,
-  listen: string,
-  announce: readonly string[],
-  watch: Watch,
-): Libp2pOptions<Services> {
+function libp2pOptions(member: Member, listen: string, announce: readonly string[], watch: Watch): Libp2pOptions<Services> {
   return {
     privateKey: member.privateKey,
     datastore: new MemoryDatastore(),

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { BitswapMessage as Oracle, BlockPresenceType, WantType } from '../../node_modules/@helia/bitswap/dist/src/pb/message.js'
 import type { BitswapMessage } from '../../worker/engine/bitswap/message.ts'
 import { limits } from '../../worker/engine/limits.ts'
-import { decodeBitswapMessage, encodeBitswapMessage } from '../../worker/wire/bitswap.ts'
+import { bitswapProtocols, bitswapVersion, decodeBitswapMessage, encodeBitswapMessage } from '../../worker/wire/bitswap.ts'
 import { encodeCidPrefix } from '../../worker/wire/cid.ts'
 
 const digest = 'ab'.repeat(32)
@@ -33,6 +33,29 @@ test('messages have the bytes that the specification gives them', () => {
     hex(encodeBitswapMessage({ ...empty, presences: [{ cid: rawCid, type: 'dont-have' }], pendingBytes: 300 })),
     `2228${`0a24${hex(rawCid)}`}1001` + '28ac02',
   )
+})
+
+test('to older protocols a message says what those have words for', () => {
+  const message: BitswapMessage = {
+    wantlist: [want, { ...want, cid: cidV0, cancel: true, wantType: 'block', sendDontHave: false }],
+    full: true,
+    blocks: [{ cid: rawCid, bytes: Uint8Array.of(1, 2, 3) }],
+    presences: [{ cid: rawCid, type: 'have' }],
+    pendingBytes: 300,
+  }
+  const wantlist = `0a5a${`0a28${`0a24${hex(rawCid)}`}1001`}${`0a28${`0a22${hex(cidV0)}`}10011801`}1001`.replace('0a5a', '0a56')
+  assert.equal(hex(encodeBitswapMessage(message, '1.1')), `${wantlist}${`1a0b${'0a0401551220'}${'1203010203'}`}`)
+  assert.equal(hex(encodeBitswapMessage(message, '1.0')), `${wantlist}${'1203010203'}`)
+})
+
+test('of a protocol with a version the older ones are spoken too, best first', () => {
+  const named = bitswapProtocols('/ipfs/bitswap/1.2.0')
+  assert.deepEqual(named, ['/ipfs/bitswap/1.2.0', '/ipfs/bitswap/1.1.0', '/ipfs/bitswap/1.0.0', '/ipfs/bitswap'])
+  assert.deepEqual(
+    named.map((protocol) => bitswapVersion(protocol, named)),
+    ['1.2', '1.1', '1.0', '1.0'],
+  )
+  assert.deepEqual(bitswapProtocols('/my/exchange'), ['/my/exchange'])
 })
 
 test('messages are byte for byte what the codec of @helia/bitswap makes', () => {

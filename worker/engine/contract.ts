@@ -38,6 +38,7 @@ export type EngineEvent =
           type:
             | 'bitswap-peer-connected'
             | 'message-received'
+            | 'message-arriving'
             | 'message-sent'
             | 'message-failed'
             | 'block-loaded'

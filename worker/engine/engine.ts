@@ -309,6 +309,7 @@ function isForBitswap(event: PartEvent): event is Extract<PartEvent, BitswapEven
     case 'close-session':
     case 'bitswap-peer-connected':
     case 'message-received':
+    case 'message-arriving':
     case 'message-sent':
     case 'message-failed':
     case 'block-loaded':

@@ -51,7 +51,7 @@ export const limits = {
   bitswapSendTimeoutMs: limit(30_000, 'ms', 'for one message of up to 2 MiB to leave; a slower peer is not worth the memory'),
   offeredBlocksMax: limit(16, 'requests', 'blocks asked at once of a blockstore that the page offers: more are not found'),
   offeredBlockTimeoutMs: limit(2_000, 'ms', 'for the page to read one: our own wants wait for it too'),
-  streamedBlocksMax: limit(32, 'count', 'wants of one stream of blocks at a time: 8 MiB of usual blocks'),
+  streamedBlocksMax: limit(64, 'count', 'wants of one stream of blocks at a time: 16 MiB of usual blocks'),
   bitswapInboundStreamsMax: limit(128, 'count', 'open at a time from one peer: boxo and Helia send each message on a new one'),
 
   // provider searches of Bitswap
@@ -81,6 +81,13 @@ export const limits = {
   sessionsMax: limit(1_024, 'entries', 'open at once; wants of a session beyond that are refused'),
   sessionPeersMax: limit(64, 'peers', 'remembered by one session; those that delivered stay'),
   sessionMissesMax: limit(16, 'count', 'DONT_HAVEs in a row after which a session leaves a peer alone, as in boxo'),
+  sessionScoutsMax: limit(4, 'entries', 'wants that look for peers at once while none has delivered; the others follow'),
+  scoutsWaitMs: limit(1_000, 'ms', 'until twice as many look for them; 95 % of blocks come within that (target C5)'),
+  scoutsFoundWaitMs: limit(
+    5_000,
+    'ms',
+    'for which the others follow once a peer has what they look for: 2 MiB may take that long',
+  ),
   wantOverallTimeoutMs: limit(60_000, 'ms', 'a want without any block arriving in its sessions or from its peers ends'),
   probeTimeoutMs: limit(15_000, 'ms', 'for one peer to connect and to send one block, as the study of 2022 gave it'),
   notFoundGraceMs: limit(1_000, 'ms', 'for late answers and new connections, when nobody is left to ask'),
@@ -121,6 +128,9 @@ export const limits = {
   wantBlocksPerPeerMin: limit(4, 'entries', 'want-blocks in flight to one peer, however slow'),
   wantBlocksPerPeerMax: limit(64, 'entries', 'and however fast: 16 MiB of usual blocks'),
   pipelineMs: limit(1_000, 'ms', 'of work are in flight to one peer, between these two; a round trip is shorter'),
+
+  speedMeasureMs: limit(50, 'ms', 'the least over which the speed of a peer is measured: messages come in bursts'),
+  arrivingStepBytes: limit(65_536, 'bytes', 'of an unfinished message, after which its sender counts as heard again'),
 
   // Bitswap: what is learned about whom to ask
   rankingWindowMs: limit(7_200_000, 'ms', 'in which a block served counts; two hours, as in the 2022 study'),
@@ -164,6 +174,7 @@ export const limits = {
     'blocks in one message, unless a single one is larger: a slow peer takes that in time',
   ),
   wantsPerPeerMax: limit(1_024, 'entries', 'what boxo keeps per peer: we neither send nor accept more'),
+  haveRenewMs: limit(3_000, 'ms', 'after a want-have, from which on a want-block begins anew: Helia forgets after 5 s'),
   messageAnswerTimeoutMs: limit(35_000, 'ms', 'after the host itself should have given the message up'),
   messageRetryFirstMs: limit(250, 'ms', 'before the next message after a failed one; doubles'),
   messageFailuresMax: limit(3, 'count', 'failed messages in a row after which a peer counts as lost'),

@@ -33,23 +33,43 @@ export function decodeBitswapMessage(bytes: Uint8Array): Decoded<WireBitswapMess
   return decoding(bytes, limits.frameBytesMax.value, (drops) => decode(bytes, drops))
 }
 
-/** Always in the form of 1.2.0; peers of older versions skip the fields they do not know. */
-export function encodeBitswapMessage(message: BitswapMessage): Uint8Array {
+/** Of the protocol: 1.2.0 has presences and kinds of wants, 1.1.0 CIDs of blocks; 1.0.0 and the unversioned one are alike. */
+export type BitswapVersion = '1.2' | '1.1' | '1.0'
+
+/** The ids under which we speak Bitswap, best first: of one with a version, the older ones too. */
+export function bitswapProtocols(protocol: string): readonly string[] {
+  const base = protocol.endsWith('/1.2.0') ? protocol.slice(0, -6) : undefined
+  return base === undefined ? [protocol] : [protocol, `${base}/1.1.0`, `${base}/1.0.0`, base]
+}
+
+/** Of a protocol that `bitswapProtocols` names. */
+export function bitswapVersion(protocol: string, named: readonly string[]): BitswapVersion {
+  const index = named.indexOf(protocol)
+  return index <= 0 ? '1.2' : index === 1 ? '1.1' : '1.0'
+}
+
+/** What the version has no word for is left out: presences, and that a want is for less than the block. */
+export function encodeBitswapMessage(message: BitswapMessage, version: BitswapVersion = '1.2'): Uint8Array {
   const out = writer()
+  const isNew = version === '1.2'
   if (message.full || message.wantlist.length > 0) {
     out.uint32(10).fork()
     for (const entry of message.wantlist) {
       out.uint32(10).fork().uint32(10).bytes(entry.cid)
       if (entry.priority !== 0) out.uint32(16).int32(entry.priority)
       if (entry.cancel) out.uint32(24).bool(true)
-      if (entry.wantType === 'have') out.uint32(32).int32(1)
-      if (entry.sendDontHave) out.uint32(40).bool(true)
+      if (isNew && entry.wantType === 'have') out.uint32(32).int32(1)
+      if (isNew && entry.sendDontHave) out.uint32(40).bool(true)
       out.ldelim()
     }
     if (message.full) out.uint32(16).bool(true)
     out.ldelim()
   }
   for (const { cid, bytes } of message.blocks) {
+    if (version === '1.0') {
+      out.uint32(18).bytes(bytes)
+      continue
+    }
     out
       .uint32(26)
       .fork()
@@ -58,12 +78,12 @@ export function encodeBitswapMessage(message: BitswapMessage): Uint8Array {
     if (bytes.length > 0) out.uint32(18).bytes(bytes)
     out.ldelim()
   }
-  for (const { cid, type } of message.presences) {
+  for (const { cid, type } of isNew ? message.presences : []) {
     out.uint32(34).fork().uint32(10).bytes(cid)
     if (type === 'dont-have') out.uint32(16).int32(1)
     out.ldelim()
   }
-  if (message.pendingBytes > 0) out.uint32(40).int32(message.pendingBytes)
+  if (isNew && message.pendingBytes > 0) out.uint32(40).int32(message.pendingBytes)
   return out.finish()
 }
 

@@ -32,6 +32,11 @@ export class FrameReader {
     return this.#length !== undefined || this.#prefixBytes > 0
   }
 
+  /** Bytes of the frame under way that have come. */
+  get filledBytes(): number {
+    return this.#filled
+  }
+
   /** Bytes set aside for the frame under way. */
   get heldBytes(): number {
     return this.#body.length

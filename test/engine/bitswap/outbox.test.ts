@@ -162,3 +162,18 @@ test('an outbox that starts over says so until a message has left', () => {
   outbox.want(key(2), entry(2, 'have'))
   assert.equal(outbox.assemble(orders, 1_000)?.message.full, false)
 })
+
+test('a want-block long after the HAVE begins anew: Helia forgets a want five seconds after its HAVE, and what came meanwhile with it', () => {
+  const soon = new Outbox(false)
+  soon.want(key(1), entry(1, 'have'))
+  say(soon, 0)
+  soon.want(key(1), entry(1, 'block'))
+  assert.deepEqual(say(soon, limits.haveRenewMs.value - 1), ['block 1'])
+  const late = new Outbox(false)
+  late.want(key(1), entry(1, 'have'))
+  say(late, 0)
+  late.want(key(1), entry(1, 'block'))
+  assert.deepEqual(say(late, limits.haveRenewMs.value), ['cancel 1'])
+  assert.deepEqual(say(late, limits.haveRenewMs.value), ['block 1'], 'in a message of its own')
+  assert.deepEqual(say(late, limits.haveRenewMs.value), [])
+})

@@ -62,7 +62,7 @@ function bench(): Bench {
     stream,
     said,
     send: (order, bytes) => {
-      channels.send(order as OrderId, peer, new Uint8Array(bytes))
+      channels.send(order as OrderId, peer, () => new Uint8Array(bytes))
       return settled()
     },
     grant: (bytes) => {
@@ -103,7 +103,7 @@ test('a stream that opens after its peer has gone is not kept', async () => {
   })
   const stream = new WindowedStream()
   stream.grant(99)
-  channels.send(1 as OrderId, peer, new Uint8Array(9))
+  channels.send(1 as OrderId, peer, () => new Uint8Array(9))
   channels.closePeer(peer)
   opened.resolve(stream as unknown as Stream)
   await settled()
@@ -126,7 +126,7 @@ test('a stream is used again while it is fresh, and replaced when the other side
   })
   const sendAt = async (at: number, order: number): Promise<void> => {
     now = at
-    channels.send(order as OrderId, peer, new Uint8Array(9))
+    channels.send(order as OrderId, peer, () => new Uint8Array(9))
     await settled()
   }
   const idle = limits.bitswapStreamIdleMs.value

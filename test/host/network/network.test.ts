@@ -8,6 +8,7 @@ import type { Connection, Libp2p, Stream, StreamMuxer } from '@libp2p/interface'
 import { webSockets } from '@libp2p/websockets'
 import fc from 'fast-check'
 import { createLibp2p } from 'libp2p'
+import type { BitswapMessage } from '../../../worker/engine/bitswap/message.ts'
 import type { EngineEvent } from '../../../worker/engine/contract.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import type { OrderId } from '../../../worker/engine/machine.ts'
@@ -63,14 +64,28 @@ function toUs(): Connection {
   return other.getConnections()[0]!
 }
 
-before(async () => {
-  other = await createLibp2p({
+function startOther(): Promise<Libp2p> {
+  return createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0/ws'] },
     transports: [webSockets()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     services: { identify: identify() },
   })
+}
+
+/** Our side dials it. */
+async function dial(to: Libp2p): Promise<Peer> {
+  const id = cache.intern(to.peerId.toMultihash().bytes as PeerIdBytes)
+  const addresses = to.getMultiaddrs().map((address) => policy(address.bytes) as Address)
+  const dialed = next('dial-succeeded')
+  network.perform({ type: 'dial', order: nextOrder++ as OrderId, info: { peer: id, addresses } })
+  await dialed
+  return id
+}
+
+before(async () => {
+  other = await startOther()
   await other.handle(kad, (stream) => {
     stream.addEventListener('message', () => answer(stream))
   })
@@ -100,14 +115,10 @@ before(async () => {
     onAddressesChanged: () => undefined,
   })
   await network.start()
-  peer = cache.intern(other.peerId.toMultihash().bytes as PeerIdBytes)
-  const addresses = other.getMultiaddrs().map((address) => policy(address.bytes) as Address)
   const connected = next('peer-connected')
   const identified = next('dht-server-seen')
-  const dialed = next('dial-succeeded')
-  network.perform({ type: 'dial', order: nextOrder++ as OrderId, info: { peer, addresses } })
+  peer = await dial(other)
   assert.deepEqual((await connected).peer.id, peer.id)
-  await dialed
   assert.ok((await identified).info.addresses.some((address) => address.dialable))
 })
 
@@ -202,6 +213,50 @@ test('a peer that names the protocol, sends one message and closes, all at once 
   for (let burst = 0; burst < 3; burst++) await Promise.all(Array.from({ length: 100 }, sendOne))
 })
 
+for (const protocol of ['/ipfs/bitswap/1.1.0', '/ipfs/bitswap/1.0.0', '/ipfs/bitswap']) {
+  test(`a peer that speaks only ${protocol} is introduced as such, asked in its words, and its blocks are heard`, async () => {
+    const old = await startOther()
+    const heard = new Promise<Uint8Array>((resolve) => {
+      void old.handle(protocol, (stream) => stream.addEventListener('message', ({ data }) => resolve(data.subarray())))
+    })
+    const introduced = next('bitswap-peer-connected')
+    const id = await dial(old)
+    assert.equal((await introduced).hasPresences, false)
+    const cid = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(5))
+    const wants = [{ cid, priority: 1, cancel: false, wantType: 'have', sendDontHave: true }] as const
+    const sent = next('message-sent')
+    const message: BitswapMessage = { wantlist: wants, full: false, blocks: [], presences: [], pendingBytes: 0 }
+    network.perform({ type: 'send-message', order: nextOrder++ as OrderId, peer: id, message })
+    await sent
+    // Wantlist { entries: [Entry { block: cid, priority: 1 }] }: without a type, and without sendDontHave.
+    const entry = Uint8Array.of(0x0a, cid.length, ...cid, 0x10, 1)
+    assert.deepEqual(await heard, encodeFrame(Uint8Array.of(0x0a, entry.length + 2, 0x0a, entry.length, ...entry)))
+    const got = next('message-received')
+    const stream = await old.getConnections()[0]!.newStream(protocol)
+    // A bare block, as in 1.0.0: all versions understand it.
+    stream.send(encodeFrame(Uint8Array.of(0x12, 3, 1, 2, 3)))
+    assert.deepEqual((await got).message.blocks[0]?.bytes, Uint8Array.of(1, 2, 3))
+    const gone = next('peer-disconnected')
+    await old.stop()
+    await gone
+  })
+}
+
+test('a message that takes long to arrive is told while it does', async () => {
+  const { arrivingStepBytes } = limits
+  const stream = await toUs().newStream(bitswap)
+  const arriving = next('message-arriving')
+  const received = next('message-received')
+  const size = 3 * arrivingStepBytes.value
+  // An unknown field: it is skipped, however long.
+  const frame = encodeFrame(Buffer.concat([Uint8Array.of(0x7a, ...varint(size)), new Uint8Array(size)]))
+  stream.send(frame.subarray(0, frame.length - 1))
+  assert.equal((await arriving).peer.id, peer.id)
+  stream.send(frame.subarray(-1))
+  await received
+  stream.abort(new Error('done'))
+})
+
 test('an oversized Bitswap frame is counted, and costs the stream and nothing else', async () => {
   const before = network.dropped()['bitswap-oversized'] ?? 0
   const stream = await toUs().newStream(bitswap)
@@ -223,6 +278,10 @@ test('a peer that hangs up is told as gone, and its requests fail', async () => 
   assert.equal((await failed).order, order)
   assert.deepEqual((await gone).peer.id, peer.id)
 })
+
+function varint(value: number): number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)]
+}
 
 /** Whole messages, not parts of them. */
 function total(prefix: string): number {

@@ -2,7 +2,7 @@ import { unreachable } from '../assert.ts'
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import type { Machine, Millis, OrderId, OrderIds } from '../machine.ts'
-import type { Address, Peer, PeerCache } from '../peer.ts'
+import type { Peer, PeerCache } from '../peer.ts'
 import type { Rng } from '../rng.ts'
 import { multihashOf } from './cid-key.ts'
 import { zeroCounters, type BitswapContext } from './context.ts'
@@ -110,7 +110,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       case 'close-session':
         return this.#wants.closeSession(event.session, now)
       case 'bitswap-peer-connected':
-        this.#connected(event.peer, now, event.addresses)
+        this.#introduced(event, now)
         return
       case 'bitswap-peer-disconnected':
         this.#deaf.delete(event.peer.id)
@@ -120,6 +120,11 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
         return this.#connectionAnswered(event.peer, event.type, now)
       case 'message-received':
         return this.#received(event.peer, event.message, now)
+      case 'message-arriving': {
+        const link = this.#links.get(event.peer.id)
+        if (link !== undefined) link.lastHeardAt = now
+        return
+      }
       case 'message-sent':
         return this.#sent(event.order, now)
       case 'message-failed':
@@ -174,8 +179,13 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     }
   }
 
+  #introduced(event: Extract<BitswapEvent, { type: 'bitswap-peer-connected' }>, now: Millis): void {
+    const link = this.#connected(event.peer, now, event)
+    if (link !== undefined && event.hasPresences !== undefined) link.hasPresences = event.hasPresences
+  }
+
   /** Undefined when there are too many peers already. */
-  #connected(peer: Peer, now: Millis, addresses: readonly Address[] = []): Link | undefined {
+  #connected(peer: Peer, now: Millis, { addresses = [], hasPresences = true }: Introduction = {}): Link | undefined {
     const known = this.#links.get(peer.id)
     if (known !== undefined) {
       if (addresses.length > 0) known.info = { peer, addresses }
@@ -184,6 +194,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     if (this.#links.size >= limits.bitswapPeersMax.value) return undefined
     const link = new Link(peer, this.#pace, this.#deaf.delete(peer.id))
     if (addresses.length > 0) link.info = { peer, addresses }
+    link.hasPresences = hasPresences
     this.#links.set(peer.id, link)
     this.#needs.connected(peer)
     this.#wants.peerConnected(link, now)
@@ -236,7 +247,9 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       }
       wanted++
       wantedBytes += bytes.length
-      firstAskedAt = Math.min(firstAskedAt, delivery.askedAt ?? now)
+      const { askedAt } = delivery
+      if (askedAt !== undefined) link.latestAnsweredAsk = Math.max(link.latestAnsweredAsk, askedAt)
+      firstAskedAt = Math.min(firstAskedAt, askedAt ?? now)
       this.#store(key, delivery.cid, bytes)
     }
     if (wanted > 0) link.delivered(wanted, wantedBytes, firstAskedAt, now)
@@ -318,6 +331,9 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     counters.presencesSent += flight.message.presences.length
   }
 }
+
+/** What a peer has said of itself, if it has. */
+type Introduction = Omit<Extract<BitswapEvent, { type: 'bitswap-peer-connected' }>, 'type' | 'peer'>
 
 export interface BitswapInit {
   readonly rng: Rng

@@ -43,13 +43,23 @@ export type BitswapCommand =
 export type BitswapEvent =
   | Tick
   | BitswapCommand
-  /** A connected peer speaks Bitswap (any version). `addresses`: where it says that it can be dialed. */
-  | { readonly type: 'bitswap-peer-connected'; readonly peer: Peer; readonly addresses?: readonly Address[] }
+  /**
+   * A connected peer speaks Bitswap. `addresses`: where it says that it can be dialed. `hasPresences`: it knows HAVE and
+   * DONT_HAVE, as all do but those older than 1.2.
+   */
+  | {
+      readonly type: 'bitswap-peer-connected'
+      readonly peer: Peer
+      readonly addresses?: readonly Address[]
+      readonly hasPresences?: boolean
+    }
   | { readonly type: 'bitswap-peer-disconnected'; readonly peer: Peer }
   /** Answers to `need-connection`. If the peer turns out to speak Bitswap, `bitswap-peer-connected` comes too. */
   | { readonly type: 'connection-ready'; readonly peer: Peer }
   | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
   | { readonly type: 'message-received'; readonly peer: Peer; readonly message: BitswapMessage }
+  /** A message that is not complete yet has grown by `arrivingStepBytes`. */
+  | { readonly type: 'message-arriving'; readonly peer: Peer }
   | { readonly type: 'message-sent'; readonly order: OrderId }
   | { readonly type: 'message-failed'; readonly order: OrderId; readonly reason: string }
   | { readonly type: 'provider-found'; readonly search: OrderId; readonly provider: PeerInfo }

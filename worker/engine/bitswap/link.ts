@@ -17,6 +17,8 @@ export class Link {
   readonly hearing = new Hearing()
   /** Where it can be dialed when it is gone, if it has said so. */
   info: PeerInfo | undefined
+  /** It knows want-have, HAVE and DONT_HAVE; who does not is asked for the block itself, and says nothing where it has none. */
+  hasPresences = true
   /** Wants that would ask this peer for the block, had it a place free. */
   readonly starving = new Set<Want>()
   /** A block is overdue, and none has come since. */
@@ -26,6 +28,13 @@ export class Link {
   askedInVain = 0
   /** When a block that we wanted last came. */
   lastDeliveredAt: Millis | undefined
+  /** The same, or when a part of a message last came: a large one is on its way for long. */
+  lastHeardAt: Millis | undefined
+  /** When the question had left that was answered last by a block: answers come in the order of questions, more or less. */
+  latestAnsweredAsk: Millis = 0
+  /** Delivered since the last measure of speed, and when that time began. */
+  #deliveredBytes = 0
+  #measuredAt: Millis | undefined
   #blocksInFlight = 0
   #latencyMs: number | undefined
   #bytesPerMs = bytesPerMsAtFirst
@@ -79,6 +88,11 @@ export class Link {
     return Math.max(this.answerTimeoutMs, clamp(3 * (this.#latencyMs ?? 0) + 2 * this.expectedMs))
   }
 
+  /** How often to look whether a block is overdue: sooner than it may have stalled, since later ones may overtake it. */
+  get blockCheckMs(): number {
+    return Math.min(this.blockTimeoutMs, 2 * this.answerTimeoutMs)
+  }
+
   /** How long one more block would take, by what is in flight already. */
   get expectedMs(): number {
     return ((this.#blocksInFlight + 1) * this.#pace.blockBytes) / this.#bytesPerMs
@@ -89,16 +103,27 @@ export class Link {
     this.#latencyMs = this.#latencyMs === undefined ? sample : (this.#latencyMs + sample) / 2
   }
 
-  /** Blocks that came in one message; `askedAt`: when the first of them was asked for. */
+  /**
+   * Blocks that came in one message; `askedAt`: when the first of them was asked for. What comes in one burst is one
+   * measure: a millisecond between two messages says nothing about a peer's speed.
+   */
   delivered(blocks: number, bytes: number, askedAt: Millis, now: Millis): void {
-    const since = Math.max(askedAt, this.lastDeliveredAt ?? askedAt)
     const isFirst = this.blocksDelivered === 0
+    const since = Math.max(askedAt, this.#measuredAt ?? askedAt)
     this.blocksDelivered += blocks
     this.lastDeliveredAt = now
+    this.lastHeardAt = now
     this.isStalled = false
     this.#pace.blockBytes = blend(this.#pace.blockBytes, Math.max(1, bytes / blocks))
-    const speed = Math.max(1, bytes) / Math.max(1, now - since)
-    this.#bytesPerMs = isFirst ? speed : blend(this.#bytesPerMs, speed)
+    this.#deliveredBytes += Math.max(1, bytes)
+    if (!isFirst && now - since < limits.speedMeasureMs.value) return
+    const speed = this.#deliveredBytes / Math.max(1, now - since)
+    // What it has done once it can do: a pipe that was not full tells the least of it.
+    if (isFirst) this.#bytesPerMs = speed
+    else if (speed < this.#bytesPerMs) this.#bytesPerMs = blend(this.#bytesPerMs, speed)
+    else this.#bytesPerMs = (this.#bytesPerMs + speed) / 2
+    this.#deliveredBytes = 0
+    this.#measuredAt = now
   }
 }
 

@@ -16,7 +16,7 @@ import type { BitswapBlock, BitswapMessage, BlockPresence, WantlistEntry } from 
  */
 export class Outbox {
   /** What the peer's copy of our wantlist holds, as far as we can know. Keyed by multihash, as all wants here. */
-  readonly #told = new BytesMap<WantlistEntry>()
+  readonly #told = new BytesMap<Told>()
   readonly #wants = new BytesMap<WantlistEntry>()
   readonly #cancels = new BytesMap<WantlistEntry>()
   /** Keyed by CID: an answer repeats the CID of the question. */
@@ -63,7 +63,7 @@ export class Outbox {
   want(key: Uint8Array, entry: WantlistEntry): boolean {
     const withdrawn = this.#cancels.delete(key)
     const told = this.#told.get(key)
-    if (told !== undefined && covers(told, entry)) return false
+    if (told !== undefined && covers(told.entry, entry)) return false
     assert(withdrawn || told !== undefined || this.#wants.has(key) || this.hasRoom, 'a want is queued only where there is room')
     const queued = this.#wants.get(key)
     this.#wants.set(key, queued === undefined ? entry : merge(queued, entry))
@@ -79,7 +79,7 @@ export class Outbox {
   cancel(key: Uint8Array): boolean {
     const wasQueued = this.#wants.delete(key)
     const told = this.#told.get(key)
-    if (told !== undefined) this.#cancels.set(key, { ...told, cancel: true, sendDontHave: false })
+    if (told !== undefined) this.#cancels.set(key, cancelOf(told.entry))
     return wasQueued
   }
 
@@ -122,7 +122,8 @@ export class Outbox {
   assemble(orders: OrderIds, now: Millis): Flight | undefined {
     if (this.#flight !== undefined || now < this.#restsUntil || this.#isEmpty()) return undefined
     const draft: Draft = { wantlist: [], presences: [], blocks: [], wants: new BytesMap(), bytes: envelopeBytes, blockBytes: 0 }
-    this.#takeWantlist(draft)
+    this.#takeCancels(draft)
+    this.#takeWants(draft, now)
     this.#takeAnswers(draft)
     this.#flight = {
       order: orders.next(),
@@ -173,19 +174,36 @@ export class Outbox {
     return this.#wants.size + this.#cancels.size + this.#presences.size + this.#blocks.size === 0
   }
 
-  #takeWantlist(draft: Draft): void {
-    for (const queue of [this.#cancels, this.#wants]) {
-      const taken: Uint8Array[] = []
-      for (const [key, entry] of queue.entries()) {
-        if (!fits(draft, entry.cid.length + wantBytes)) break
-        draft.wantlist.push(entry)
-        draft.wants.set(key, { entry, before: this.#told.get(key), settled: false })
-        taken.push(key)
-        if (entry.cancel) this.#told.delete(key)
-        else this.#told.set(key, entry)
-      }
-      for (const key of taken) queue.delete(key)
+  #takeCancels(draft: Draft): void {
+    for (const [key, entry] of [...this.#cancels.entries()]) {
+      if (!fits(draft, entry.cid.length + wantBytes)) return
+      this.#cancels.delete(key)
+      this.#write(draft, key, entry, undefined)
     }
+  }
+
+  /**
+   * A want-block for what the peer said long ago to have is preceded by a cancel, in a message of its own: Helia forgets a
+   * want five seconds after its HAVE, and takes a want-block that comes later for the one that it forgets.
+   */
+  #takeWants(draft: Draft, now: Millis): void {
+    for (const [key, entry] of [...this.#wants.entries()]) {
+      if (!fits(draft, entry.cid.length + wantBytes)) return
+      const told = this.#told.get(key)
+      if (told?.entry.wantType === 'have' && now - told.at >= limits.haveRenewMs.value) {
+        this.#write(draft, key, cancelOf(told.entry), undefined)
+        continue
+      }
+      this.#wants.delete(key)
+      this.#write(draft, key, entry, { entry, at: now })
+    }
+  }
+
+  #write(draft: Draft, key: Uint8Array, entry: WantlistEntry, told: Told | undefined): void {
+    draft.wantlist.push(entry)
+    draft.wants.set(key, { entry, before: this.#told.get(key), settled: false })
+    if (told === undefined) this.#told.delete(key)
+    else this.#told.set(key, told)
   }
 
   #takeAnswers(draft: Draft): void {
@@ -225,10 +243,15 @@ export interface Flight {
   readonly wants: BytesMap<FlownWant>
 }
 
+interface Told {
+  readonly entry: WantlistEntry
+  readonly at: Millis
+}
+
 interface FlownWant {
   readonly entry: WantlistEntry
   /** What the peer had been told of this CID before. */
-  readonly before: WantlistEntry | undefined
+  readonly before: Told | undefined
   /** The block came while the message was on its way. */
   settled: boolean
 }
@@ -253,6 +276,10 @@ function fits(draft: Draft, bytes: number): boolean {
   if (draft.bytes + bytes > limits.bitswapMessageBytesMax.value) return false
   draft.bytes += bytes
   return true
+}
+
+function cancelOf(entry: WantlistEntry): WantlistEntry {
+  return { ...entry, cancel: true, sendDontHave: false }
 }
 
 function covers(told: WantlistEntry, entry: WantlistEntry): boolean {

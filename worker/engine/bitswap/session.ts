@@ -3,7 +3,6 @@ import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
-import type { SessionId } from './contract.ts'
 import type { Want } from './want.ts'
 
 /**
@@ -12,21 +11,79 @@ import type { Want } from './want.ts'
  *   member ──block──▶ good ──timed-out──▶ member
  *      └──── 16 misses in a row ──▶ pruned ──have, block──▶ member, good
  *
- * Good peers get the want-blocks of later wants directly. The session does not know who is connected, nor what is
- * asked of whom; each want decides that for itself.
+ * Good peers get the want-blocks of later wants directly. Until there is one, only the first few wants look for it, the
+ * scouts. The session does not know who is connected, nor what is asked of whom; each want decides that for itself.
  */
 export class Session {
-  readonly id: SessionId
-  readonly wants = new Set<Want>()
+  /** With their places in the order of joining. */
+  readonly #wants = new Map<Want, number>()
+  #joined = 0
   lastBlockAt: Millis | undefined
+  /** When somebody last said to have what a scout looks for. */
+  #lastFoundAt: Millis | undefined
   readonly context: string | undefined
+  /** The page knows nothing of it (`sessions.ts`). */
+  readonly isShared: boolean
   #root: Uint8Array | undefined
   readonly #peers = new BytesMap<SessionPeer>()
+  readonly #scouts = new Set<Want>()
 
-  constructor(id: SessionId, root?: Uint8Array, context?: string) {
-    this.id = id
+  constructor({ root, context, isShared }: SessionInit) {
     this.#root = root
     this.context = context
+    this.isShared = isShared
+  }
+
+  get wants(): Iterable<Want> {
+    return this.#wants.keys()
+  }
+
+  get isIdle(): boolean {
+    return this.#wants.size === 0
+  }
+
+  /** Returns the peers that the want had better ask: none for one that goes ahead in a session nobody asked for. */
+  join(want: Want): Iterable<SessionPeer> {
+    const isEarly = this.isShared && this.#wants.size < limits.sessionScoutsMax.value
+    this.#wants.set(want, this.#joined++)
+    if (isEarly || (this.lastBlockAt === undefined && this.#scouts.size < limits.sessionScoutsMax.value)) this.#scouts.add(want)
+    return this.takesAdvice(want) ? this.candidates() : []
+  }
+
+  /** Returns the want that takes the place of a scout that has found nobody. */
+  leave(want: Want): Want | undefined {
+    this.#wants.delete(want)
+    if (!this.#scouts.delete(want) || this.lastBlockAt !== undefined) return undefined
+    for (const next of this.wants) {
+      if (this.#scouts.has(next)) continue
+      this.#scouts.add(next)
+      return next
+    }
+    return undefined
+  }
+
+  takesAdvice(want: Want): boolean {
+    return !this.isShared || !this.#scouts.has(want)
+  }
+
+  /** A peer that has what a scout looks for: those that follow are to ask it too, and need not wait for the scout's block. */
+  *found(by: Want, now: Millis): IterableIterator<Want> {
+    if (this.lastBlockAt !== undefined || !this.#scouts.has(by)) return
+    this.#lastFoundAt = now
+    for (const want of this.wants) if (!this.#scouts.has(want)) yield want
+  }
+
+  /**
+   * Until when a want that turned to the network at `since` leaves the search to the scouts; undefined if it is on its own.
+   * What they find is most likely good for all, and a search by each would cost as much again.
+   */
+  scoutedUntil(want: Want, since: Millis): Millis | undefined {
+    if (this.lastBlockAt !== undefined || this.#scouts.size === 0 || this.#scouts.has(want)) return undefined
+    // Twice as many each time: a thousand wants that begin to ask around at once would be a flood.
+    const [first = 0] = this.#wants.values()
+    const crowd = (this.#wants.get(want)! - first + 1) / limits.sessionScoutsMax.value
+    const alone = since + limits.scoutsWaitMs.value * Math.max(1, Math.ceil(Math.log2(crowd)))
+    return this.#lastFoundAt === undefined ? alone : Math.max(alone, this.#lastFoundAt + limits.scoutsFoundWaitMs.value)
   }
 
   /** The root, for whoever searches first: it is what is usually provided of a DAG. Told once. */
@@ -66,6 +123,21 @@ export class Session {
     }
     return victim !== undefined && this.#peers.delete(victim.peer.id)
   }
+}
+
+/** The same over all its sessions. */
+export function scoutedUntil(want: Want, since: Millis, now: Millis): Millis | undefined {
+  for (const session of want.sessions) {
+    const until = session.scoutedUntil(want, since)
+    if (until !== undefined && now < until) return until
+  }
+  return undefined
+}
+
+export interface SessionInit {
+  readonly root: Uint8Array | undefined
+  readonly context: string | undefined
+  readonly isShared: boolean
 }
 
 export interface SessionPeer {

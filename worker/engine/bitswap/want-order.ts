@@ -11,7 +11,7 @@ import type { Session } from './session.ts'
 /** One `want-block` of the page. It may have written the CID differently. */
 export interface Waiter {
   readonly cid: Uint8Array
-  readonly session: Session | undefined
+  readonly session: Session
 }
 
 export type WantOrder =

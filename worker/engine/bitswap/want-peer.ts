@@ -220,7 +220,8 @@ function underQuestion(
 
 function sent(entry: WantPeer, state: StateOf<'asked-have' | 'asked-block' | 'guessed'>, now: Millis): WantPeerState {
   assert(entry.link !== undefined, 'only a connected peer is under question')
-  const waitMs = state.type === 'asked-have' ? entry.link.answerTimeoutMs : entry.link.blockTimeoutMs
+  const { answerTimeoutMs, blockTimeoutMs, blockCheckMs } = entry.link
+  const waitMs = { 'asked-have': answerTimeoutMs, 'asked-block': blockCheckMs, guessed: blockTimeoutMs }[state.type]
   return { ...state, sentAt: now, until: now + waitMs }
 }
 

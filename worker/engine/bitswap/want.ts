@@ -7,7 +7,8 @@ import { isBetter, mayGetBlock, sourceRank } from './block-choice.ts'
 import type { WantId } from './contract.ts'
 import { chooseGuesses, Guess } from './guess.ts'
 import type { Link } from './link.ts'
-import type { Session } from './session.ts'
+import { scoutedUntil, type Session } from './session.ts'
+import { forgiveSilence, latestBlockAt, patienceWith } from './want-patience.ts'
 import { isActive, newWantPeer, step, type PeerSource, type WantPeer, type WantPeerEvent } from './want-peer.ts'
 import { WantBroadcast } from './want-broadcast.ts'
 import type { Waiter, WantOrder, WantWorld } from './want-order.ts'
@@ -59,6 +60,8 @@ export class Want {
   #leftOut = false
   /** The same, and the peer is worth waiting for. */
   #isQueued = false
+  /** Others of its session look for peers until then. */
+  #followsUntil: Millis | undefined
   #stallAt: Millis
   readonly #startedAt: Millis
   #peersMax: number = limits.wantPeersMax.value
@@ -100,7 +103,7 @@ export class Want {
     if (this.stage.type === 'waning') deadline = earlier(deadline, this.stage.until)
     for (const { state } of this.peers.values()) if ('until' in state) deadline = earlier(deadline, state.until)
     if (this.guess.until !== undefined) return earlier(deadline, this.guess.until)
-    if (this.#isHeld) return deadline
+    if (this.#isHeld) return earlier(deadline, this.#followsUntil)
     return earlier(earlier(deadline, this.search.deadline), this.#broadcast.dueAt)
   }
 
@@ -174,7 +177,8 @@ export class Want {
     }
     this.#isStarving = this.#leftOut && [...world.links.values()].some(({ starving }) => starving.has(this))
     this.#isQueued = false
-    if (this.#seeksSince === undefined) this.#beginSeeking(world, now)
+    const since = this.#seeksSince ?? this.#beginSeeking(world, now)
+    this.#followsUntil = this.#providers > 0 || this.#isWide ? undefined : scoutedUntil(this, since, now)
     this.#expire(now)
     if (!this.guess.isMade) this.#guess(world, now)
     if (this.guess.isOpen(this.peers, now)) return this.#endWhenStalled(now)
@@ -186,16 +190,19 @@ export class Want {
   /** There is reason to trust the holder, and it is in time; or such a peer will have a place for us soon. */
   get #isHeld(): boolean {
     const holder = this.#holder
-    if (holder?.state.type !== 'asked-block') return this.#isQueued
+    if (holder?.state.type !== 'asked-block') return this.#isQueued || this.#followsUntil !== undefined
     if (holder.state.overdue) return false
-    return holder.state.said || holder.source === 'session-good'
+    return (
+      holder.state.said || holder.source === 'session' || holder.source === 'session-good' || holder.link!.blocksDelivered > 0
+    )
   }
 
-  #beginSeeking({ discovery, planner, links }: WantWorld, now: Millis): void {
+  #beginSeeking({ discovery, planner, links }: WantWorld, now: Millis): Millis {
     this.#seeksSince = now
     this.search.wait(discovery.searchDelay.ms(now), now)
     if (links.size === 0) this.search.hurry(now)
     if (planner.isFlood) this.#peersMax = limits.bitswapPeersMax.value
+    return now
   }
 
   /** Once, before anybody else is asked, unless the session knows better. Candidates are members of the session. */
@@ -231,22 +238,13 @@ export class Want {
     }
   }
 
-  /** A block may be on its way behind others, or nobody else may have it: silence is judged by what the peer delivers. */
   #waitsLonger(entry: WantPeer, now: Millis): boolean {
-    const state = entry.state
-    if (state.type !== 'asked-block' || state.sentAt === undefined) return false
-    const link = entry.link!
-    const heardAt = Math.max(state.sentAt, link.lastDeliveredAt ?? state.sentAt)
-    const stallAt = heardAt + link.blockTimeoutMs
-    const patienceAt = heardAt + limits.blockPatienceMs.value
-    if (now >= patienceAt) return false
-    const overdue = now >= stallAt
-    if (overdue) {
-      link.isStalled = true
-      this.orders.push({ type: 'stalled', link })
+    const patience = patienceWith(entry, now)
+    if (patience === 'stalled') {
+      entry.link!.isStalled = true
+      this.orders.push({ type: 'stalled', link: entry.link! })
     }
-    entry.state = { ...state, overdue, until: overdue ? patienceAt : Math.min(stallAt, patienceAt) }
-    return true
+    return patience !== 'none'
   }
 
   #askForBlock(now: Millis): void {
@@ -349,6 +347,7 @@ export class Want {
     this.#endWhenStalled(now)
     if (this.hasEnded) return
     if (this.#isBusy(now)) return this.move('revived', now)
+    if (forgiveSilence(this.key, this.peers, now)) return this.#askForBlock(now)
     if (!this.search.hasBegun) {
       // Nobody is left to be waited for.
       this.search.hurry(now)
@@ -361,25 +360,15 @@ export class Want {
 
   #endWhenStalled(now: Millis): void {
     if (now < this.#stallAt) return
-    this.#stallAt = this.#progressAt() + limits.wantOverallTimeoutMs.value
+    this.#stallAt = latestBlockAt(this.#startedAt, this.sessions, this.peers) + limits.wantOverallTimeoutMs.value
     if (now >= this.#stallAt) this.move('stalled', now)
   }
 
   #isBusy(now: Millis): boolean {
     for (const { state } of this.peers.values()) if (isActive(state)) return true
-    if (this.#broadcast.dueAt !== undefined || this.#isStarving) return true
+    if (this.#broadcast.dueAt !== undefined || this.#isStarving || this.#isHeld) return true
     if (!this.search.isOver) return this.search.hasBegun
     return deniedByProviders(this.peers) && this.search.rest(now)
-  }
-
-  /** Only blocks count as progress: words are cheap. */
-  #progressAt(): Millis {
-    let latest = this.#startedAt
-    for (const session of this.sessions) latest = Math.max(latest, session.lastBlockAt ?? latest)
-    for (const { link, state } of this.peers.values()) {
-      if (link !== undefined && isActive(state)) latest = Math.max(latest, link.lastDeliveredAt ?? latest)
-    }
-    return latest
   }
 
   #askForHave(entry: WantPeer, now: Millis): void {

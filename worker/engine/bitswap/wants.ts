@@ -13,10 +13,11 @@ import type { BitswapEvent, SessionId, WantId, WantProgress } from './contract.t
 import type { Link } from './link.ts'
 import type { BlockPresence } from './message.ts'
 import { ProviderSearches } from './provider-searches.ts'
-import { Session } from './session.ts'
+import type { Session } from './session.ts'
+import { Sessions } from './sessions.ts'
 import { notFound, sessionClosed, sessionNotOpen, tally, timedOut, tooManyWants } from './want-failures.ts'
 import { judgeGuess, learnFromBlock, learnFromEnd, learnFromHave } from './want-lessons.ts'
-import type { WantPeerEvent } from './want-peer.ts'
+import type { PeerSource, WantPeerEvent } from './want-peer.ts'
 import type { WantOrder } from './want-order.ts'
 import { Want } from './want.ts'
 
@@ -36,7 +37,7 @@ export class Wants {
   /** By multihash. */
   readonly #wants = new BytesMap<Want>()
   readonly #wantOf = new Map<WantId, Want>()
-  readonly #sessions = new Map<SessionId, Session>()
+  readonly #sessions = new Sessions()
   readonly #loads = new Map<OrderId, Want>()
   readonly #dirty = new Set<Want>()
 
@@ -59,18 +60,18 @@ export class Wants {
 
   want(event: Extract<BitswapEvent, { type: 'want-block' }>, now: Millis): void {
     assert(!this.#wantOf.has(event.want), 'the id of a want is unique among those that have not ended')
-    const session = event.session === undefined ? undefined : this.#sessions.get(event.session)
-    if (event.session !== undefined && session === undefined) return this.#refuse(event.want, sessionNotOpen)
+    const session = event.session === undefined ? this.#sessions.shared(event.context) : this.#sessions.get(event.session)
+    if (session === undefined) return this.#refuse(event.want, sessionNotOpen)
     if (this.#wantOf.size >= limits.wantsMax.value) return this.#refuse(event.want, tooManyWants)
     const want = this.#wants.get(multihashOf(event.cid)) ?? this.#newWant(event.cid, now)
     want.waiters.set(event.want, { cid: event.cid, session })
     this.#wantOf.set(event.want, want)
     for (const info of event.providers) {
       want.addPeer(info.peer, 'provider', info, this.#links.get(info.peer.id))
-      session?.note(info.peer, 'joined', info)
+      session.note(info.peer, 'joined', info)
     }
-    if (session !== undefined) this.#join(want, session)
-    const context = event.context ?? session?.context
+    this.#join(want, session)
+    const context = event.context ?? session.context
     if (context !== undefined && want.contexts.size < limits.contextsMax.value) want.contexts.add(context)
     this.#dirty.add(want)
   }
@@ -81,29 +82,19 @@ export class Wants {
     const { session } = want.waiters.get(id)!
     this.#wantOf.delete(id)
     want.waiters.delete(id)
-    const isLastOfSession = session !== undefined && ![...want.waiters.values()].some((waiter) => waiter.session === session)
-    if (isLastOfSession) {
-      want.sessions.delete(session)
-      session.wants.delete(want)
-    }
+    if (![...want.waiters.values()].some((waiter) => waiter.session === session)) this.#leave(want, session)
     if (want.waiters.size > 0) return
     learnFromEnd(this.#context, want, undefined, now)
     this.#end(want, now)
   }
 
   openSession(event: Extract<BitswapEvent, { type: 'open-session' }>): void {
-    const { session: id, root, context, providers = [] } = event
-    assert(!this.#sessions.has(id), 'the id of a session is unique among those that are open')
-    if (this.#sessions.size >= limits.sessionsMax.value) return
-    const session = new Session(id, root, context)
-    for (const info of providers) session.note(info.peer, 'joined', info)
-    this.#sessions.set(id, session)
+    this.#sessions.open(event)
   }
 
   closeSession(id: SessionId, now: Millis): void {
-    const session = this.#sessions.get(id)
+    const session = this.#sessions.close(id)
     if (session === undefined) return
-    this.#sessions.delete(id)
     for (const want of [...session.wants]) {
       for (const [waiterId, waiter] of [...want.waiters]) {
         if (waiter.session !== session) continue
@@ -141,7 +132,8 @@ export class Wants {
     const info = entry?.info
     for (const session of want.sessions) {
       session.lastBlockAt = now
-      if (session.note(link.peer, 'block', info)) this.#recommend(session, link, info)
+      if (!session.note(link.peer, 'block', info)) continue
+      for (const other of session.wants) if (session.takesAdvice(other)) this.#advise(other, link, 'session-good', info)
     }
     learnFromBlock(this.#context, want, link, now)
     learnFromEnd(this.#context, want, isFirst ? link.peer : undefined, now)
@@ -156,7 +148,10 @@ export class Wants {
     if (want === undefined || entry === undefined || !link.outbox.isTold(want.key)) return
     this.#noteAnswer(link, want, now)
     if (presence.type === 'dont-have') link.outbox.unqueue(want.key)
-    for (const session of want.sessions) session.note(link.peer, presence.type)
+    for (const session of want.sessions) {
+      session.note(link.peer, presence.type)
+      if (presence.type === 'have') for (const other of session.found(want, now)) this.#advise(other, link, 'session', entry.info)
+    }
     if (presence.type === 'have') learnFromHave(this.#context, want, entry, now)
     else judgeGuess(this.#context, want, link.peer, false, now)
     want.apply(entry, presence.type, now)
@@ -182,7 +177,7 @@ export class Wants {
       if ('until' in entry.state) this.#context.deadlines.hasten(want, entry.state.until)
       return
     }
-    const isIt = state === 'asked-have' ? wantType === 'have' : wantType === 'block'
+    const isIt = state === 'asked-have' ? wantType === 'have' || !link.hasPresences : wantType === 'block'
     if (isIt && (state === 'asked-have' || state === 'asked-block' || state === 'guessed'))
       this.apply(want, link.peer, event, now)
   }
@@ -268,18 +263,22 @@ export class Wants {
 
   #join(want: Want, session: Session): void {
     want.sessions.add(session)
-    session.wants.add(want)
-    for (const { peer, info, state } of session.candidates()) {
+    for (const { peer, info, state } of session.join(want)) {
       want.addPeer(peer, state.type === 'good' ? 'session-good' : 'session', info, this.#links.get(peer.id))
     }
   }
 
-  /** The session's other wants had better ask this peer too. */
-  #recommend(session: Session, link: Link, info: PeerInfo | undefined): void {
-    for (const want of session.wants) {
-      want.addPeer(link.peer, 'session-good', info, link)
-      this.#dirty.add(want)
-    }
+  /** The peer has others of the want's session. */
+  #advise(want: Want, link: Link, source: PeerSource, info: PeerInfo | undefined): void {
+    want.addPeer(link.peer, source, info, link)
+    this.#dirty.add(want)
+  }
+
+  #leave(want: Want, session: Session): void {
+    want.sessions.delete(session)
+    const next = session.leave(want)
+    if (next !== undefined) this.#dirty.add(next)
+    this.#sessions.left(session)
   }
 
   apply(want: Want, peer: Peer, event: WantPeerEvent, now: Millis): void {
@@ -336,8 +335,10 @@ export class Wants {
 
   #ask(want: Want, link: Link, wantType: 'block' | 'have', now: Millis): void {
     const { cid, key, priority } = want
-    const sendDontHave = wantType === 'block' || this.#isDenialWanted(want, link)
-    const isNews = link.outbox.want(key, { cid, priority, cancel: false, wantType, sendDontHave })
+    const { outbox, hasPresences } = link
+    const sendDontHave = hasPresences && (wantType === 'block' || this.#isDenialWanted(want, link))
+    const wording = hasPresences ? wantType : 'block'
+    const isNews = outbox.want(key, { cid, priority, cancel: false, wantType: wording, sendDontHave })
     if (isNews) this.#context.touched.add(link)
     else this.apply(want, link.peer, 'message-sent', now)
   }
@@ -376,7 +377,7 @@ export class Wants {
     this.#context.deadlines.set(want, undefined)
     this.#loads.delete(want.load)
     for (const id of want.waiters.keys()) this.#wantOf.delete(id)
-    for (const session of want.sessions) session.wants.delete(want)
+    for (const session of want.sessions) this.#leave(want, session)
     this.#searches.stop(want)
     for (const { peer, link } of want.peers.values()) {
       this.#needs.drop(want, peer)

@@ -27,9 +27,9 @@ export class BitswapChannels {
     this.#listener = init.listener
   }
 
-  /** Ends with `sent` when the message has left for the transport, or with `failed`. */
-  send(order: OrderId, peer: Peer, bytes: Uint8Array): void {
-    void this.#send(peer, bytes).then(
+  /** Ends with `sent` when the message has left for the transport, or with `failed`. `encode`: for the protocol agreed on. */
+  send(order: OrderId, peer: Peer, encode: (protocol: string) => Uint8Array): void {
+    void this.#send(peer, encode).then(
       () => this.#listener.sent(order),
       (error: unknown) => this.#listener.failed(order, error instanceof Error ? error.name : 'unknown'),
     )
@@ -47,13 +47,13 @@ export class BitswapChannels {
     this.#streams.clear()
   }
 
-  async #send(peer: Peer, bytes: Uint8Array): Promise<void> {
+  async #send(peer: Peer, encode: (protocol: string) => Uint8Array): Promise<void> {
     const controller = new AbortController()
     this.#sending.set(peer.id, controller)
     const signal = AbortSignal.any([controller.signal, AbortSignal.timeout(limits.bitswapSendTimeoutMs.value)])
     try {
       const stream = await this.#streamTo(peer, signal)
-      stream.send(encodeFrame(bytes))
+      stream.send(encodeFrame(encode(stream.protocol)))
       await allWritten(stream, signal)
     } catch (error) {
       this.#streams.get(peer.id)?.stream.abort(new Error('could not send'))

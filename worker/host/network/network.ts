@@ -10,7 +10,7 @@ import type { KadRequest } from '../../engine/kad/message.ts'
 import { limits } from '../../engine/limits.ts'
 import type { OrderId } from '../../engine/machine.ts'
 import type { Address, Peer, PeerCache, PeerIdBytes, PeerInfo } from '../../engine/peer.ts'
-import { decodeBitswapMessage, encodeBitswapMessage } from '../../wire/bitswap.ts'
+import { bitswapProtocols, bitswapVersion, decodeBitswapMessage, encodeBitswapMessage } from '../../wire/bitswap.ts'
 import { decodeKadResponse, encodeKadRequest } from '../../wire/kad.ts'
 import type { AddressPolicy } from '../addresses.ts'
 import { hashBlocks } from '../block-hash.ts'
@@ -58,6 +58,7 @@ export class Network {
   readonly #kad: KadChannels
   readonly #server: KadServer
   readonly #bitswap: BitswapChannels
+  readonly #bitswapProtocols: readonly string[]
   readonly #dialer: Dialer
   readonly #held: HeldPeers
   readonly #silence: Silence
@@ -68,15 +69,16 @@ export class Network {
 
   constructor(init: NetworkInit) {
     this.#init = init
+    this.#bitswapProtocols = bitswapProtocols(init.protocols.bitswap)
     this.#held = new HeldPeers(init.dispatch)
     this.#dialer = new Dialer(init.node, (transport) => init.transports.availability(transport).available)
     const open =
-      (protocol: string, runOnLimitedConnection: boolean) =>
+      (protocols: readonly string[], runOnLimitedConnection: boolean) =>
       (peer: Peer, signal: AbortSignal): Promise<Stream> =>
-        openStream(init.node, peer, protocol, runOnLimitedConnection, signal)
+        openStream(init.node, peer, protocols, runOnLimitedConnection, signal)
     this.#kad = new KadChannels({
       // Servers among browsers reach each other through relays, if at all.
-      open: open(init.protocols.kad, init.server),
+      open: open([init.protocols.kad], init.server),
       now: init.now,
       listener: {
         answered: (order, frame) => this.#kadAnswered(order, frame),
@@ -100,7 +102,7 @@ export class Network {
       onSilent: (peers) => void this.#endDead(peers.flatMap((id) => init.node.getConnections(toPeerId(id)))),
     })
     this.#bitswap = new BitswapChannels({
-      open: open(init.protocols.bitswap, true),
+      open: open(this.#bitswapProtocols, true),
       now: init.now,
       listener: {
         sent: (order) => init.dispatch({ type: 'message-sent', order }),
@@ -117,7 +119,7 @@ export class Network {
         runOnLimitedConnection: true,
       })
     }
-    await node.handle(protocols.bitswap, (stream, connection) => this.#readBitswap(stream, connection.remotePeer), {
+    await node.handle([...this.#bitswapProtocols], (stream, connection) => this.#readBitswap(stream, connection.remotePeer), {
       maxInboundStreams: limits.bitswapInboundStreamsMax.value,
       runOnLimitedConnection: true,
     })
@@ -222,11 +224,12 @@ export class Network {
   #sendMessage(order: OrderId, peer: Peer, message: BitswapMessage): void {
     const owesAnswer = message.wantlist.some((want) => !want.cancel && (want.wantType === 'block' || want.sendDontHave))
     if (owesAnswer) this.#silence.asked(peer.id)
-    this.#bitswap.send(order, peer, encodeBitswapMessage(message))
+    this.#bitswap.send(order, peer, (protocol) => encodeBitswapMessage(message, bitswapVersion(protocol, this.#bitswapProtocols)))
   }
 
   #readBitswap(stream: Stream, from: PeerId): void {
     const peer = this.#peer(from)
+    openWide(stream)
     const budget = this.#frameBudgets.get(peer.id) ?? new FrameBudget(limits.unfinishedFrameBytesMax.value)
     this.#frameBudgets.set(peer.id, budget)
     const onEnd = (end: FrameEnd): void => {
@@ -235,7 +238,14 @@ export class Network {
       else if (stream.status === 'open') void stream.close().catch(() => stream.abort(new Error('could not close')))
     }
     const onFrame = (frame: Uint8Array): Promise<void> => this.#bitswapReceived(stream, peer, frame)
-    readFrames(stream, limits.frameBytesMax.value, { onFrame, onEnd }, budget)
+    let told = 0
+    const onPart = (filledBytes: number): void => {
+      if (filledBytes < told) told = 0
+      if (filledBytes - told < limits.arrivingStepBytes.value) return
+      told = filledBytes
+      this.#init.dispatch({ type: 'message-arriving', peer })
+    }
+    readFrames(stream, limits.frameBytesMax.value, { onFrame, onPart, onEnd }, budget)
   }
 
   async #bitswapReceived(stream: Stream, peer: Peer, frame: Uint8Array): Promise<void> {
@@ -281,7 +291,11 @@ export class Network {
     const judged = identifiedAddresses(result).map((address) => this.#init.addressPolicy(address.bytes, peer.id))
     const known = judged.filter((address): address is Address => address !== undefined)
     const addresses = known.slice(0, limits.addressesPerPeerMax.value)
-    if (result.protocols.includes(protocols.bitswap)) dispatch({ type: 'bitswap-peer-connected', peer, addresses })
+    const spoken = this.#bitswapProtocols.find((protocol) => result.protocols.includes(protocol))
+    if (spoken !== undefined) {
+      const hasPresences = bitswapVersion(spoken, this.#bitswapProtocols) === '1.2'
+      dispatch({ type: 'bitswap-peer-connected', peer, addresses, hasPresences })
+    }
     if (result.protocols.includes(protocols.kad)) {
       dispatch({ type: 'dht-server-seen', info: { peer, addresses } })
     } else {
@@ -323,16 +337,26 @@ export class Network {
   }
 }
 
+/**
+ * Helia opens a stream for each message, and each begins with yamux's window of 256 KiB: a message of 4 MiB would take four
+ * round trips until the window has grown. The class has the field, its interface does not name it.
+ */
+function openWide(stream: Stream): void {
+  const { recvWindow, maxStreamWindowSize } = stream as { recvWindow?: number; maxStreamWindowSize?: number }
+  if (recvWindow === undefined || maxStreamWindowSize === undefined) return
+  Object.assign(stream, { recvWindow: maxStreamWindowSize })
+}
+
 async function openStream(
   node: Node,
   peer: Peer,
-  protocol: string,
+  protocols: readonly string[],
   runOnLimitedConnection: boolean,
   signal: AbortSignal,
 ): Promise<Stream> {
   const connection = bestConnection(node.getConnections(toPeerId(peer.id)), runOnLimitedConnection)
   if (connection === undefined) throw Object.assign(new Error('not connected'), { name: 'NotConnectedError' })
-  return connection.newStream(protocol, { signal, runOnLimitedConnection })
+  return connection.newStream([...protocols], { signal, runOnLimitedConnection })
 }
 
 /** A direct connection where there is one; a relayed one only for what may run over it. */

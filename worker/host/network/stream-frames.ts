@@ -15,6 +15,8 @@ export type FrameEnd =
 export interface FrameListener {
   /** A promise returned delays the next frame until it settles; it must not reject. */
   onFrame(frame: Uint8Array): void | Promise<void>
+  /** The unfinished frame has grown to so many bytes. */
+  onPart?(filledBytes: number): void
   /** Once, when no further frame will come. */
   onEnd(end: FrameEnd): void
 }
@@ -100,6 +102,7 @@ export function readFrames(stream: Stream, frameBytesMax: number, listener: Fram
       stream.abort(new Error(`frame refused: ${refused}`))
       return
     }
+    if (reader.filledBytes > 0) listener.onPart?.(reader.filledBytes)
     pump()
     finishIfRead()
   })

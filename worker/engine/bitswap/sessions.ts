@@ -1,0 +1,51 @@
+import { assert } from '../assert.ts'
+import { limits } from '../limits.ts'
+import type { BitswapEvent, SessionId } from './contract.ts'
+import { Session } from './session.ts'
+
+/**
+ * The sessions that the page has opened, and those that its other wants share: blocks that are wanted together, in one
+ * context, are mostly in the same places, whether or not the page said so. A shared session lasts as long as some want
+ * of it, and tells nothing to the first few: alone they go about as if there were none.
+ */
+export class Sessions {
+  readonly #open = new Map<SessionId, Session>()
+  readonly #shared = new Map<string | undefined, Session>()
+
+  /** Opened by the page. */
+  get size(): number {
+    return this.#open.size
+  }
+
+  get(id: SessionId): Session | undefined {
+    return this.#open.get(id)
+  }
+
+  open({ session: id, root, context, providers = [] }: Extract<BitswapEvent, { type: 'open-session' }>): void {
+    assert(!this.#open.has(id), 'the id of a session is unique among those that are open')
+    if (this.#open.size >= limits.sessionsMax.value) return
+    const session = new Session({ root, context, isShared: false })
+    for (const info of providers) session.note(info.peer, 'joined', info)
+    this.#open.set(id, session)
+  }
+
+  close(id: SessionId): Session | undefined {
+    const session = this.#open.get(id)
+    this.#open.delete(id)
+    return session
+  }
+
+  /** Of the wants in this context that have no session of the page's. */
+  shared(context: string | undefined): Session {
+    const known = this.#shared.get(context)
+    if (known !== undefined) return known
+    const session = new Session({ root: undefined, context, isShared: true })
+    this.#shared.set(context, session)
+    return session
+  }
+
+  /** Some want has left the session. */
+  left(session: Session): void {
+    if (session.isShared && session.isIdle) this.#shared.delete(session.context)
+  }
+}

@@ -1,0 +1,51 @@
+import type { BytesMap } from '../bytes-map.ts'
+import { limits } from '../limits.ts'
+import type { Millis } from '../machine.ts'
+import type { Session } from './session.ts'
+import { isActive, step, type WantPeer } from './want-peer.ts'
+
+/** How long a want waits for those it has asked, and whom it asks once more. */
+
+/**
+ * Called when the time of the peer that holds the want-block is up. A block may be on its way behind others, or nobody
+ * else may have it: silence is judged by what comes of the peer, and by what it delivers. A peer that has sent what was
+ * asked for long after this has lost the question; nothing else is wrong with it.
+ */
+export function patienceWith(entry: WantPeer, now: Millis): 'none' | 'in-time' | 'overtaken' | 'stalled' {
+  const state = entry.state
+  if (state.type !== 'asked-block' || state.sentAt === undefined) return 'none'
+  const link = entry.link!
+  const stallAt = Math.max(state.sentAt, link.lastHeardAt ?? state.sentAt) + link.blockTimeoutMs
+  const patienceAt = Math.max(state.sentAt, link.lastDeliveredAt ?? state.sentAt) + limits.blockPatienceMs.value
+  if (now >= patienceAt) return 'none'
+  const isStalled = now >= stallAt
+  const overdue = isStalled || link.latestAnsweredAsk > state.sentAt + link.answerTimeoutMs
+  entry.state = { ...state, overdue, until: overdue ? patienceAt : Math.min(stallAt, patienceAt, now + link.blockCheckMs) }
+  return isStalled ? 'stalled' : overdue ? 'overtaken' : 'in-time'
+}
+
+/**
+ * Nobody is left: whoever has delivered blocks and did not send this one in time was perhaps only slow, with a whole
+ * network in between. Returns whether there is such a peer.
+ */
+export function forgiveSilence(key: Uint8Array, peers: BytesMap<WantPeer>, now: Millis): boolean {
+  let isAny = false
+  for (const entry of peers.values()) {
+    if (entry.state.type !== 'denied' || entry.state.by !== 'silence') continue
+    // While the cancel has not left, a new question would only take it back.
+    if ((entry.link?.blocksDelivered ?? 0) === 0 || entry.link!.outbox.isTold(key)) continue
+    step(entry, 'have', now)
+    isAny ||= isActive(entry.state)
+  }
+  return isAny
+}
+
+/** Only blocks count as progress: words are cheap. */
+export function latestBlockAt(since: Millis, sessions: Iterable<Session>, peers: BytesMap<WantPeer>): Millis {
+  let latest = since
+  for (const session of sessions) latest = Math.max(latest, session.lastBlockAt ?? latest)
+  for (const { link, state } of peers.values()) {
+    if (link !== undefined && isActive(state)) latest = Math.max(latest, link.lastDeliveredAt ?? latest)
+  }
+  return latest
+}
