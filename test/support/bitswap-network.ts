@@ -225,7 +225,7 @@ export class BitswapNode implements Party {
         this.#send(effect.order, effect.peer, effect.message)
         break
       case 'load-block':
-        network.after(1, () => this.hears({ type: 'block-loaded', order: effect.order, bytes: this.store.get(effect.cid) }))
+        network.after(1, () => this.hears({ type: 'block-loaded', order: effect.order, ...this.#load(effect) }))
         break
       case 'store-block':
         if (!this.isStoreBroken) this.store.set(effect.cid, effect.bytes)
@@ -253,6 +253,13 @@ export class BitswapNode implements Party {
         this.remembered.set(effect.memory.part, { memory: effect.memory, at: network.now })
         break
     }
+  }
+
+  /** Of a block that is larger than what is asked for, its size, as the host does. */
+  #load({ cid, bytesMax }: { cid: Uint8Array; bytesMax?: number | undefined }): { bytes: Uint8Array | undefined; size?: number } {
+    const bytes = this.store.get(cid)
+    const isLarger = bytes !== undefined && bytesMax !== undefined && bytes.length > bytesMax
+    return isLarger ? { bytes: undefined, size: bytes.length } : { bytes }
   }
 
   #send(order: OrderId, peer: Peer, message: BitswapMessage): void {

@@ -21,14 +21,14 @@ export const storeCases: readonly StoreCase[] = [
       const store = await open(1_000)
       const cid = testCid(1)
       equal(await store.getBlock(cid), undefined)
-      equal(await store.hasBlock(cid), false)
+      equal(await store.blockSize(cid), undefined)
       await store.putBlock(cid, Uint8Array.of(1, 2, 3))
       equal(await store.getBlock(cid.slice()), Uint8Array.of(1, 2, 3))
-      equal(await store.hasBlock(cid.slice()), true)
+      equal(await store.blockSize(cid.slice()), 3)
       equal(usage(store), { blocks: 1, blockBytes: 3 })
       await store.deleteBlock(cid)
       equal(await store.getBlock(cid), undefined)
-      equal(await store.hasBlock(cid), false)
+      equal(await store.blockSize(cid), undefined)
       equal(usage(store), { blocks: 0, blockBytes: 0 })
       await store.deleteBlock(cid)
       equal(usage(store), { blocks: 0, blockBytes: 0 })
@@ -184,7 +184,7 @@ export const storeCases: readonly StoreCase[] = [
       store.putTableEntry(testEntry(1, 1))
       await store.putBlock(testCid(2), new Uint8Array(10))
       equal(await store.getBlock(testCid(1)), undefined)
-      equal(await store.hasBlock(testCid(2)), false)
+      equal(await store.blockSize(testCid(2)), undefined)
       equal(await store.tableEntries(), [])
     },
   },
@@ -204,7 +204,7 @@ export function testEntry(number: number, lastUsefulAt: number): StoredTableEntr
 
 export async function present(store: Store, numbers: readonly number[]): Promise<number[]> {
   const found: number[] = []
-  for (const number of numbers) if (await store.hasBlock(testCid(number))) found.push(number)
+  for (const number of numbers) if ((await store.blockSize(testCid(number))) !== undefined) found.push(number)
   return found
 }
 

@@ -10,7 +10,7 @@ import type { Address, PeerIdBytes, PeerInfo } from '../engine/peer.ts'
 import { createAddressPolicy, type AddressPolicy } from './addresses.ts'
 import { persistDiscovery, restoreDiscovery } from './discovery-store.ts'
 import type { ReadBlock, SessionOptions } from './amino-service.ts'
-import { verifyBlock } from './block-hash.ts'
+import { loadBlock } from './block-loading.ts'
 import { Driver, platformClock } from './driver.ts'
 import { DelegatedRouting } from './delegated/delegated-routing.ts'
 import { filterWords } from './delegated/filter-words.ts'
@@ -310,15 +310,6 @@ class EngineRuntime implements Runtime {
     }
   }
 
-  /** From the store here, else from what the page offers, which is believed only if it hashes to the CID. */
-  async #readBlock(cid: Uint8Array): Promise<Uint8Array | undefined> {
-    const stored = await this.store.getBlock(cid).catch(() => undefined)
-    if (stored !== undefined) return stored
-    const offered = await this.#readOffered?.(cid)
-    const isSound = offered !== undefined && offered.length <= limits.blockBytesMax.value && (await verifyBlock(cid, offered))
-    return isSound ? offered : undefined
-  }
-
   #performStored(effect: StoredEffect): void {
     const { driver, store } = this
     switch (effect.type) {
@@ -348,9 +339,9 @@ class EngineRuntime implements Runtime {
         persistDiscovery(store, effect.memory)
         break
       case 'load-block':
-        void this.#readBlock(effect.cid)
-          .catch(() => undefined)
-          .then((bytes) => driver.dispatch({ type: 'block-loaded', order: effect.order, bytes }))
+        void loadBlock(store, this.#readOffered, effect.cid, effect.bytesMax).then((loaded) =>
+          driver.dispatch({ type: 'block-loaded', order: effect.order, ...loaded }),
+        )
         break
       case 'store-block':
         void store.putBlock(effect.cid, effect.bytes).then(

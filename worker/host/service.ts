@@ -170,7 +170,7 @@ export class EngineService implements AminoService {
   }
 
   async hasBlock(cid: Uint8Array): Promise<boolean> {
-    return this.#running().store.hasBlock(cid)
+    return (await this.#running().store.blockSize(cid)) !== undefined
   }
 
   async deleteBlock(cid: Uint8Array): Promise<void> {

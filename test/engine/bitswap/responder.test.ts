@@ -4,7 +4,7 @@ import { Bitswap } from '../../../worker/engine/bitswap/bitswap.ts'
 import type { BitswapEvent } from '../../../worker/engine/bitswap/contract.ts'
 import type { WantlistEntry } from '../../../worker/engine/bitswap/message.ts'
 import { limits } from '../../../worker/engine/limits.ts'
-import { OrderIds } from '../../../worker/engine/machine.ts'
+import { type OrderId, OrderIds } from '../../../worker/engine/machine.ts'
 import { BitswapNetwork, messageOf, testBlock, type BitswapNode, type ScriptedPeer } from '../../support/bitswap-network.ts'
 
 function entry(cid: Uint8Array, terms: Partial<WantlistEntry> = {}): WantlistEntry {
@@ -244,4 +244,35 @@ test('who asks and cancels while all places to read are taken costs nothing', ()
   network.run()
   assert.deepEqual(answers(asker), [])
   assert.equal(node.machine.status().counters.blocksSent, 40 * limits.blockLoadsMax.value)
+})
+
+test('a want-have reads no more than what is sent in its place; one that becomes a want-block meanwhile gets the block', () => {
+  const network = new BitswapNetwork()
+  const { peer } = network.scripted(() => undefined)
+  const machine = new Bitswap({ rng: network.rng, peers: network.peers, orders: new OrderIds() })
+  const { cid, bytes } = testBlock(rng, 5_000)
+  const said: string[] = []
+  const loads: { order: OrderId; bytesMax: number | undefined }[] = []
+  const hears = (event: BitswapEvent): void => {
+    machine.handle(event, 0)
+    for (let effect = machine.poll(); effect !== undefined; effect = machine.poll()) {
+      if (effect.type === 'load-block') loads.push({ order: effect.order, bytesMax: effect.bytesMax })
+      if (effect.type !== 'send-message') continue
+      said.push(...effect.message.presences.map(({ type }) => type), ...effect.message.blocks.map(() => 'block'))
+      hears({ type: 'message-sent', order: effect.order })
+    }
+  }
+  const asks = (wantType: 'have' | 'block') =>
+    hears({ type: 'message-received', peer, message: messageOf({ wantlist: [entry(cid, { wantType })] }) })
+  asks('have')
+  assert.equal(loads[0]!.bytesMax, limits.inlineBlockBytesMax.value)
+  hears({ type: 'block-loaded', order: loads[0]!.order, bytes: undefined, size: bytes.length })
+  assert.deepEqual(said, ['have'])
+  asks('have')
+  asks('block')
+  hears({ type: 'block-loaded', order: loads[1]!.order, bytes: undefined, size: bytes.length })
+  assert.deepEqual(said, ['have'])
+  assert.equal(loads[2]!.bytesMax, undefined)
+  hears({ type: 'block-loaded', order: loads[2]!.order, bytes })
+  assert.deepEqual(said, ['have', 'block'])
 })

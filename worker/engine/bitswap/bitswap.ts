@@ -134,7 +134,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       case 'provider-search-ended':
         return this.#wants.searchEnded(event.search, event.failure, now)
       case 'block-loaded':
-        if (!this.#wants.blockLoaded(event.order, event.bytes, now)) this.#responder.blockLoaded(event.order, event.bytes)
+        if (!this.#wants.blockLoaded(event.order, event.bytes, now)) this.#responder.blockLoaded(event.order, event)
         return
       case 'block-stored':
         return this.#stored(event.order)

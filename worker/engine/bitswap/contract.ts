@@ -65,8 +65,13 @@ export type BitswapEvent =
   | { readonly type: 'provider-found'; readonly search: OrderId; readonly provider: PeerInfo }
   /** `failure`: why there was no search to speak of, such as `no-peers`. */
   | { readonly type: 'provider-search-ended'; readonly search: OrderId; readonly failure?: Failure | undefined }
-  /** Answers `load-block`: the bytes, or undefined if it is not in the store. */
-  | { readonly type: 'block-loaded'; readonly order: OrderId; readonly bytes: Uint8Array | undefined }
+  /** Answers `load-block`: the bytes, or undefined if it is not in the store; where it asked for no more, `size` alone. */
+  | {
+      readonly type: 'block-loaded'
+      readonly order: OrderId
+      readonly bytes: Uint8Array | undefined
+      readonly size?: number | undefined
+    }
   /** Answers `store-block`. */
   | { readonly type: 'block-stored'; readonly order: OrderId }
   | { readonly type: 'block-store-failed'; readonly order: OrderId; readonly reason: string }
@@ -110,7 +115,8 @@ export type BitswapEffect =
   /** Starts a DHT search, answered by `provider-found`s and one `provider-search-ended`. */
   | { readonly type: 'search-providers'; readonly search: OrderId; readonly cid: Uint8Array }
   | { readonly type: 'stop-provider-search'; readonly search: OrderId }
-  | { readonly type: 'load-block'; readonly order: OrderId; readonly cid: Uint8Array }
+  /** `bytesMax`: of a larger block its size is enough. */
+  | { readonly type: 'load-block'; readonly order: OrderId; readonly cid: Uint8Array; readonly bytesMax?: number | undefined }
   | { readonly type: 'store-block'; readonly order: OrderId; readonly cid: Uint8Array; readonly bytes: Uint8Array }
 
   /** To be kept until the next visit, instead of what was told of this part before. */

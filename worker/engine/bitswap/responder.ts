@@ -3,6 +3,7 @@ import { limits } from '../limits.ts'
 import type { Millis, OrderId } from '../machine.ts'
 import { multihashOf } from './cid-key.ts'
 import type { BitswapContext } from './context.ts'
+import type { BitswapEvent } from './contract.ts'
 import { Ledger, type PeerWant } from './ledger.ts'
 import type { Link } from './link.ts'
 import type { BitswapMessage, WantlistEntry } from './message.ts'
@@ -40,13 +41,13 @@ export class Responder {
   }
 
   /** Returns whether the order was ours. */
-  blockLoaded(order: OrderId, bytes: Uint8Array | undefined): boolean {
+  blockLoaded(order: OrderId, loaded: Loaded): boolean {
     const load = this.#loads.get(order)
     if (load === undefined) return false
     this.#loads.delete(order)
     const { ledger, want } = load
     ledger.loading--
-    if (want.state.type === 'loading' && want.state.order === order) this.#answer(ledger, want, bytes, want.state.changed)
+    if (want.state.type === 'loading' && want.state.order === order) this.#answer(ledger, want, loaded, want.state.changed)
     this.#settle(ledger)
     return true
   }
@@ -125,7 +126,8 @@ export class Responder {
       want.state = { type: 'loading', order, changed: undefined }
       ledger.loading++
       this.#loads.set(order, { ledger, want })
-      this.#context.effects.push({ type: 'load-block', order, cid: want.cid })
+      const bytesMax = want.wantType === 'have' ? limits.inlineBlockBytesMax.value : undefined
+      this.#context.effects.push({ type: 'load-block', order, cid: want.cid, bytesMax })
       if (hasPlace(ledger)) this.#ready.add(ledger)
     }
   }
@@ -166,21 +168,22 @@ export class Responder {
     }
   }
 
-  #answer(ledger: Ledger, want: PeerWant, bytes: Uint8Array | undefined, changed: 'added' | 'removed' | undefined): void {
-    if (bytes === undefined && changed === 'added') {
-      ledger.enqueue(want)
-      return
-    }
+  #answer(ledger: Ledger, want: PeerWant, loaded: Loaded, changed: 'added' | 'removed' | undefined): void {
+    const { bytes, size = bytes?.length } = loaded
+    // It was added while we looked, or a want-have has become one for the block.
+    const isOutdated = size === undefined ? changed === 'added' : bytes === undefined && want.wantType === 'block'
+    if (isOutdated && changed !== 'removed') return ledger.enqueue(want)
     const { cid } = want
     const { outbox } = ledger.link
     this.#context.touched.add(ledger.link)
-    if (bytes === undefined || changed === 'removed' || bytes.length > limits.bitswapMessageBytesMax.value) {
+    if (size === undefined || changed === 'removed' || size > limits.bitswapMessageBytesMax.value) {
       want.state = { type: 'waiting' }
       if (want.sendDontHave) outbox.present({ cid, type: 'dont-have' })
       return
     }
     want.state = { type: 'answering' }
-    if (want.wantType === 'block' || bytes.length <= limits.inlineBlockBytesMax.value) outbox.block({ cid, bytes })
+    const isBlock = want.wantType === 'block' || size <= limits.inlineBlockBytesMax.value
+    if (isBlock && bytes !== undefined) outbox.block({ cid, bytes })
     else outbox.present({ cid, type: 'have' })
   }
 
@@ -201,6 +204,9 @@ export class Responder {
     } else if (hasPlace(ledger)) this.#ready.add(ledger)
   }
 }
+
+/** What the store says: nothing, the block, or how large it is. */
+type Loaded = Pick<Extract<BitswapEvent, { type: 'block-loaded' }>, 'bytes' | 'size'>
 
 function hasPlace(ledger: Ledger): boolean {
   return (

@@ -22,7 +22,8 @@ export interface Backend {
   learned(name: string): Promise<unknown>
   putLearned(name: string, value: unknown): Promise<void>
   getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined>
-  hasBlock(cid: Uint8Array): Promise<boolean>
+  /** Undefined if there is none. */
+  blockSize(cid: Uint8Array): Promise<number | undefined>
   /** Makes room by deleting what was used least recently. A block that is there already only counts as used. */
   putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
   /** No error if there is none. */

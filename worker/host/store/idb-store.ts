@@ -137,8 +137,8 @@ export class IdbBackend implements Backend {
     return attempt(() => this.#database.get('blocks', keyOf(cid)))
   }
 
-  async hasBlock(cid: Uint8Array): Promise<boolean> {
-    return (await attempt(() => this.#database.getKey('blocks', keyOf(cid)))) !== undefined
+  async blockSize(cid: Uint8Array): Promise<number | undefined> {
+    return (await attempt(() => this.#database.get('blockUses', keyOf(cid))))?.size
   }
 
   async putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {

@@ -66,8 +66,8 @@ export class MemoryBackend implements Backend {
     return this.#use(cid)?.slice()
   }
 
-  async hasBlock(cid: Uint8Array): Promise<boolean> {
-    return this.#blocks.has(cid)
+  async blockSize(cid: Uint8Array): Promise<number | undefined> {
+    return this.#blocks.get(cid)?.length
   }
 
   async putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {

@@ -41,7 +41,8 @@ export interface Store {
   putLearned(name: string, value: unknown): void
   /** Bytes in a buffer that nobody else holds. */
   getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined>
-  hasBlock(cid: Uint8Array): Promise<boolean>
+  /** In bytes, without reading the block; undefined if there is none. */
+  blockSize(cid: Uint8Array): Promise<number | undefined>
   /** Deletes the least recently used blocks to keep the ceiling. Rejects with `too-large` if the block is above it alone. */
   putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
   deleteBlock(cid: Uint8Array): Promise<void>
@@ -218,8 +219,8 @@ class FallbackStore implements Store {
     return bytes
   }
 
-  async hasBlock(cid: Uint8Array): Promise<boolean> {
-    return (await this.#find(async (backend) => (await backend.hasBlock(cid)) || undefined)) ?? false
+  async blockSize(cid: Uint8Array): Promise<number | undefined> {
+    return this.#find((backend) => backend.blockSize(cid))
   }
 
   async putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {
