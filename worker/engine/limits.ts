@@ -125,7 +125,8 @@ export const limits = {
   answerTimeoutMinMs: limit(50, 'ms', 'boxo clamps its DONT_HAVE timeout here'),
   answerTimeoutMaxMs: limit(7_000, 'ms', 'and there'),
   blockPatienceMs: limit(30_000, 'ms', 'for a block from a silent peer while nobody else may have it'),
-  wantBlocksPerPeerMin: limit(4, 'entries', 'want-blocks in flight to one peer, however slow'),
+  wantBlocksPerPeerFirst: limit(8, 'entries', 'want-blocks in flight to one peer that has delivered nothing to measure it by'),
+  wantBlocksPerPeerMin: limit(4, 'entries', 'and to one that has, however slow'),
   wantBlocksPerPeerMax: limit(64, 'entries', 'and however fast: 16 MiB of usual blocks'),
   pipelineMs: limit(1_000, 'ms', 'of work are in flight to one peer, between these two; a round trip is shorter'),
 

@@ -16,7 +16,7 @@ function places(link: Link): number {
 
 test('messages that come in one burst do not make a peer look fast', () => {
   const link = new Link(peer, new Pace(), false)
-  link.delivered(4, 4 * block, 0, 1_000)
+  link.delivered(8, 8 * block, 0, 1_000)
   const before = places(link)
   for (let at = 1_001; at < 1_000 + limits.speedMeasureMs.value; at++) link.delivered(1, block, 0, at)
   assert.equal(places(link), before)
@@ -25,7 +25,7 @@ test('messages that come in one burst do not make a peer look fast', () => {
 test('a peer that turns out faster soon gets more, one that slows down less', () => {
   const link = new Link(peer, new Pace(), false)
   link.delivered(1, 2_000, 0, 100)
-  assert.equal(places(link), limits.wantBlocksPerPeerMin.value)
+  assert.equal(places(link), limits.wantBlocksPerPeerFirst.value)
   for (let at = 200; at <= 600; at += 100) link.delivered(4, 4 * block, 100, at)
   const fast = places(link)
   assert.ok(fast > 30, `${fast} places`)

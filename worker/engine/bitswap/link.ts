@@ -54,7 +54,10 @@ export class Link {
   /** Work for a second at its measured speed: enough to keep the pipe full, while the rest is free to go elsewhere. */
   get isFull(): boolean {
     const window = (limits.pipelineMs.value * this.#bytesPerMs) / this.#pace.blockBytes
-    const places = Math.max(limits.wantBlocksPerPeerMin.value, Math.min(limits.wantBlocksPerPeerMax.value, window))
+    // One small block, such as the root of a DAG, says how far away a peer is, not how fast.
+    const isKnown = this.blocksDelivered >= limits.wantBlocksPerPeerFirst.value
+    const least = isKnown ? limits.wantBlocksPerPeerMin.value : limits.wantBlocksPerPeerFirst.value
+    const places = Math.max(least, Math.min(limits.wantBlocksPerPeerMax.value, window))
     return this.#blocksInFlight >= places
   }
 
