@@ -81,6 +81,7 @@ export const limits = {
   sessionsMax: limit(1_024, 'entries', 'open at once; wants of a session beyond that are refused'),
   sessionPeersMax: limit(64, 'peers', 'remembered by one session; those that delivered stay'),
   sessionMissesMax: limit(16, 'count', 'DONT_HAVEs in a row after which a session leaves a peer alone, as in boxo'),
+  burstGapMs: limit(1_000, 'ms', 'without a new want or a block, after which wants without a session no longer share one'),
   sessionScoutsMax: limit(4, 'entries', 'wants that look for peers at once while none has delivered; the others follow'),
   scoutsWaitMs: limit(1_000, 'ms', 'until twice as many look for them; 95 % of blocks come within that (target C5)'),
   scoutsFoundWaitMs: limit(

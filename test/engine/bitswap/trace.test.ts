@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = 'e899bc2f0a2792b34cb738182a7ecd8189b43bf94d85e12a2cd60fc956bbaf42'
+const golden = '8f82a66e7f29ca86e8b3739e565a7e3064c3ffa77fa04a542c3bc6aa3ef0b407'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

@@ -18,6 +18,7 @@ export class Session {
   /** With their places in the order of joining. */
   readonly #wants = new Map<Want, number>()
   #joined = 0
+  #joinedAt: Millis = 0
   lastBlockAt: Millis | undefined
   /** When somebody last said to have what a scout looks for. */
   #lastFoundAt: Millis | undefined
@@ -38,12 +39,18 @@ export class Session {
     return this.#wants.keys()
   }
 
+  /** When a want last joined, or a block came. */
+  get latestAt(): Millis {
+    return Math.max(this.#joinedAt, this.lastBlockAt ?? 0)
+  }
+
   get isIdle(): boolean {
     return this.#wants.size === 0
   }
 
   /** Returns the peers that the want had better ask: none for one that goes ahead in a session nobody asked for. */
-  join(want: Want): Iterable<SessionPeer> {
+  join(want: Want, now: Millis): Iterable<SessionPeer> {
+    this.#joinedAt = now
     const isEarly = this.isShared && this.#wants.size < limits.sessionScoutsMax.value
     this.#wants.set(want, this.#joined++)
     if (isEarly || (this.lastBlockAt === undefined && this.#scouts.size < limits.sessionScoutsMax.value)) this.#scouts.add(want)

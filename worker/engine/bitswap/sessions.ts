@@ -1,12 +1,13 @@
 import { assert } from '../assert.ts'
 import { limits } from '../limits.ts'
+import type { Millis } from '../machine.ts'
 import type { BitswapEvent, SessionId } from './contract.ts'
 import { Session } from './session.ts'
 
 /**
- * The sessions that the page has opened, and those that its other wants share: blocks that are wanted together, in one
- * context, are mostly in the same places, whether or not the page said so. A shared session lasts as long as some want
- * of it, and tells nothing to the first few: alone they go about as if there were none.
+ * The sessions that the page has opened, and those that its other wants share: blocks that are wanted in one burst, in one
+ * context, are mostly in the same places, whether or not the page said so. A shared session tells nothing to the first
+ * few of its wants: alone they go about as if there were none.
  */
 export class Sessions {
   readonly #open = new Map<SessionId, Session>()
@@ -35,10 +36,10 @@ export class Sessions {
     return session
   }
 
-  /** Of the wants in this context that have no session of the page's. */
-  shared(context: string | undefined): Session {
+  /** Of the wants in this context that have no session of the page's, and come in one burst. */
+  shared(context: string | undefined, now: Millis): Session {
     const known = this.#shared.get(context)
-    if (known !== undefined) return known
+    if (known !== undefined && now - known.latestAt <= limits.burstGapMs.value) return known
     const session = new Session({ root: undefined, context, isShared: true })
     this.#shared.set(context, session)
     return session
@@ -46,6 +47,6 @@ export class Sessions {
 
   /** Some want has left the session. */
   left(session: Session): void {
-    if (session.isShared && session.isIdle) this.#shared.delete(session.context)
+    if (session.isIdle && this.#shared.get(session.context) === session) this.#shared.delete(session.context)
   }
 }

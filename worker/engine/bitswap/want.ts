@@ -192,9 +192,7 @@ export class Want {
     const holder = this.#holder
     if (holder?.state.type !== 'asked-block') return this.#isQueued || this.#followsUntil !== undefined
     if (holder.state.overdue) return false
-    return (
-      holder.state.said || holder.source === 'session' || holder.source === 'session-good' || holder.link!.blocksDelivered > 0
-    )
+    return holder.state.said || holder.source === 'session' || holder.source === 'session-good'
   }
 
   #beginSeeking({ discovery, planner, links }: WantWorld, now: Millis): Millis {

@@ -60,7 +60,7 @@ export class Wants {
 
   want(event: Extract<BitswapEvent, { type: 'want-block' }>, now: Millis): void {
     assert(!this.#wantOf.has(event.want), 'the id of a want is unique among those that have not ended')
-    const session = event.session === undefined ? this.#sessions.shared(event.context) : this.#sessions.get(event.session)
+    const session = event.session === undefined ? this.#sessions.shared(event.context, now) : this.#sessions.get(event.session)
     if (session === undefined) return this.#refuse(event.want, sessionNotOpen)
     if (this.#wantOf.size >= limits.wantsMax.value) return this.#refuse(event.want, tooManyWants)
     const want = this.#wants.get(multihashOf(event.cid)) ?? this.#newWant(event.cid, now)
@@ -70,7 +70,7 @@ export class Wants {
       want.addPeer(info.peer, 'provider', info, this.#links.get(info.peer.id))
       session.note(info.peer, 'joined', info)
     }
-    this.#join(want, session)
+    this.#join(want, session, now)
     const context = event.context ?? session.context
     if (context !== undefined && want.contexts.size < limits.contextsMax.value) want.contexts.add(context)
     this.#dirty.add(want)
@@ -261,9 +261,9 @@ export class Wants {
     return want
   }
 
-  #join(want: Want, session: Session): void {
+  #join(want: Want, session: Session, now: Millis): void {
     want.sessions.add(session)
-    for (const { peer, info, state } of session.join(want)) {
+    for (const { peer, info, state } of session.join(want, now)) {
       want.addPeer(peer, state.type === 'good' ? 'session-good' : 'session', info, this.#links.get(peer.id))
     }
   }
