@@ -268,6 +268,12 @@ export interface BitswapStatusData {
   readonly registryCids: number
   /** How long a want now waits for connected peers before the DHT is searched too. */
   readonly searchDelayMs: number
+  /**
+   * Entries of messages by type (`wantHavesSent`, `wantBlocksSent`, `cancelsSent`, `havesReceived`, `dontHavesReceived`, `blocksReceived`,
+   * of which `duplicateBlocksReceived` and `unwantedBlocksReceived`; `wantsReceived`, `blocksSent`, `presencesSent`, `refusedWants`), bytes of
+   * blocks, guesses (`guessedWants`, `guessHits`), probes, and what became of wants that went to the network: `wantsSuccess` (a connected
+   * peer had it), `wantsFailure` (a provider that was searched for had it), `wantsNoProvider`, `wantsFetchFailed`.
+   */
   readonly counters: Readonly<Record<string, number>>
 }
 
