@@ -52,6 +52,7 @@ export const limits = {
   offeredBlocksMax: limit(16, 'requests', 'blocks asked at once of a blockstore that the page offers: more are not found'),
   offeredBlockTimeoutMs: limit(2_000, 'ms', 'for the page to read one: our own wants wait for it too'),
   streamedBlocksMax: limit(64, 'count', 'wants of one stream of blocks at a time: 16 MiB of usual blocks'),
+  wideStreamsMax: limit(16, 'count', 'streams of one connection up to which a new one gets its whole window of 2 MiB at once'),
   bitswapInboundStreamsMax: limit(128, 'count', 'open at a time from one peer: boxo and Helia send each message on a new one'),
 
   // provider searches of Bitswap

@@ -119,7 +119,7 @@ export class Network {
         runOnLimitedConnection: true,
       })
     }
-    await node.handle([...this.#bitswapProtocols], (stream, connection) => this.#readBitswap(stream, connection.remotePeer), {
+    await node.handle([...this.#bitswapProtocols], (stream, connection) => this.#readBitswap(stream, connection), {
       maxInboundStreams: limits.bitswapInboundStreamsMax.value,
       runOnLimitedConnection: true,
     })
@@ -227,9 +227,9 @@ export class Network {
     this.#bitswap.send(order, peer, (protocol) => encodeBitswapMessage(message, bitswapVersion(protocol, this.#bitswapProtocols)))
   }
 
-  #readBitswap(stream: Stream, from: PeerId): void {
-    const peer = this.#peer(from)
-    openWide(stream)
+  #readBitswap(stream: Stream, { remotePeer, streams }: Connection): void {
+    const peer = this.#peer(remotePeer)
+    if (streams.length <= limits.wideStreamsMax.value) openWide(stream)
     const budget = this.#frameBudgets.get(peer.id) ?? new FrameBudget(limits.unfinishedFrameBytesMax.value)
     this.#frameBudgets.set(peer.id, budget)
     const onEnd = (end: FrameEnd): void => {
