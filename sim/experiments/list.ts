@@ -20,6 +20,7 @@ import { scaling } from './scaling.ts'
 import { searchDelay } from './search-delay.ts'
 import { soak } from './soak.ts'
 import { sweep } from './sweep.ts'
+import { sweep96h } from './sweep-96h.ts'
 import { wantInspection } from './want-inspection.ts'
 import { workload } from './workload.ts'
 
@@ -48,4 +49,5 @@ export const experiments: readonly Experiment[] = [
   wantInspection,
   bitswapScaling,
   sweep,
+  sweep96h,
 ]

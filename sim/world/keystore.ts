@@ -15,8 +15,9 @@ import { cellOf } from '../../worker/engine/provide/schedule.ts'
  */
 export class Keystore {
   readonly size: number
-  /** When a peer was last told of the key; 0 for never. The experiment's own account: engine and host keep no such thing. */
+  /** When a peer was last told of the key; NaN for never. The experiment's own account: engine and host keep no such thing. */
   readonly toldAt: Float64Array
+  readonly #longestGaps: Float64Array
   readonly #words: Uint32Array
   readonly #bytes: Uint8Array<ArrayBuffer>
   readonly #isQueued: Uint8Array
@@ -26,7 +27,8 @@ export class Keystore {
   constructor(keys: readonly Key[], queued: boolean) {
     const sorted = keys.toSorted(compareKeys)
     this.size = sorted.length
-    this.toldAt = new Float64Array(this.size)
+    this.toldAt = new Float64Array(this.size).fill(Number.NaN)
+    this.#longestGaps = new Float64Array(this.size)
     this.#words = new Uint32Array(8 * this.size)
     this.#bytes = new Uint8Array(32 * this.size)
     this.#isQueued = new Uint8Array(this.size).fill(queued ? 1 : 0)
@@ -81,6 +83,17 @@ export class Keystore {
       if (source === 'provided' || this.#isQueued[index] === 1) found.push({ key, multihash: this.multihashAt(index) })
     }
     return found
+  }
+
+  told(index: number, now: number): void {
+    const gap = now - this.toldAt[index]!
+    if (gap > this.#longestGaps[index]!) this.#longestGaps[index] = gap
+    this.toldAt[index] = now
+  }
+
+  /** How old the youngest record of a key has ever been since the first one, until now. */
+  longestGap(index: number, now: number): number {
+    return Math.max(this.#longestGaps[index]!, now - this.toldAt[index]!)
   }
 
   sent({ keys, swept }: Extract<ProvideEffect, { type: 'keys-sent' }>): void {

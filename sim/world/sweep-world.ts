@@ -254,7 +254,7 @@ export class SweepWorld {
 
   #remember(index: number, server: number): void {
     const { remembersEvery = 0 } = this.#options
-    this.keystore.toldAt[index] = this.now
+    this.keystore.told(index, this.now)
     if (remembersEvery === 0 || index % remembersEvery !== 0) return
     const holders = this.holders.get(index) ?? new Map<number, number>()
     holders.set(server, this.now)

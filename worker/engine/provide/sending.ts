@@ -1,7 +1,7 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import type { OrderId, OrderIds } from '../machine.ts'
-import type { PeerInfo } from '../peer.ts'
+import type { Peer, PeerInfo } from '../peer.ts'
 import { allocate } from './allocation.ts'
 import { compareKeys } from './bits.ts'
 import type { Lane, ProvideEffect, ProvidedKey } from './contract.ts'
@@ -100,9 +100,17 @@ export class Sending {
     if (hasFailed) {
       this.#hasFailures = true
       this.#hood.fail(peer)
-      this.#waiting = this.#waiting.filter(({ info }) => compareKeys(info.peer.key, peer.key) !== 0)
-    } else this.#open[share.wave]!--
+      this.#leaveOut(peer)
+    }
+    this.#open[share.wave]!--
     return true
+  }
+
+  /** Its keys go to others in the next round; the waves do not wait for that. */
+  #leaveOut(peer: Peer): void {
+    const isOf = ({ info }: Share): boolean => compareKeys(info.peer.key, peer.key) === 0
+    for (const { wave } of this.#waiting.filter(isOf)) this.#open[wave]!--
+    this.#waiting = this.#waiting.filter((share) => !isOf(share))
   }
 
   /** Allocates what is not told yet to the nearest that are known now. */
@@ -124,7 +132,7 @@ export class Sending {
     this.#open = open
   }
 
-  /** The keys in front that all their peers have been told of, since the last time. They are in no outcome's list. */
+  /** The keys in front whose peers have all been told, or have failed, since the last time. They are in no outcome's list. */
   takeSettled(): readonly ProvidedKey[] {
     const wave = this.#open.findIndex((shares) => shares > 0)
     const settled = (wave < 0 ? this.#open.length : wave) * limits.toldKeysMax.value
