@@ -10,7 +10,7 @@ const everyHours = 3
 const lastsHours = 96
 const slowUplink = usualUplink / 40
 /** On both sides of a bound. */
-const sides = [0.7, 0.85, 1.15, 1.3]
+const sides = [0.8, 1.2]
 const keptSizes = [5_000, 25_000, 100_000]
 const tabCids = 25_000
 

@@ -15,6 +15,7 @@ const counted = [
   'lookups',
   'searches',
   'requests',
+  'receipts',
   'connections',
   'contacted',
   'addProviders',
@@ -80,6 +81,7 @@ function countsOf({ counts, contacts, now }: SweepWorld) {
   return {
     lookups: counts.lookups,
     requests: counts.requests + counts.lookupRequests,
+    receipts: counts.receipts,
     connections: counts.connections,
     contacted: contacts.filter((count) => count > 0).length,
     addProviders: counts.addProviders,

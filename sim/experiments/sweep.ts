@@ -10,7 +10,7 @@ export const sweep: Experiment = {
   name: 'sweep',
   title: 'one sweep over all servers: lookups, FIND_NODE requests, connections, ADD_PROVIDERs, time, against one lookup a CID',
   defaults: { seed: 1, seeds: 1, peers: 5_000 },
-  reportOptions: { seed: 1, seeds: 3, peers: 25_000 },
+  reportOptions: { seed: 1, seeds: 2, peers: 25_000 },
   run(options, progress) {
     const rows = grownRows(options, progress)
     progress('worlds')
@@ -31,7 +31,7 @@ export const sweep: Experiment = {
         witnesses: limits.exploredWitnessesMin.value,
       },
       notes,
-      tables: [sweepTable(options, rows), aloneTable(rows), savedTable(rows), goTable, worlds, uplinkTable(options)],
+      tables: [sweepTable(options, rows), aloneTable(rows), savedTable(rows), goTable, worlds, uplinkTable(options.seed)],
       plots: [
         {
           name: 'requests',
@@ -48,21 +48,15 @@ export const sweep: Experiment = {
   },
 }
 
-const notes = [
-  'Servers answer from routing tables: of each bucket all peers, or 20 of them, chosen by chance. *FIND_NODE*: all that were sent, those of the few lookups included. *searches*: targets asked of neighbours known from the region before. *lookups* begin at the routing table. *connections*: made; above the number of servers are those that were closed, at 100 open, before another region needed them again.',
-  `*alone*: the way before the sweep, in the same world: for each CID, in no order, a lookup by the go-like rule and an ADD_PROVIDER to each of the 20 it found, one CID after the other, eight dials at a time as in the sweep. Above ${sampleMax} CIDs a sample of ${sampleMax}, scaled up. A connection is used again while it is among the ${connectionsMax} open ones; with several hundred, as Go may have, fewer would be made.`,
-  '*computed*: nothing but ADD_PROVIDERs grows any more once every region has more keys than peers. FIND_NODEs, connections and lookups are those of the largest run; records, and the time that their bytes take, are added.',
-  `Time is that of one tab: six peers told at a time, dials of five round trips, and ${addProviderBytes} bytes a record over an uplink of ${(usualUplink * 8) / 1_000} Mbit/s.`,
-  '*reported*: what the engine itself says of a region. *of the 20 nearest*: who really holds the records, of those servers that were online and nearest when they were told. Servers that are gone and cannot be dialed from here look alike to a browser: the 20 that it counts on are then nearer than the 20 that are online.',
-  '± is the 95 % confidence interval over seeds.',
-]
-
 const sizes = [1_000, 5_000, 25_000, 100_000, 500_000, 1_000_000]
 const computedSize = 10_000_000
+/** CIDs above which one seed has to do. */
+const severalSeedsMax = 100_000
 /** As many as the founders take servers. */
 const worldCids = 25_000
 const uplinkArms = [usualUplink / 10, usualUplink, 10 * usualUplink]
-const uplinkSizes = [25_000, 100_000, 500_000]
+const uplinkSizes = [50_000, 200_000]
+const uplinkServers = 2_000
 /** "Improvement (#connections, #DHT lookups)" in seed 000: 20 × CIDs ÷ 25,000 servers. */
 const published = new Map([
   [25_000, 20],
@@ -84,6 +78,15 @@ const worldArms: readonly { readonly name: string; readonly settings: Omit<World
   })),
 ]
 
+const notes = [
+  `Servers answer from routing tables: of each bucket all peers, or 20 of them, chosen by chance. *FIND_NODE*: sent to find peers, those of the few lookups included. *receipts*: FIND_NODEs behind each lot of at most ${limits.toldKeysMax.value} records, whose answer says that they were read; *alone* has none. *searches*: targets asked of neighbours known from the region before. *lookups* begin at the routing table. *connections*: made; above the number of servers are those that were closed, at 100 open, before another region needed them again.`,
+  `*alone*: the way before the sweep, in the same world: for each CID, in no order, a lookup by the go-like rule and an ADD_PROVIDER to each of the 20 it found, one CID after the other, eight dials at a time as in the sweep. Above ${sampleMax} CIDs those of a sample of ${sampleMax}, scaled up. A connection is used again while it is among the ${connectionsMax} open ones; with several hundred, as Go may have, fewer would be made.`,
+  '*computed*: nothing but ADD_PROVIDERs grows any more once every region has more keys than peers. FIND_NODEs, connections and lookups are those of the largest run; records, and the time that their bytes take, are added.',
+  `Time is that of one tab: six peers told at a time, dials of five round trips, and ${addProviderBytes} bytes a record over an uplink of ${(usualUplink * 8) / 1_000} Mbit/s.`,
+  '*reported*: what the engine itself says of a region. *of the 20 nearest*: who really holds the records, of those servers that were online and nearest when they were told. Servers that are gone and cannot be dialed from here look alike to a browser: the 20 that it counts on are then nearer than the 20 that are online.',
+  `± is the 95 % confidence interval over seeds; above ${severalSeedsMax} CIDs one seed was run.`,
+]
+
 interface Row {
   readonly cids: number
   readonly how: 'run' | 'computed'
@@ -93,10 +96,16 @@ interface Row {
 
 function grownRows(options: Options, progress: (line: string) => void): Row[] {
   const { peers } = options
+  progress('samples')
+  const sample = overSeeds(options, (seed) => aloneOnce({ ...stableWorld, seed, peers }, sampleMax))
   const rows = sizes.map((cids): Row => {
     progress(`${cids} CIDs`)
-    const swept = overSeeds(options, (seed) => sweepOnce({ ...stableWorld, seed, peers }, cids))
-    const alone = overSeeds(options, (seed) => aloneOnce({ ...stableWorld, seed, peers }, cids))
+    const seeds = cids > severalSeedsMax ? 1 : options.seeds
+    const swept = overSeeds({ ...options, seeds }, (seed) => sweepOnce({ ...stableWorld, seed, peers }, cids))
+    const alone =
+      cids > sampleMax
+        ? scaled(sample, cids / sampleMax)
+        : overSeeds(options, (seed) => aloneOnce({ ...stableWorld, seed, peers }, cids))
     return { cids, how: 'run', swept, alone }
   })
   return [...rows, computedFrom(rows.at(-1)!)]
@@ -106,11 +115,12 @@ function grownRows(options: Options, progress: (line: string) => void): Row[] {
 function computedFrom({ cids, swept, alone }: Row): Row {
   const more = 20 * (computedSize - cids)
   const addProviders = { ...swept.addProviders, mean: swept.addProviders.mean + more }
+  const receipts = { ...swept.receipts, mean: swept.receipts.mean + more / limits.toldKeysMax.value }
   const minutes = { ...swept.minutes, mean: swept.minutes.mean + (more * addProviderBytes) / usualUplink / 60_000 }
   return {
     cids: computedSize,
     how: 'computed',
-    swept: { ...swept, addProviders, minutes },
+    swept: { ...swept, addProviders, receipts, minutes },
     alone: scaled(alone, computedSize / cids),
   }
 }
@@ -125,6 +135,7 @@ function sweepTable({ peers }: Options, rows: readonly Row[]): Table {
       'searches',
       'FIND_NODE',
       'FIND_NODE a server',
+      'receipts',
       'connections',
       'servers told',
       'ADD_PROVIDER',
@@ -137,6 +148,7 @@ function sweepTable({ peers }: Options, rows: readonly Row[]): Table {
       swept.searches,
       swept.requests,
       swept.requests.mean / peers,
+      swept.receipts,
       swept.connections,
       swept.contacted,
       swept.addProviders,
@@ -165,7 +177,16 @@ function savedTable(rows: readonly Row[]): Table {
   const times = (more: Estimate, less: Estimate): number => more.mean / less.mean
   return {
     title: 'What is saved, beside the table of the founders',
-    columns: ['CIDs', 'founders ×', '20 × CIDs ÷ connections', 'connections ×', 'lookups ×', 'FIND_NODE ×', 'time ×'],
+    columns: [
+      'CIDs',
+      'founders ×',
+      '20 × CIDs ÷ connections',
+      'connections ×',
+      'lookups ×',
+      'FIND_NODE ×',
+      'with receipts ×',
+      'time ×',
+    ],
     rows: rows.map(({ cids, swept, alone }): Cell[] => [
       cids,
       published.get(cids) ?? '–',
@@ -173,6 +194,7 @@ function savedTable(rows: readonly Row[]): Table {
       times(alone.connections, swept.connections),
       times(alone.lookups, swept.lookups),
       times(alone.requests, swept.requests),
+      alone.requests.mean / (swept.requests.mean + swept.receipts.mean),
       times(alone.minutes, swept.minutes),
     ]),
   }
@@ -230,13 +252,13 @@ function worldTable(options: Options): Table {
   }
 }
 
-function uplinkTable({ seed, peers }: Options): Table {
+function uplinkTable(seed: number): Table {
   const used = ({ addProviders, minutes }: Counted): number => (addProviders * addProviderBytes * 8) / (minutes * 60e6)
   return {
-    title: 'Time by records and bandwidth: minutes of one sweep, and how much of the uplink its records took',
+    title: `Time by records and bandwidth, ${uplinkServers} servers: minutes of one sweep, and how much of the uplink its records took`,
     columns: ['uplink Mbit/s', ...uplinkSizes.flatMap((cids) => [`${cids} CIDs: minutes`, 'Mbit/s'])],
     rows: uplinkArms.map((uplink): Cell[] => {
-      const runs = uplinkSizes.map((cids) => sweepOnce({ ...stableWorld, seed, peers, uplink }, cids))
+      const runs = uplinkSizes.map((cids) => sweepOnce({ ...stableWorld, seed, peers: uplinkServers, uplink }, cids))
       return [(uplink * 8) / 1_000, ...runs.flatMap((run): Cell[] => [run.minutes, used(run)])]
     }),
   }

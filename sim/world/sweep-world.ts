@@ -239,17 +239,33 @@ export class SweepWorld {
         return this.#later(limits.kadQueryTimeoutMs.value, () => this.#answer({ type: 'peer-told', order, sent: 0 }))
       const { uplink = usualUplink } = this.#options
       this.#uplinkFreeAt = Math.max(this.#uplinkFreeAt, this.now) + (multihashes.length * addProviderBytes) / uplink
-      this.#later(this.#uplinkFreeAt - this.now, () => this.#told(order, server, multihashes))
+      this.#later(this.#uplinkFreeAt - this.now, () => this.#confirm(order, server, multihashes))
     })
   }
 
-  #told(order: OrderId, server: number, multihashes: readonly Uint8Array[]): void {
+  /** Behind the records goes a request for the server itself; its answer says that they were read. */
+  #confirm(order: OrderId, server: number, multihashes: readonly Uint8Array[]): void {
+    if (this.#dropped.has(order)) return
+    this.counts.receipts++
+    let isOpen = true
+    const end = (hasArrived: boolean): void => {
+      if (isOpen) this.#told(order, server, hasArrived ? multihashes : [])
+      isOpen = false
+    }
+    this.#later(limits.kadRequestTimeoutMs.value, () => end(false))
+    const key = this.world.population.idOf(server)
+    const machine = this.#machine
+    this.network.request(this.#place, server, { type: 'find-node', key }, ({ type }) => {
+      if (machine === this.#machine) end(type === 'answered' && this.online)
+    })
+  }
+
+  #told(order: OrderId, server: number, arrived: readonly Uint8Array[]): void {
     if (this.#dropped.delete(order)) return
-    const sent = this.online && this.world.population.isOnline(server, this.now) ? multihashes.length : 0
-    this.counts.addProviders += sent
-    this.records[server]! += sent
-    for (const multihash of multihashes.slice(0, sent)) this.#remember(this.keystore.indexOf(multihash), server)
-    this.#answer({ type: 'peer-told', order, sent })
+    this.counts.addProviders += arrived.length
+    this.records[server]! += arrived.length
+    for (const multihash of arrived) this.#remember(this.keystore.indexOf(multihash), server)
+    this.#answer({ type: 'peer-told', order, sent: arrived.length })
   }
 
   #remember(index: number, server: number): void {
@@ -356,6 +372,8 @@ function newCounts() {
     asks: 0,
     requests: 0,
     tells: 0,
+    /** FIND_NODEs that say that records have arrived. */
+    receipts: 0,
     addProviders: 0,
     /** Tried; failed, or given up by a lookup that had ended; made. */
     dials: 0,

@@ -24,8 +24,9 @@ import { cellOf, emptyKeyspace, Schedule } from './schedule.ts'
  *   working ──nobody answers──▶ offline ──probe, online again──▶ working
  *   any ⇄ paused, not-dialable
  *
- * One region is told while the next is being explored, and no more. It knows counts by cell and the keys of the region it works on, never all of them; whoever holds
- * them loads a page when asked. It knows nothing of requests and connections: finding, asking and telling are orders.
+ * One region is told while the next is being explored, and no more. It knows counts by cell and the keys of the regions it works
+ * on, never all of them; whoever holds them loads a page when asked. It knows nothing of requests and connections: finding,
+ * asking and telling are orders.
  */
 export class Provide implements Machine<ProvideEvent, ProvideEffect> {
   readonly #options: ProvideOptions
