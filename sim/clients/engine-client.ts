@@ -91,6 +91,7 @@ export class EngineClient {
     const run: QueryRun = {
       query: id,
       startedAt: this.#network.now,
+      begunAt: undefined,
       endedAt: undefined,
       items: [],
       result: undefined,
@@ -230,6 +231,11 @@ export class EngineClient {
       case 'query-item':
         this.#queries.get(effect.query)?.items.push(effect.item)
         return
+      case 'query-progress': {
+        const run = this.#queries.get(effect.query)
+        if (run !== undefined) run.begunAt ??= this.#network.now
+        return
+      }
       case 'query-ended':
         return this.#ended(effect.query, { result: effect.result })
       case 'query-failed':
@@ -356,6 +362,8 @@ export interface Witness {
 export interface QueryRun {
   readonly query: QueryId
   readonly startedAt: SimTime
+  /** Its first sign of life: until then it waited for its turn. */
+  begunAt: SimTime | undefined
   endedAt: SimTime | undefined
   readonly items: QueryItem[]
   result: QueryResult | undefined

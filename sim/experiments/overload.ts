@@ -8,7 +8,7 @@ import { aminoWorld } from '../world/settings.ts'
 import { World } from '../world/world.ts'
 import type { Cell, Experiment, Options } from './experiment.ts'
 
-/** A3: ten times as many queries as an engine takes, while it refreshes its table. */
+/** A3: ten times as many queries as an engine takes, after some one at a time; then a flood of unhurried searches under urgent ones. */
 export const overload: Experiment = {
   name: 'overload',
   title: 'ten times the queries an engine takes: no bound exceeded, what is accepted ends, urgent work goes first',
@@ -27,7 +27,8 @@ export const overload: Experiment = {
     const phases: [keyof Overloaded['times'], string][] = [
       ['idle', 'one at a time, nothing else to do'],
       ['refreshing', 'one at a time, during the refresh at the start'],
-      ['overloaded', 'at ten times the load, those that were accepted'],
+      ['overloaded', 'at ten times the load, those that were accepted, their waiting included'],
+      ['urgent', 'one at a time, during a flood of background searches'],
     ]
     const rows = phases.map(([phase, label]): Cell[] => {
       return [label, over(({ times }) => times[phase].length), seconds(phase, 0.5), seconds(phase, 0.9), seconds(phase, 0.99)]
@@ -37,6 +38,9 @@ export const overload: Experiment = {
       settings: { ...options, queries: QUERIES, withinMs: WITHIN_MS, aminoWorld },
       notes: [
         `${QUERIES} queries within ${WITHIN_MS / 1_000} s given to one engine, that takes ${limits.kadQueriesMax.value}: a mixture of closest peers, providers and values.`,
+        `An engine runs ${limits.kadSearchesMax.value} searches at once, less urgent ones not counted; the others wait. One is refused at once when it would wait more than ${limits.kadQueueWaitMs.value / 1_000} s by how fast searches have been ending, and later when it has waited ${limits.kadQueueTimeoutMs.value / 1_000} s. Its ${limits.kadQueryTimeoutMs.value / 1_000} s of searching begin with its turn.`,
+        'Answered: with a result, or with `not-found`, which is the answer for a value that nobody holds: a third of the queries.',
+        'The flood: every tenth of a second as many background searches are given as the engine takes.',
         'The bounds were looked at after every hundredth of a second.',
       ],
       tables: [
@@ -48,17 +52,24 @@ export const overload: Experiment = {
             ['queries under way', limits.kadQueriesMax.value, most(({ active }) => active)],
             ['dials under way', limits.pendingDialsMax.value, most(({ dials }) => dials)],
             ['entries of a bucket', 20, most(({ bucket }) => bucket)],
-            ['longest query, ms', limits.kadQueryTimeoutMs.value, most(({ longestMs }) => longestMs)],
+            [
+              'longest query, ms',
+              limits.kadQueueTimeoutMs.value + limits.kadQueryTimeoutMs.value,
+              most(({ longestMs }) => longestMs),
+            ],
           ],
         },
         {
           title: 'What became of the overload',
           columns: ['outcome', 'queries'],
           rows: [
-            ['accepted and ended', over(({ ended }) => ended)],
             ['refused at once, with `too-many-queries`', over(({ refused }) => refused)],
-            ['accepted and ended with a failure', over(({ failed }) => failed)],
-            ['never ended', over(({ open }) => open)],
+            ['accepted', over(({ accepted }) => accepted)],
+            ['accepted and answered', over(({ answered }) => answered)],
+            ['accepted and refused after waiting', over(({ inVain }) => inVain)],
+            ['accepted and ended by its time limit', over(({ timedOut }) => timedOut)],
+            ['accepted and never ended', over(({ open }) => open)],
+            ['share of the accepted that was answered', over(({ accepted, answered }) => answered / accepted)],
           ],
         },
       ],
@@ -71,14 +82,16 @@ const QUERIES = 10 * limits.kadQueriesMax.value
 const WITHIN_MS = 10_000
 
 interface Overloaded {
-  readonly times: Readonly<Record<'idle' | 'refreshing' | 'overloaded', readonly number[]>>
+  readonly times: Readonly<Record<'idle' | 'refreshing' | 'overloaded' | 'urgent', readonly number[]>>
   readonly active: number
   readonly dials: number
   readonly bucket: number
   readonly longestMs: number
-  readonly ended: number
   readonly refused: number
-  readonly failed: number
+  readonly accepted: number
+  readonly answered: number
+  readonly inVain: number
+  readonly timedOut: number
   readonly open: number
 }
 
@@ -92,31 +105,70 @@ function overloadOne(options: Options): Overloaded {
   network.agenda.run(settledMs)
   const idle = oneAtATime(network, client, rng, 12)
   const seen = { active: 0, dials: 0, bucket: 0 }
-  const runs: QueryRun[] = []
-  const until = network.now + WITHIN_MS + limits.kadQueryTimeoutMs.value + 1_000
-  const beganAt = network.now
-  while (network.now < until) {
-    const due = Math.min(QUERIES, Math.ceil(((network.now - beganAt) / WITHIN_MS) * QUERIES))
-    while (runs.length < due) runs.push(ask(client, rng, runs.length))
-    network.agenda.run(network.now + 10)
+  const look = () => {
     const { kad } = client.engine.status()
     seen.active = Math.max(seen.active, kad.activeQueries)
     seen.bucket = Math.max(seen.bucket, ...kad.buckets)
     seen.dials = client.pendingDialsMax
   }
-  const refused = runs.filter(({ failure }) => failure?.code === 'too-many-queries')
-  const accepted = runs.filter(({ failure }) => failure?.code !== 'too-many-queries')
+  const runs: QueryRun[] = []
+  const until = network.now + WITHIN_MS + limits.kadQueueTimeoutMs.value + limits.kadQueryTimeoutMs.value + 1_000
+  const beganAt = network.now
+  while (network.now < until) {
+    const due = Math.min(QUERIES, Math.ceil(((network.now - beganAt) / WITHIN_MS) * QUERIES))
+    while (runs.length < due) runs.push(ask(client, rng, runs.length))
+    network.agenda.run(network.now + 10)
+    look()
+  }
+  const urgent = underFlood(network, client, rng, look)
+  const refused = runs.filter((run) => isRefused(run) && run.endedAt === run.startedAt)
+  const accepted = runs.filter((run) => !refused.includes(run))
   const done = accepted.filter(({ endedAt }) => endedAt !== undefined)
   const overloaded = done.map(durationOf)
   return {
-    times: { idle, refreshing, overloaded },
+    times: { idle, refreshing, overloaded, urgent },
     ...seen,
     longestMs: Math.max(...overloaded),
-    ended: done.filter(({ result }) => result !== undefined).length,
     refused: refused.length,
-    failed: done.filter(({ failure }) => failure !== undefined).length,
+    accepted: accepted.length,
+    answered: done.filter(isAnswered).length,
+    inVain: done.filter(isRefused).length,
+    timedOut: done.filter(hasTimedOut).length,
     open: accepted.length - done.length,
   }
+}
+
+function isRefused({ failure }: QueryRun): boolean {
+  return failure?.code === 'too-many-queries'
+}
+
+/** With a failure, or with what it had. */
+function hasTimedOut({ begunAt, endedAt }: QueryRun): boolean {
+  return begunAt !== undefined && endedAt !== undefined && endedAt >= begunAt + limits.kadQueryTimeoutMs.value
+}
+
+function isAnswered(run: QueryRun): boolean {
+  return !hasTimedOut(run) && (run.result !== undefined || run.failure?.code === 'not-found')
+}
+
+function underFlood(network: Network, client: EngineClient, rng: Rng, look: () => void): number[] {
+  const flood = () => {
+    for (;;) {
+      const run = client.query((query) => ({ type: 'closest-peers', query, key: rng.bytes(34), lane: 'background' }))
+      if (isRefused(run)) return
+    }
+  }
+  return Array.from({ length: 12 }, () => {
+    flood()
+    const run = client.query((query) => ({ type: 'closest-peers', query, key: rng.bytes(34) }))
+    const until = network.now + limits.kadQueryTimeoutMs.value
+    while (run.endedAt === undefined && network.now < until) {
+      network.agenda.run(network.now + 100, () => run.endedAt !== undefined)
+      flood()
+      look()
+    }
+    return durationOf(run)
+  })
 }
 
 function oneAtATime(network: Network, client: EngineClient, rng: Rng, count: number): number[] {

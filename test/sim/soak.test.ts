@@ -9,7 +9,7 @@ test('hours with sleep, outages, crowds and wants break no bound, and every quer
   assert.deepEqual(outcome.violations, [], 'again: npm run sim -- soak')
   assert.ok(outcome.queries > 100 && outcome.wants > 50 && outcome.requests > 1_000)
   assert.ok(outcome.sleeps > 0 && outcome.outages > 0)
-  assert.equal(outcome.most.kadQueriesMax, limits.kadQueriesMax.value, 'it was asked for more than it takes')
+  assert.ok(outcome.most.kadQueriesMax! > 2 * limits.kadSearchesMax.value, 'it was asked for more than it searches for at once')
   for (const name of ['cachedPeersMax', 'failedPeersMax', 'uselessPeersMax', 'registryCidsMax', 'rankedPeersMax'] as const)
     assert.ok(outcome.most[name]! > 0, `${name} was not tried`)
 })

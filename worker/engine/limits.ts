@@ -268,16 +268,23 @@ export const limits = {
   // Kademlia: queries and requests
   kadRequestTimeoutMs: limit(10_000, 'ms', 'as on Amino; long before that a lookup has stopped waiting'),
   kadQueriesMax: limit(128, 'queries', 'at once; more are refused, so that those under way get on'),
-  kadRunningQueriesMax: limit(
-    32,
+  kadRunningQueriesMax: limit(32, 'queries', 'of all kinds at once; more wait their turn'),
+  kadSearchesMax: limit(
+    4,
     'queries',
-    'of all kinds that search at once: eight dials are shared by them; more wait their turn',
+    'that search at once, less urgent ones not counted: with more each ends later, and hardly more end in a minute (sim overload)',
   ),
+  kadQueueWaitMs: limit(
+    45_000,
+    'ms',
+    'a search that would have to wait longer for its turn, by how fast others end, is refused at once',
+  ),
+  kadQueueTimeoutMs: limit(60_000, 'ms', 'and one that has waited longer ends with the same failure'),
   kadMaintenanceQueriesMax: limit(4, 'queries', 'of those, for keeping table and records fresh'),
   kadRequestsMax: limit(256, 'requests', 'in flight; more wait, what a person waits for first'),
   kadMaintenanceRequestsMax: limit(64, 'requests', 'in flight above which maintenance sends none'),
   kadInternalQueriesMax: limit(16, 'queries', 'of our own: bootstrap, refresh, corrections'),
-  kadQueryTimeoutMs: limit(60_000, 'ms', 'after that a query ends with what it has, or fails'),
+  kadQueryTimeoutMs: limit(60_000, 'ms', 'from its turn on; after that a query ends with what it has, or fails'),
   kadClosedOrdersMax: limit(1_024, 'entries', 'remembered orders that ended, to tell late answers from unknown ones'),
   findProvidersMax: limit(10_000, 'peers', 'distinct providers one query tells of, whatever its limit'),
   addresslessProvidersMax: limit(1_000, 'peers', 'providers that wait for addresses until the search ends'),

@@ -11,7 +11,7 @@ import type { KadResponse } from './message.ts'
 import { Outbox } from './outbox.ts'
 import { PeerBook } from './peer-book.ts'
 import type { QueryEvent } from './queries/contract.ts'
-import { commandFault, createQuery, type QueryCommand } from './queries/create.ts'
+import { commandFault, createQuery, isDirect, type QueryCommand } from './queries/create.ts'
 import { TableLookup } from './queries/table-lookup.ts'
 import { QueryRuns } from './query-runs.ts'
 import { type Request, RequestDesk } from './request-desk.ts'
@@ -215,16 +215,14 @@ export class Kad implements Machine<KadEvent, KadEffect> {
 
   #command(command: QueryCommand, now: Millis): void {
     const { query } = command
+    const lane = 'lane' in command ? command.lane : undefined
+    const purpose = { type: 'command', query, lane, isDirect: isDirect(command) } as const
     const failure = commandFault(command, this.#runs.commands)
     if (failure !== undefined) {
       this.#outbox.push({ type: 'query-failed', query, failure, stats: undefined })
       return
     }
-    this.#runs.begin(
-      (context) => createQuery(command, context, now),
-      { type: 'command', query, lane: 'lane' in command ? command.lane : undefined },
-      now,
-    )
+    this.#runs.begin((context) => createQuery(command, context, now), purpose, now)
   }
 
   /** For a query that knows nobody to ask: see the header for who comes when. */

@@ -1,7 +1,6 @@
 import { assert } from '../assert.ts'
 import { limits } from '../limits.ts'
 import { earlier, isDue, type Millis, type OrderId } from '../machine.ts'
-import type { Priority } from '../connections/contract.ts'
 import type { Peer } from '../peer.ts'
 import type { QueryId } from '../query.ts'
 import { ConnectionNeeds } from './connection-needs.ts'
@@ -9,8 +8,10 @@ import type { KadEffect, RecordVerdict } from './contract.ts'
 import type { Outbox } from './outbox.ts'
 import type { Query, QueryContext, QueryEvent, QueryOutput } from './queries/contract.ts'
 import { Correction } from './queries/correction.ts'
+import { tooMany } from './queries/create.ts'
 import type { RequestDesk } from './request-desk.ts'
-import { isMaintenance, newRun, priorityOf, type Run, type RunPurpose, runDeadline, timeEvent } from './run.ts'
+import { newRun, priorityOf, type Run, type RunPurpose, runDeadline, timeEvent } from './run.ts'
+import { Turns } from './turns.ts'
 
 /** What the queries need of the machine around them. */
 export interface QuerySurroundings {
@@ -26,7 +27,7 @@ export interface QuerySurroundings {
  *   begun ──peers to begin with──▶ running ──ended, failed, expired, cancelled──▶ (gone)
  *     └──▶ held ──first peers, or nobody left to hope for──▶ running
  *
- * So many run at once; what a person waits for goes first, and maintenance gets only some of the places.
+ * So many run at once, and in which order, is up to `turns.ts`. The time of a query begins with its turn; its waiting is bounded apart.
  * It performs what they decide: shares one connection need among them, remembers whose orders there are, and when a
  * query ends undoes whatever it left open. It does not know the routing table, nor why a query was begun.
  */
@@ -36,7 +37,7 @@ export class QueryRuns {
   readonly #desk: RequestDesk
   readonly #surroundings: QuerySurroundings
   readonly #runs = new Set<Run>()
-  readonly #queued = new Set<Run>()
+  readonly #turns = new Turns()
   readonly #commands = new Map<QueryId, Run>()
   readonly #held = new Set<Run>()
   readonly #needs = new ConnectionNeeds<Run>()
@@ -60,11 +61,11 @@ export class QueryRuns {
   }
 
   get queued(): number {
-    return this.#queued.size
+    return this.#turns.queued
   }
 
   get running(): number {
-    return this.#runs.size - this.#queued.size
+    return this.#turns.running
   }
 
   /** Our own. */
@@ -83,42 +84,37 @@ export class QueryRuns {
     return deadline
   }
 
+  /** A search of the page that would have to wait too long is refused, unless its answer is at hand. */
   begin(create: (context: QueryContext) => Query, purpose: RunPurpose, now: Millis): void {
     const query = purpose.type === 'command' ? purpose.query : undefined
     const run = newRun(create({ ...this.#shared, query }), purpose, now)
+    const isAtHand = run.machine.stage === 'ended'
+    if (query !== undefined && !isAtHand && this.#turns.expectedWaitMs(purpose) > limits.kadQueueWaitMs.value) {
+      this.#outbox.push({ type: 'query-failed', query, failure: tooMany(this.commands), stats: undefined })
+      return
+    }
     this.#runs.add(run)
     if (query !== undefined) {
       assert(!this.#commands.has(query), 'ids of queries under way are unique')
       this.#commands.set(query, run)
     }
-    this.#queued.add(run)
-    // An answer that was at hand takes no place.
-    if (run.machine.stage === 'ended') this.#start(run, now)
+    this.#turns.wait(run)
+    if (isAtHand) this.#start(run, now)
   }
 
   /** Starts what there are places for; due after anything that may have freed one. */
   startQueued(now: Millis): void {
-    for (let next = this.#nextInLine(); next !== undefined; next = this.#nextInLine()) this.#start(next, now)
+    for (let next = this.#turns.next(); next !== undefined; next = this.#turns.next()) this.#start(next, now)
   }
 
   #start(run: Run, now: Millis): void {
-    this.#queued.delete(run)
+    if (run.begunAt === undefined) {
+      run.begunAt = now
+      run.expiresAt = now + limits.kadQueryTimeoutMs.value
+      this.#turns.begin(run)
+    }
     run.isQueued = false
     this.#drain(run, now)
-  }
-
-  /** The most urgent, and of those the first that came. */
-  #nextInLine(): Run | undefined {
-    if (this.#queued.size === 0 || this.running >= limits.kadRunningQueriesMax.value) return undefined
-    const inOrder = [...this.#queued]
-    const ofPriority = (priority: Priority) => inOrder.find(({ purpose }) => priorityOf(purpose) === priority)
-    return ofPriority('urgent') ?? ofPriority('normal') ?? (this.#hasMaintenancePlace() ? ofPriority('maintenance') : undefined)
-  }
-
-  #hasMaintenancePlace(): boolean {
-    let running = 0
-    for (const { isQueued, purpose } of this.#runs) if (!isQueued && isMaintenance(purpose)) running++
-    return running < limits.kadMaintenanceQueriesMax.value
   }
 
   cancel(query: QueryId, now: Millis): void {
@@ -130,6 +126,7 @@ export class QueryRuns {
     for (const run of this.#runs) {
       const event = timeEvent(run, now)
       if (event === undefined) continue
+      if (event.type === 'expired' && run.isQueued) run.hasWaitedInVain = true
       this.feed(run, event, now)
       assert(event.type !== 'expired' || run.hasEnded, 'a query ends when its time is over')
     }
@@ -216,7 +213,9 @@ export class QueryRuns {
         return this.#answered(run, output, now)
       case 'query-ended':
       case 'query-failed':
-        this.#outbox.push(output)
+        if (output.type === 'query-failed' && run.hasWaitedInVain)
+          this.#outbox.push({ ...output, failure: tooMany(this.commands) })
+        else this.#outbox.push(output)
         return this.#end(run, now)
       case 'internal-query-ended':
         return this.#end(run, now)
@@ -268,7 +267,7 @@ export class QueryRuns {
     run.hasEnded = true
     this.#runs.delete(run)
     this.#held.delete(run)
-    this.#queued.delete(run)
+    this.#turns.end(run, now)
     if (run.purpose.type === 'command') this.#commands.delete(run.purpose.query)
     for (const order of [...run.orders]) this.#cancelRequest(order, now)
     for (const order of run.judgements) this.#judgements.delete(order)

@@ -13,7 +13,10 @@ export interface Run {
   readonly machine: Query
   /** Changes when the caller of a query has his answer and something is left to do. */
   purpose: RunPurpose
-  readonly expiresAt: Millis
+  /** Ends its waiting, then its running. */
+  expiresAt: Millis
+  /** Undefined while it waits for its turn. */
+  begunAt: Millis | undefined
   /** Cached `nextDeadline` of the machine. */
   deadline: Millis | undefined
   readonly orders: Set<OrderId>
@@ -25,11 +28,14 @@ export interface Run {
   readonly seedsTaken: SeedsTaken
   /** Waits for its turn: its machine exists, and nothing of what it decides is done yet. */
   isQueued: boolean
+  /** Its turn did not come in time. */
+  hasWaitedInVain: boolean
   hasEnded: boolean
 }
 
 export type RunPurpose =
-  | { readonly type: 'command'; readonly query: QueryId; readonly lane?: Lane | undefined }
+  /** `isDirect`: concerns one given peer, and searches for none. */
+  | { readonly type: 'command'; readonly query: QueryId; readonly lane?: Lane | undefined; readonly isDirect?: boolean }
   | { readonly type: 'table-lookup'; readonly isRepair: boolean }
   | { readonly type: 'correction' }
   /** What an answered query still stores. */
@@ -39,7 +45,8 @@ export function newRun(machine: Query, purpose: RunPurpose, now: Millis): Run {
   return {
     machine,
     purpose,
-    expiresAt: now + limits.kadQueryTimeoutMs.value,
+    expiresAt: now + limits.kadQueueTimeoutMs.value,
+    begunAt: undefined,
     deadline: undefined,
     orders: new Set(),
     judgements: new Set(),
@@ -47,6 +54,7 @@ export function newRun(machine: Query, purpose: RunPurpose, now: Millis): Run {
     infos: new BytesMap(),
     seedsTaken: { isRepair: purpose.type === 'table-lookup' && purpose.isRepair, seenAdditions: -1, hasBootstrapSeeds: false },
     isQueued: true,
+    hasWaitedInVain: false,
     hasEnded: false,
   }
 }
@@ -67,6 +75,11 @@ export function priorityOf(purpose: RunPurpose): Priority {
 function priorityOfLane(lane: Lane | undefined): Priority {
   if (lane === undefined) return 'urgent'
   return lane === 'idle' ? 'maintenance' : 'normal'
+}
+
+/** Looks for peers by dialing one after the other. */
+export function isSearch(purpose: RunPurpose): boolean {
+  return purpose.type === 'table-lookup' || (purpose.type === 'command' && purpose.isDirect !== true)
 }
 
 /** Shares the few places of maintenance. A remainder has its place already: it only stores. */

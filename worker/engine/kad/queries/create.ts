@@ -17,14 +17,20 @@ export type QueryCommand = Exclude<KadCommand, { type: 'cancel' }>
 
 /** Why a command cannot be carried out, if so. The page has checked its form already. `underWay`: queries at present. */
 export function commandFault(command: QueryCommand, underWay: number): Failure | undefined {
-  if (underWay >= limits.kadQueriesMax.value) {
-    return { code: 'too-many-queries', message: `${underWay} queries are under way already. Wait until some have ended.` }
-  }
+  if (underWay >= limits.kadQueriesMax.value) return tooMany(underWay)
   const fault = (message: string): Failure => ({ code: 'invalid-argument', message })
   if (keyBytesOf(command).length === 0) return fault('The key is empty. Give the bytes to look for.')
   if (command.type === 'find-providers' && !(command.limit >= 1)) return fault('The limit must be at least 1.')
   if (command.type === 'get-value' && !(command.quorum >= 1)) return fault('The quorum must be at least 1.')
   return undefined
+}
+
+export function tooMany(underWay: number): Failure {
+  return { code: 'too-many-queries', message: `${underWay} queries are under way already. Wait until some have ended.` }
+}
+
+export function isDirect({ type }: QueryCommand): boolean {
+  return type === 'ask-peer' || type === 'tell-peer'
 }
 
 export function createQuery(command: QueryCommand, context: QueryContext, now: Millis): Query {
