@@ -315,14 +315,14 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
   }
 
   /**
-   * How many of the next nearest are dialed beside the k nearest when following up: as many as will be needed because of silent ones.
-   * Dialed only then, each would cost the end another dial's time.
+   * How many of the next nearest are dialed beside the k nearest when following up: twice as many as will be needed because of
+   * silent ones, for bad luck. Dialed only when they are needed, each would cost the end another dial's time.
    */
   #spares(): number {
     if (this.#phase !== 'following-up') return 0
     const isOpen = ({ state }: Candidate) => state.type === 'heard' || isPromptDial(state)
     const open = this.#nearestThat(isTopical, this.#options.k).filter(isOpen).length
-    return Math.round(open * this.#patience.silentShare)
+    return Math.round(2 * open * this.#patience.silentShare)
   }
 
   #usePlaces(now: Millis): void {
