@@ -160,18 +160,18 @@ describe('dial times', () => {
   })
 
   test('the more peers are silent, the less is waited for one that has not answered', () => {
-    const [few, many] = [learned(0), learned(28)]
+    const [few, many] = [learned(0), learned(60)]
     // Where nearly all answer, 99 in 100 are waited for, and a margin.
     assert.deepEqual([few.silentShare, few.lateMs, few.hopelessMs], [1 / 108, 1.125 * 990, 1.125 * 990])
     assert.ok(many.lateMs < few.lateMs && many.hopelessMs < few.hopelessMs && many.overdueMs < few.overdueMs)
     assert.ok(many.overdueMs < many.lateMs && many.lateMs < many.hopelessMs)
   })
 
-  test('a dial is late when the chance that it still succeeds is one in five', () => {
-    const times = learned(28)
+  test('a dial is late when the chance that it still succeeds is one in ten', () => {
+    const times = learned(60)
     const silent = times.silentShare
     const slower = (1 - silent) * (1 - times.lateMs / 1.125 / 1_000)
-    assert.ok(Math.abs(slower / (slower + silent) - 0.2) < 0.02)
+    assert.ok(Math.abs(slower / (slower + silent) - 0.1) < 0.02)
   })
 
   test('remember only the last outcomes', () => {
