@@ -55,7 +55,7 @@ export function faultWorld(seed: number, init: { readonly shuffle?: Shuffle; rea
       network.agenda.run(network.now + rng.below(2_000))
       for (const subject of subjects) violations.push(...subject.brokenBounds())
     }
-    while (network.now <= SAFETY_MS + limits.kadQueryTimeoutMs.value + 2_000) {
+    while (network.now <= SAFETY_MS + limits.kadQueueTimeoutMs.value + limits.kadQueryTimeoutMs.value + 2_000) {
       network.agenda.run(network.now + 2_000)
       for (const subject of subjects) violations.push(...subject.brokenBounds())
     }

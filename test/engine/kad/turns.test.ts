@@ -73,6 +73,14 @@ describe('turns', () => {
     assert.equal(turns.running, limits.kadRunningQueriesMax.value)
   })
 
+  test('the repair of the table waits for no search: those may be waiting for what it finds', () => {
+    const turns = new Turns()
+    wait(turns, urgent, max)
+    begun(turns)
+    const repair = wait(turns, { type: 'table-lookup', isRepair: true }, 1)
+    assert.deepEqual(begun(turns), repair)
+  })
+
   test('how long another would wait follows from how fast searches end, for those that go before it', () => {
     const turns = new Turns()
     wait(turns, urgent, max)
@@ -112,7 +120,10 @@ test('the time of a search begins with its turn; one whose turn does not come in
 })
 
 test('a search that would wait too long is refused at once, but not one whose answer is at hand', () => {
-  const network = settled({ peers: 80 })
+  const network = settled({ peers: 80, dead: 0.4 })
+  const before = network.queryId()
+  network.handle({ type: 'closest-peers', query: before, key: Uint8Array.of(2) })
+  network.finish(before)
   const known = effectsOf(network, 'persist-table-entry')[0]!.info.peer
   const refused = (id: QueryId) => network.ending(id)?.failure?.code === 'too-many-queries'
   let last = network.queryId()

@@ -77,9 +77,12 @@ function priorityOfLane(lane: Lane | undefined): Priority {
   return lane === 'idle' ? 'maintenance' : 'normal'
 }
 
-/** Looks for peers by dialing one after the other. */
+/**
+ * Looks for peers by dialing one after the other, and waits for its turn among others that do. The repair of a table without peers
+ * does not: those that have their turn may be held until it has found some.
+ */
 export function isSearch(purpose: RunPurpose): boolean {
-  return purpose.type === 'table-lookup' || (purpose.type === 'command' && purpose.isDirect !== true)
+  return (purpose.type === 'table-lookup' && !purpose.isRepair) || (purpose.type === 'command' && purpose.isDirect !== true)
 }
 
 /** Shares the few places of maintenance. A remainder has its place already: it only stores. */
