@@ -43,7 +43,7 @@ export const wantInspection: Experiment = {
 
 const notes = [
   'One seeder and 30 leechers, all connected, no DHT; link latency 100 ms one way with 10 % jitter, 100 MiB/s up, 5 ms to read a block; of the downlink nothing is modelled. Counts are of the whole run. *flood*: our engine with `broadcast: flood` and no guesses. *n*: `guesses`.',
-  '*prototype*: its own rules as described in BBL-104 and read in its source, with its five faults (`sim/bitswap/prototype.ts`): ten wanters kept, three asked. *its baseline*: the same sessions without inspection, as go-bitswap was: want-haves to all without DONT_HAVE. All 31 nodes go by the same rules.',
+  '*prototype*: its own rules as its description (BBL-104) gives them, not its code, with its five faults (`sim/bitswap/prototype.ts`): ten wanters kept, three asked. *its baseline*: the same sessions without inspection, as go-bitswap was: want-haves to all without DONT_HAVE. All 31 nodes go by the same rules.',
   'Files of more than one block are asked for block by block, at most 32 at a time, in one session.',
   'Dynamic n: one, unless guesses fail or blocks take less time than a round trip. The last table but one has the best fixed n for each size: the dynamic one should never be worse.',
   'Stale signs: 39 blocks, each wanted every 97.5 s by one of 30 peers in turn, who throws it away 60 s after it came: every sign is stale, and the engine has to learn how long a block is kept.',
