@@ -130,7 +130,7 @@ interface Cuttable {
  */
 async function openCuttable(name: 'WebSocket' | 'WebSocket, without a word' | 'WebRTC-direct'): Promise<Cuttable> {
   const listen = [name === 'WebRTC-direct' ? webRtcDirectListen : webSocketListen]
-  const host = await startPeerHost({ listen, blocks: 40, blockBytes: 1 << 20 })
+  const host = await startPeerHost({ listen, blocks: 40, blockBytes: 1 << 18 })
   const [peer = { id: '', multiaddrs: [] }] = host.peers
   if (name !== 'WebSocket') return { host, peer, hangUp: () => host.hangUp(), close: () => host.end() }
   const gate = await openGate()
