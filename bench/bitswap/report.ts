@@ -45,7 +45,7 @@ const name = 'bitswap-live'
 export function writePage(outcomes: readonly Outcome[], head: Head): void {
   mkdirSync(folder, { recursive: true })
   const sections = head.latencies.map((latencyMs) => section(latencyMs, outcomes, head))
-  const plots = [throughputPlot(outcomes, head), requestsPlot(outcomes, head)]
+  const plots = [...head.latencies.map((latencyMs) => throughputPlot(latencyMs, outcomes, head)), requestsPlot(outcomes, head)]
   for (const plot of plots) writeFileSync(`${folder}/${plot.name}.svg`, svgOf(plot))
   const images = plots.map((plot) => `![${plot.title}](${plot.name}.svg)\n`)
   const file = `${folder}/${name}.md`
@@ -129,18 +129,20 @@ function fileRow(arm: Arm, measured: readonly Measured[], { leaves, runs, megaby
   return `| ${arm.name} | ${cells.join(' | ')} | ${measured.length} of ${runs} |`
 }
 
-function throughputPlot(outcomes: readonly Outcome[], { arms, latencies, megabytes }: Head): Plot {
-  const pointOf = (arm: Arm, latencyMs: number) => {
-    const runs = ended(outcomes.filter((outcome) => outcome.arm === arm && outcome.latencyMs === latencyMs))
-    const speeds = runs.map(({ fetched }) => (megabytes * 1_000) / fetched.endMs)
-    return { x: latencyMs, y: median(speeds), half: (Math.max(...speeds) - Math.min(...speeds)) / 2 }
+function throughputPlot(latencyMs: number, outcomes: readonly Outcome[], { arms, runs, megabytes }: Head): Plot {
+  const pointsOf = (arm: Arm) => {
+    const all = outcomes.filter((outcome) => outcome.arm === arm && outcome.latencyMs === latencyMs)
+    return Array.from({ length: runs }, (_, run) => {
+      const [measured] = ended(all.slice(run, run + 1))
+      return { x: run + 1, y: measured === undefined ? Number.NaN : (megabytes * 1_000) / measured.fetched.endMs }
+    })
   }
   return {
-    name: `${name}-file`,
-    title: `A file of ${megabytes} MB: median speed, bars as wide as the runs differ`,
-    x: { label: 'mean delay of a link, ms one way' },
+    name: `${name}-file-${latencyMs}`,
+    title: `A file of ${megabytes} MB, links of ${latencyMs} ms one way on average`,
+    x: { label: 'run' },
     y: { label: 'MB/s' },
-    series: arms.map((arm) => ({ label: arm.name, points: latencies.map((latencyMs) => pointOf(arm, latencyMs)) })),
+    series: arms.map((arm) => ({ label: arm.name, points: pointsOf(arm) })),
   }
 }
 
@@ -149,7 +151,7 @@ function requestsPlot(outcomes: readonly Outcome[], { latencies, requests }: Hea
     latencies.map((latencyMs) => {
       const runs = ended(outcomes.filter((outcome) => outcome.arm.page === client.page && outcome.latencyMs === latencyMs))
       const points = Array.from({ length: requests }, (_, index) => {
-        const messages = runs.map(({ requested }) => messagesOf(requested[index]!))
+        const messages = runs.flatMap(({ requested }) => (requested[index] === undefined ? [] : [messagesOf(requested[index])]))
         return { x: index + 1, y: median(messages) }
       })
       return { label: `${client.name}, ${latencyMs} ms`, points }
