@@ -1,5 +1,5 @@
 import { startHelia } from './contestant.ts'
-import { measure, type Task } from './measure.ts'
+import { arrival, begin } from './visit.ts'
 
-const { tuned, ...task } = JSON.parse(decodeURIComponent(location.hash.slice(1))) as Task & { readonly tuned: boolean }
-Object.assign(globalThis, { measured: measure(() => startHelia(task.bootstrap, tuned), task) })
+const { tuned, ...given } = arrival<{ readonly tuned: boolean }>()
+begin(() => startHelia(given, tuned), given.first)

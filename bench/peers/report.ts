@@ -1,0 +1,233 @@
+import type { Plot } from '../../sim/experiments/experiment.ts'
+import type { Counts } from './world.ts'
+import type { Run, Step } from './visiting.ts'
+
+/** From runs to `docs/results/peers.md`: tables, targets, plots. Nothing in it is written by hand but what columns mean. */
+
+export interface WorldResult {
+  readonly name: string
+  readonly peers: number
+  readonly bad: boolean
+  /** By contestant, in their order. */
+  readonly runs: Readonly<Record<string, readonly Run[]>>
+}
+
+export interface Names {
+  readonly tuned: string
+  readonly ours: string
+}
+
+/** What a run measures, as numbers; a search that found nothing counts as infinitely long. */
+interface Measure {
+  readonly title: string
+  readonly of: (run: Run) => readonly number[]
+  readonly digits?: number
+}
+
+const lost = (ms: number | undefined | null): number => ms ?? Number.POSITIVE_INFINITY
+const costs = (steps: readonly { readonly cost: Counts }[], name: keyof Counts) => steps.map(({ cost }) => cost[name])
+const times = (steps: readonly Step[]) => steps.map(({ ms }) => lost(ms))
+
+const firstProvider: Measure = {
+  title: 'first provider',
+  of: ({ searches, firsts }) => [...searches.map(({ firstMs }) => lost(firstMs)), ...firsts.map(lost)],
+}
+const searchEnd: Measure = { title: 'search ended', of: ({ searches }) => searches.map(({ endMs }) => lost(endMs)) }
+const dials: Measure = { title: 'dials', of: ({ searches }) => costs(searches, 'dials') }
+const unconnected: Measure = { title: 'block, not connected', of: (run) => times(run.unconnected) }
+const connected: Measure = { title: 'block, connected', of: (run) => times(run.connected) }
+const cold: Measure = { title: 'cold', of: ({ coldMs }) => [lost(coldMs)] }
+const warm: Measure = { title: 'warm', of: ({ warmMs }) => [lost(warmMs)] }
+const longTasks: Measure = { title: 'long tasks', of: ({ page }) => [page.longTaskMs] }
+const plainMs: Measure = { title: 'plain', of: ({ plain }) => (plain === undefined ? [] : [lost(plain.ms)]) }
+const sessionMs: Measure = { title: 'session', of: ({ session }) => (session === undefined ? [] : [lost(session.ms)]) }
+
+const timeMeasures = [cold, warm, firstProvider, searchEnd, unconnected, connected]
+const costMeasures: readonly Measure[] = [
+  dials,
+  { title: 'requests', of: ({ searches }) => costs(searches, 'requests') },
+  { title: 'wants a block, not connected', of: (run) => costs(run.unconnected, 'wants') },
+  { title: 'wants a block, connected', of: (run) => costs(run.connected, 'wants') },
+]
+const pageMeasures: readonly Measure[] = [
+  longTasks,
+  { title: 'longest gap of frames', of: ({ page }) => [page.longestGapMs] },
+  { title: "CPU of the page's thread", of: ({ page }) => [page.threadMs] },
+  { title: 'CPU of its process', of: ({ page }) => [page.processMs] },
+]
+
+export function worldSection(world: WorldResult, bulkBlocks: number, bulkBytes: number): string {
+  const parts = [`## ${world.name}`, '', ...measured(world, 'ms', timeMeasures), '']
+  parts.push(...measured(world, 'counted at the servers, a search or a block', costMeasures), '')
+  parts.push(...measured(world, 'the page, ms a visit', pageMeasures), '')
+  const bulk = bulkRows(world, bulkBlocks, bulkBytes)
+  if (bulk.length > 0) parts.push(...bulk, '')
+  return parts.join('\n')
+}
+
+function measured(world: WorldResult, title: string, measures: readonly Measure[]): string[] {
+  return table(
+    [title, ...measures.map((measure) => measure.title)],
+    Object.entries(world.runs).map(([name, runs]) => [name, ...measures.map((measure) => spread(runs.flatMap(measure.of)))]),
+  )
+}
+
+function bulkRows(world: WorldResult, blocks: number, bytes: number): string[] {
+  const rows = Object.entries(world.runs).flatMap(([name, runs]) =>
+    (['plain', 'session'] as const).flatMap((way) => {
+      const steps = runs.flatMap((run) => run[way] ?? [])
+      if (steps.length === 0) return []
+      const ms = median(times(steps))
+      const cells = [
+        Number.isFinite(ms) ? `${shown(ms)} ms` : 'did not end',
+        Number.isFinite(ms) ? (bytes / 1_000 / ms).toFixed(1) : '–',
+        (median(costs(steps, 'blocks')) / blocks).toFixed(2),
+        (median(costs(steps, 'wants')) / blocks).toFixed(1),
+      ]
+      return [[name, way === 'plain' ? 'gets at once' : 'session', ...cells]]
+    }),
+  )
+  const title = `${Math.round(bytes / 2 ** 20)} MB`
+  return rows.length === 0 ? [] : table([title, 'how', 'time', 'MB/s', 'each block sent', 'wants a block'], rows)
+}
+
+interface Target {
+  readonly title: string
+  readonly wanted: string
+  readonly holds: (value: number) => boolean
+  /** Undefined where that world, or that part, was not measured. */
+  readonly value: (world: WorldResult, names: Names) => number | undefined
+  /** Only in the larger world. */
+  readonly large?: boolean
+  /** A count, not a ratio. */
+  readonly absolute?: boolean
+}
+
+function atMost(title: string, limit: number, at: number, measure: Measure, large = false): Target {
+  return {
+    title,
+    wanted: `≤ ${limit} ×`,
+    holds: (value) => value <= limit,
+    value: (world, names) => ratio(world, names, (runs) => quantile(runs.flatMap(measure.of), at)),
+    large,
+  }
+}
+
+function bulkTargets(blocks: number): Target[] {
+  const ours = (world: WorldResult, { ours }: Names, name: keyof Counts): number | undefined => {
+    const steps = (world.runs[ours] ?? []).flatMap(({ plain }) => plain ?? [])
+    return steps.length === 0 ? undefined : median(costs(steps, name)) / blocks
+  }
+  return [
+    {
+      title: 'gets at once, against its sessions',
+      wanted: '≤ 1 ×',
+      holds: (value) => value <= 1,
+      value: (world, names) => {
+        const [mine, theirs] = [world.runs[names.ours] ?? [], world.runs[names.tuned] ?? []]
+        return quotient(median(mine.flatMap(plainMs.of)), median(theirs.flatMap(sessionMs.of)))
+      },
+    },
+    {
+      title: 'each block received, gets at once',
+      wanted: '≤ 1.05 times',
+      holds: (value) => value <= 1.05,
+      value: (world, names) => ours(world, names, 'blocks'),
+      absolute: true,
+    },
+    {
+      title: 'wants a block, gets at once',
+      wanted: '≤ 5',
+      holds: (value) => value <= 5,
+      value: (world, names) => ours(world, names, 'wants'),
+      absolute: true,
+    },
+  ]
+}
+
+/** Issue and page: against the tuned contestant, with dead peers. */
+export function targetsSection(worlds: readonly WorldResult[], names: Names, bulkBlocks: number, pageBytes: number): string {
+  const bad = worlds.filter((world) => world.bad)
+  const largest = Math.max(...bad.map(({ peers }) => peers))
+  const targets: Target[] = [
+    atMost('first provider, p50', 1, 0.5, firstProvider),
+    atMost('first provider, p95', 0.5, 0.95, firstProvider, true),
+    atMost("search's end, p50", 0.15, 0.5, searchEnd),
+    atMost('dials a search', 0.5, 0.5, dials),
+    atMost('block of a peer not connected', 0.2, 0.5, unconnected),
+    atMost('block of a connected peer', 0.6, 0.5, connected),
+    atMost('cold start', 0.8, 0.5, cold),
+    atMost('warm start', 0.6, 0.5, warm),
+    ...bulkTargets(bulkBlocks),
+    {
+      title: 'long tasks of ours on the page, ms',
+      wanted: '0',
+      holds: (value) => value === 0,
+      value: (world, { ours }) => Math.max(...(world.runs[ours] ?? []).flatMap(longTasks.of)),
+      absolute: true,
+    },
+  ]
+  const rows = bad.flatMap((world) =>
+    targets.flatMap(({ title, wanted, holds, value, large = false, absolute = false }) => {
+      const came = value(world, names)
+      if (came === undefined || Number.isNaN(came) || (large && world.peers < largest)) return []
+      return [[String(world.peers), title, wanted, absolute ? shown(came) : `${came.toFixed(2)} ×`, holds(came) ? 'yes' : '**no**']]
+    }),
+  )
+  const limit = 10 * 1024
+  rows.push(['', "the page's part, bytes gzip", `≤ ${limit}`, String(pageBytes), pageBytes <= limit ? 'yes' : '**no**'])
+  const lines = table(['servers', 'against the tuned contestant, with dead peers', 'wanted', 'came out', 'reached'], rows)
+  return ['## Targets', '', ...lines, ''].join('\n')
+}
+
+/** How the searches' times are spread: one curve a contestant. */
+export function plots(world: WorldResult): Plot[] {
+  return [firstProvider, searchEnd].map((measure, index) => ({
+    name: index === 0 ? 'first-provider' : 'search-end',
+    title: `${index === 0 ? 'First provider' : "Search's end"}, ${world.name}`,
+    x: { label: 'ms', scale: 'log' },
+    y: { label: 'share of the searches' },
+    series: Object.entries(world.runs).map(([label, runs]) => {
+      const sorted = runs.flatMap(measure.of).toSorted((one, other) => one - other)
+      const points = sorted.map((x, rank) => ({ x: Math.max(1, x), y: (rank + 1) / sorted.length }))
+      return { label, points: points.filter(({ x }) => Number.isFinite(x)) }
+    }),
+  }))
+}
+
+function ratio(world: WorldResult, { tuned, ours }: Names, of: (runs: readonly Run[]) => number): number | undefined {
+  return quotient(of(world.runs[ours] ?? []), of(world.runs[tuned] ?? []))
+}
+
+/** Where theirs never ended ours is better, however long it took; where both are nothing, nothing is said. */
+function quotient(mine: number, theirs: number): number | undefined {
+  if (Number.isNaN(mine) || Number.isNaN(theirs)) return undefined
+  if (mine === theirs) return 1
+  return mine / theirs
+}
+
+function median(values: readonly number[]): number {
+  return quantile(values, 0.5)
+}
+
+/** By nearest rank; the middle of two at the median. */
+export function quantile(values: readonly number[], share: number): number {
+  if (values.length === 0) return Number.NaN
+  const sorted = values.toSorted((one, other) => one - other)
+  if (share === 0.5) return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2
+  return sorted[Math.ceil(share * sorted.length) - 1]!
+}
+
+function spread(values: readonly number[]): string {
+  return values.length === 0 ? '–' : `${shown(median(values))} / ${shown(quantile(values, 0.95))}`
+}
+
+function shown(value: number): string {
+  if (!Number.isFinite(value)) return 'never'
+  return value >= 10 || value === Math.round(value) ? String(Math.round(value)) : value.toFixed(2)
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)]
+}
