@@ -57,7 +57,17 @@ export class BitswapNetwork {
 
   connect(a: Party, b: Party): void {
     if (this.isConnected(a.peer, b.peer)) return
+    this.link(a, b)
+    this.identify(a, b)
+  }
+
+  /** Connected, and what the other speaks is not known yet. */
+  link(a: Party, b: Party): void {
     this.#links.add(linkName(a.peer, b.peer))
+  }
+
+  identify(a: Party, b: Party): void {
+    if (!this.isConnected(a.peer, b.peer)) return
     a.hears({ type: 'bitswap-peer-connected', ...infoOf(b.peer) })
     b.hears({ type: 'bitswap-peer-connected', ...infoOf(a.peer) })
   }
@@ -302,8 +312,9 @@ export class BitswapNode implements Party {
         this.hears({ type: 'connection-failed', peer, reason: 'refused' })
         return
       }
+      network.link(this, party)
       this.hears({ type: 'connection-ready', peer })
-      network.after(1, () => network.connect(this, party))
+      network.after(1, () => network.identify(this, party))
     })
   }
 }

@@ -66,6 +66,31 @@ test('a provider that the search finds is dialed and asked for the block', () =>
   )
 })
 
+test('a provider that was dialed for a block is asked at once, before it has said what it speaks (B25)', () => {
+  const network = new BitswapNetwork()
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const provider = network.node([block])
+  const ready = 1 + network.options.dialMs
+  node.want(block.cid, { providers: [provider] })
+  network.run()
+  assert.deepEqual(
+    node.sentMessages().map(({ at, peer }) => [at, peer]),
+    [[ready, provider.peer]],
+  )
+})
+
+test('a provider that turns out not to speak Bitswap fails the message, and holds nothing up (B25)', () => {
+  const network = new BitswapNetwork({ messageFailure: 1 })
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const want = node.want(block.cid, { providers: [network.node([block])] })
+  network.run()
+  assert.equal(node.failed.get(want)?.code, 'not-found')
+  assert.ok(node.sentMessages().length <= limits.messageFailuresMax.value, 'nor is it asked for ever')
+  assert.ok((node.failed.get(want)?.at ?? Infinity) < 5_000)
+})
+
 test('a want with nobody connected and nobody providing ends in not-found as soon as the search and the grace are over', () => {
   const network = new BitswapNetwork()
   const node = network.node()

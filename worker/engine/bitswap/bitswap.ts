@@ -171,9 +171,16 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       this.#context.effects.push({ type: 'persist-discovery', memory })
   }
 
-  /** Who was connected without speaking Bitswap is not waited for by probes for longer than by wants. */
+  /**
+   * Who was dialed for a block is taken to speak Bitswap, and asked before it has identified itself: that would cost a
+   * round trip or two, and where it is wrong the message fails. Probes and wants wait for the others for the same time.
+   */
   #connectionAnswered(peer: Peer, type: 'connection-ready' | 'connection-failed', now: Millis): void {
-    for (const owner of this.#needs.settle(peer)) {
+    const owners = this.#needs.settle(peer)
+    if (type === 'connection-ready' && owners.size > 0 && !this.#deaf.has(peer.id)) {
+      if (this.#connected(peer, now) !== undefined) return
+    }
+    for (const owner of owners) {
       if (owner instanceof Want) this.#wants.apply(owner, peer, type, now)
       else if (owner instanceof Probe && type === 'connection-failed') this.#probes.connectionFailed(owner, now)
     }
