@@ -175,6 +175,7 @@ class EngineRuntime implements Runtime {
       transports: transports.factories,
       listen: transports.listen,
       announce: options.announce,
+      earlyProtocols: [options.protocols.kad, options.protocols.bitswap],
       pendingDialsMax: limits.pendingDialsMax.value,
       dialTimeoutMs: limits.dialTimeoutMs.value,
       denied: (id) => denied.has(id),

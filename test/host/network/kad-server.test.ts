@@ -56,6 +56,7 @@ before(async () => {
     transports: transports.factories,
     listen: transports.listen,
     announce: ['/ip4/127.0.0.1/tcp/9/ws'],
+    earlyProtocols: [],
     pendingDialsMax: 8,
     dialTimeoutMs: 5_000,
     denied: () => false,

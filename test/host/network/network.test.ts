@@ -96,6 +96,7 @@ before(async () => {
     transports: transports.factories,
     listen: transports.listen,
     announce: [],
+    earlyProtocols: [kad, bitswap],
     pendingDialsMax: 8,
     dialTimeoutMs: 5_000,
     denied: () => false,

@@ -31,6 +31,7 @@ async function startedNode(changes: Partial<NodeOptions>): Promise<Node> {
     transports: [webSockets()],
     listen: [],
     announce: [],
+    earlyProtocols: [],
     pendingDialsMax: 8,
     dialTimeoutMs: 5_000,
     denied: () => false,

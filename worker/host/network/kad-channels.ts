@@ -5,6 +5,7 @@ import { limits } from '../../engine/limits.ts'
 import type { OrderId } from '../../engine/machine.ts'
 import type { Peer } from '../../engine/peer.ts'
 import { encodeFrame } from '../../wire/frame.ts'
+import { afterAgreement } from './early-streams.ts'
 import { readFrames, type FrameEnd } from './stream-frames.ts'
 
 /**
@@ -93,10 +94,11 @@ export class KadChannels {
       return
     }
     channel.stream = stream
-    readFrames(stream, limits.frameBytesMax.value, {
-      onFrame: (frame) => this.#received(channel, frame),
-      onEnd: (end) => this.#ended(channel, end),
-    })
+    const listener = {
+      onFrame: (frame: Uint8Array) => this.#received(channel, frame),
+      onEnd: (end: FrameEnd) => this.#ended(channel, end),
+    }
+    readFrames(stream, limits.frameBytesMax.value, afterAgreement(stream, listener))
     for (const exchange of [...channel.exchanges]) this.#write(channel, stream, exchange)
   }
 
@@ -134,7 +136,7 @@ export class KadChannels {
     const isIdle = end.type !== 'bad-frame' && channel.answers > 0 && channel.unanswered === 0
     const retry = isIdle ? channel.exchanges.filter(isRetriable) : []
     for (const exchange of retry) remove(channel.exchanges, exchange)
-    this.#close(channel, end.type === 'bad-frame' ? badFrameFailure(end.reason) : 'reset')
+    this.#close(channel, failureOfEnd(end))
     for (const exchange of retry) this.#enqueue(channel.peer, { ...exchange, retried: true, sentAt: undefined })
   }
 
@@ -191,8 +193,10 @@ function remove(exchanges: Exchange[], exchange: Exchange): void {
   if (index >= 0) exchanges.splice(index, 1)
 }
 
-function badFrameFailure(reason: string): RequestFailure {
-  return reason === 'oversized' ? 'oversized' : 'malformed'
+function failureOfEnd(end: FrameEnd): RequestFailure {
+  if (end.type === 'refused') return 'unsupported'
+  if (end.type !== 'bad-frame') return 'reset'
+  return end.reason === 'oversized' ? 'oversized' : 'malformed'
 }
 
 function failureOf(error: unknown): RequestFailure {

@@ -94,15 +94,15 @@ export class Network {
       dispatch: init.dispatch,
       drop: (reason) => this.#drop(reason),
     })
-    const { after } = platformSigns()
     this.#silence = new Silence({
       now: init.now,
-      after,
+      after: platformSigns().after,
       isAwaited: () => init.openWants() > 0,
       onSilent: (peers) => void this.#endDead(peers.flatMap((id) => init.node.getConnections(toPeerId(id)))),
     })
     this.#bitswap = new BitswapChannels({
-      open: open(this.#bitswapProtocols, true),
+      open: (peer, signal, version) =>
+        open(this.#bitswapProtocols.slice(0, version === 'newest' ? 1 : undefined), true)(peer, signal),
       now: init.now,
       listener: {
         sent: (order) => init.dispatch({ type: 'message-sent', order }),

@@ -5,6 +5,7 @@ import type { Connection, Libp2p, PrivateKey } from '@libp2p/interface'
 import { type Ping, ping } from '@libp2p/ping'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import { withEarlyStreams } from './early-streams.ts'
 import type { TransportFactory } from './transports.ts'
 
 /** The libp2p node of the Worker: transports and limits. Every decision about whom to dial is the engine's. */
@@ -15,6 +16,8 @@ export interface NodeOptions {
   readonly transports: readonly TransportFactory[]
   readonly listen: readonly string[]
   readonly announce: readonly string[]
+  /** Protocols that are spoken before the peer has agreed to them. */
+  readonly earlyProtocols: readonly string[]
   readonly pendingDialsMax: number
   readonly dialTimeoutMs: number
   /** Whether the peer, by its multihash bytes, is never to be connected to, in either direction. */
@@ -46,10 +49,13 @@ export async function createNode(options: NodeOptions): Promise<Node> {
     transports: [...options.transports],
     connectionEncrypters: [noise()],
     streamMuxers: [
-      yamux({
-        // A stream that is paused because we are busy may still receive a whole window: it must fit the buffer.
-        streamOptions: { maxStreamWindowSize: 2 * 1024 * 1024, maxReadBufferLength: 4 * 1024 * 1024 },
-      }),
+      withEarlyStreams(
+        options.earlyProtocols,
+        yamux({
+          // A stream that is paused because we are busy may still receive a whole window: it must fit the buffer.
+          streamOptions: { maxStreamWindowSize: 2 * 1024 * 1024, maxReadBufferLength: 4 * 1024 * 1024 },
+        }),
+      ),
     ],
     services: {
       identify: identify(),

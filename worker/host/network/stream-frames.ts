@@ -11,6 +11,8 @@ export type FrameEnd =
   | { readonly type: 'closed' }
   | { readonly type: 'reset' }
   | { readonly type: 'bad-frame'; readonly reason: string }
+  /** The peer does not speak the protocol (`early-streams.ts`). */
+  | { readonly type: 'refused' }
 
 export interface FrameListener {
   /** A promise returned delays the next frame until it settles; it must not reject. */
