@@ -58,7 +58,13 @@ export async function startHolder({ name, blocks, delayMs, random, observer }: H
         ping: ping(),
         // `getMultiaddrs` tells what is announced; the link needs to know what is listened on.
         listening: ({ transportManager }: { transportManager: { getAddrs(): Multiaddr[] } }) => ({
-          port: () => Number(transportManager.getAddrs()[0]?.getComponents().find((part) => part.name === 'tcp')?.value),
+          port: () =>
+            Number(
+              transportManager
+                .getAddrs()[0]
+                ?.getComponents()
+                .find((part) => part.name === 'tcp')?.value,
+            ),
         }),
       },
     }),

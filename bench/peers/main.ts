@@ -65,7 +65,9 @@ function plan(): { plan: Plan; command: string } {
       bulkBytes: parts.includes('bulk') ? Number(values.megabytes) * 2 ** 20 : 0,
       write: !values.dry,
     },
-    command: ['npm run bench:peers', ...process.argv.slice(2)].join(process.argv.length > 2 ? ' -- ' : '').replaceAll(' -- --', ' --'),
+    command: ['npm run bench:peers', ...process.argv.slice(2)]
+      .join(process.argv.length > 2 ? ' -- ' : '')
+      .replaceAll(' -- --', ' --'),
   }
 }
 
@@ -111,7 +113,9 @@ async function measure(peers: number, bad: boolean, given: Plan, assets: Readonl
         const startedAt = performance.now()
         const result = await oneRun(world, contestant, run, parts, run === 0)
         all[contestant.name]!.push(result)
-        console.error(`${name} · ${contestant.name} · ${((performance.now() - startedAt) / 1000).toFixed(0)} s · ${JSON.stringify(result)}`)
+        console.error(
+          `${name} · ${contestant.name} · ${((performance.now() - startedAt) / 1000).toFixed(0)} s · ${JSON.stringify(result)}`,
+        )
       }
     }
   } finally {

@@ -171,7 +171,9 @@ export function targetsSection(worlds: readonly WorldResult[], names: Names, bul
     targets.flatMap(({ title, wanted, holds, value, large = false, absolute = false }) => {
       const came = value(world, names)
       if (came === undefined || Number.isNaN(came) || (large && world.peers < largest)) return []
-      return [[String(world.peers), title, wanted, absolute ? shown(came) : `${came.toFixed(2)} ×`, holds(came) ? 'yes' : '**no**']]
+      return [
+        [String(world.peers), title, wanted, absolute ? shown(came) : `${came.toFixed(2)} ×`, holds(came) ? 'yes' : '**no**'],
+      ]
     }),
   )
   const limit = 10 * 1024

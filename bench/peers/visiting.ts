@@ -87,7 +87,9 @@ async function visits(
   const { bulk } = world
   const withFile = bulk !== undefined && withBulk && parts.has('bulk')
   const plain = withFile ? await step(world, () => call(page, 'bulk', bulk.plain.root, bulk.plain.cids, 'plain')) : undefined
-  const session = withFile ? await step(world, () => call(page, 'bulk', bulk.session.root, bulk.session.cids, 'session')) : undefined
+  const session = withFile
+    ? await step(world, () => call(page, 'bulk', bulk.session.root, bulk.session.cids, 'session'))
+    : undefined
   const watched = await call(page, 'watched')
   const costs = { threadMs: await threadMs(tools), processMs: await rendererMs(browser) }
   const warmMs = parts.has('start') ? await enterAgain(page, world, contestant, warm) : undefined
@@ -98,7 +100,10 @@ async function enter(page: Page, { stage }: World, contestant: Contestant, first
   const task: Arrival = { bootstrap: stage.swarm.bootstrap, first, storage: 'bench' }
   const hash = encodeURIComponent(JSON.stringify({ ...task, ...contestant.extra }))
   await page.goto(`${stage.server.url}${contestant.page}.html#${hash}`)
-  return within(visitMs, page.evaluate(() => (globalThis as unknown as { visit: Visit }).visit.entered))
+  return within(
+    visitMs,
+    page.evaluate(() => (globalThis as unknown as { visit: Visit }).visit.entered),
+  )
 }
 
 async function enterAgain(page: Page, world: World, contestant: Contestant, first: string): Promise<number | undefined> {
@@ -115,7 +120,8 @@ async function call<Name extends Method>(
   ...args: Parameters<Visit[Name]>
 ): Promise<Awaited<ReturnType<Visit[Name]>>> {
   const evaluated = page.evaluate(
-    ({ name, args }) => (globalThis as unknown as { visit: Record<string, (...args: unknown[]) => unknown> }).visit[name]!(...args),
+    ({ name, args }) =>
+      (globalThis as unknown as { visit: Record<string, (...args: unknown[]) => unknown> }).visit[name]!(...args),
     { name, args: args as unknown[] },
   )
   return evaluated as Promise<Awaited<ReturnType<Visit[Name]>>>

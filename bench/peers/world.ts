@@ -85,13 +85,22 @@ export async function startWorld(options: WorldOptions, assets: ReadonlyMap<stri
     const blocks = await Promise.all(
       Array.from({ length: 2 * options.runs }, (_, block) => rawBlock(bytesOf(`${SEED}/block/${index}/${block}`, BLOCK_BYTES))),
     )
-    await hold(`holder/${index}`, blocks, blocks.map(({ cid }) => cid))
+    await hold(
+      `holder/${index}`,
+      blocks,
+      blocks.map(({ cid }) => cid),
+    )
     for (const [run, list] of pairs.entries()) list.push([blocks[2 * run]!.cid.toString(), blocks[2 * run + 1]!.cid.toString()])
   }
 
   const file = async (name: string): Promise<Bulk> => {
     const { root, blocks } = await fileOf(`${SEED}/${name}`, options.bulkBytes)
-    for (let index = 0; index < BULK_HOLDERS; index++) await hold(`${name}/${index}`, blocks, blocks.map(({ cid }) => cid))
+    for (let index = 0; index < BULK_HOLDERS; index++)
+      await hold(
+        `${name}/${index}`,
+        blocks,
+        blocks.map(({ cid }) => cid),
+      )
     return { root: root.toString(), cids: blocks.filter(({ cid }) => !cid.equals(root)).map(({ cid }) => cid.toString()) }
   }
   const bulk = options.bulkBytes === 0 ? undefined : { plain: await file('plain'), session: await file('session') }
@@ -115,7 +124,11 @@ async function publishSearches({ swarm }: Stage, count: number, random: Random):
   for (let index = 0; index < count; index++) {
     const { cid } = await rawBlock(bytesOf(`${SEED}/search/${index}`, 64))
     for (const { id, addresses } of random.shuffled(running).slice(0, index % 5 === 4 ? 2 : 1)) {
-      await swarm.publish(cid, peerIdFromString(id), addresses.map((address) => multiaddr(address)))
+      await swarm.publish(
+        cid,
+        peerIdFromString(id),
+        addresses.map((address) => multiaddr(address)),
+      )
     }
     cids.push(cid.toString())
   }

@@ -24,6 +24,7 @@ export type EngineEvent =
           | 'network-changed'
           | 'dht-server-seen'
           | 'dht-server-gone'
+          | 'dht-servers-named'
           | 'response-received'
           | 'request-failed'
           | 'notice-sent'

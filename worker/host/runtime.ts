@@ -157,6 +157,7 @@ class EngineRuntime implements Runtime {
             peers: this.driver.peers,
             review: (id, addresses) => this.#review(id, addresses),
             judge: judgeRecord,
+            onServersNamed: (infos) => this.driver.dispatch({ type: 'dht-servers-named', infos }),
           })
   }
 

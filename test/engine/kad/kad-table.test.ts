@@ -58,6 +58,32 @@ describe('who enters the routing table', () => {
     assert.ok(checks.length <= limits.serverChecksMax.value + limits.serverChecksQueuedMax.value)
   })
 
+  test('a server that a router names is dialed, takes the lookup check, and enters (D8)', () => {
+    const network = alone()
+    const [server] = network.peers
+    network.handle({ type: 'dht-servers-named', infos: [server!] })
+    assert.equal(effectsOf(network, 'need-connection')[0]?.info.peer, server!.peer)
+    assert.equal(effectsOf(network, 'need-connection')[0]?.priority, 'maintenance')
+    network.run(10_000, () => effectsOf(network, 'send-request').length > 0)
+    assert.deepEqual(effectsOf(network, 'send-request')[0]?.request, { type: 'find-node', key: server!.peer.id })
+    assert.equal(network.kad.status().tableSize, 0)
+    network.run(10_000)
+    assert.ok(network.kad.status().tableSize >= 1)
+    const before = effectsOf(network, 'need-connection').length
+    network.handle({ type: 'dht-servers-named', infos: [server!] })
+    assert.equal(effectsOf(network, 'need-connection').length, before, 'who is in the table is not checked again')
+  })
+
+  test('named servers are checked a bounded number at a time, the same one once, and a dead one does not enter', () => {
+    const network = alone({ peers: 200, dead: 1 })
+    network.handle({ type: 'dht-servers-named', infos: [...network.peers, ...network.peers] })
+    assert.ok(network.kad.counts().runs <= limits.kadInternalQueriesMax.value)
+    assert.equal(effectsOf(network, 'need-connection').length, limits.kadMaintenanceQueriesMax.value)
+    network.run(600_000)
+    const entered = effectsOf(network, 'persist-table-entry').map(({ info }) => network.find(info.peer)?.kind)
+    assert.ok(entered.every((kind) => kind === 'good'))
+  })
+
   test('peers that answered a lookup enter, and are persisted', () => {
     const network = settled()
     const persisted = effectsOf(network, 'persist-table-entry').map(({ info }) => info.peer)

@@ -91,6 +91,8 @@ export type KadEvent =
   /** Identify said so: this connected peer serves the DHT. It may enter the table after a lookup check. */
   | { readonly type: 'dht-server-seen'; readonly info: PeerInfo }
   | { readonly type: 'dht-server-gone'; readonly peer: Peer }
+  /** Somebody outside of the DHT calls these its servers. Where the table has room they are dialed and checked. */
+  | { readonly type: 'dht-servers-named'; readonly infos: readonly PeerInfo[] }
   | { readonly type: 'response-received'; readonly order: OrderId; readonly response: KadResponse }
   | { readonly type: 'request-failed'; readonly order: OrderId; readonly reason: RequestFailure }
   /** An `add-provider` left our side. */

@@ -2,7 +2,7 @@ import { assert } from '../assert.ts'
 import { type BytesMap, equalBytes } from '../bytes-map.ts'
 import type { Fill } from '../limits.ts'
 import { earlier, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
-import type { Peer, PeerCache, PeerIdBytes } from '../peer.ts'
+import type { Peer, PeerCache, PeerIdBytes, PeerInfo } from '../peer.ts'
 import type { DialTimes } from '../resilience/dial-times.ts'
 import type { Rng } from '../rng.ts'
 import type { KadEffect, KadEvent, KadOptions, KadStatus, RequestFailure } from './contract.ts'
@@ -164,6 +164,8 @@ export class Kad implements Machine<KadEvent, KadEffect> {
         return this.#started?.book.serverSeen(event.info, now)
       case 'dht-server-gone':
         return this.#started?.book.serverGone(event.peer)
+      case 'dht-servers-named':
+        return this.#serversNamed(event.infos, now)
       case 'response-received':
         return this.#responseReceived(event.order, event.response, now)
       case 'request-failed':
@@ -237,6 +239,10 @@ export class Kad implements Machine<KadEvent, KadEffect> {
     if (this.#started === undefined) return true
     if (run.purpose.type === 'table-lookup') return false
     return this.#started.maintenance.isBootstrapping || !this.#checks.isIdle
+  }
+
+  #serversNamed(infos: readonly PeerInfo[], now: Millis): void {
+    for (const info of infos) if (this.#started?.book.wouldTake(info, now) === true) this.#runs.check(info, now)
   }
 
   #connectionSettled(event: Extract<KadEvent, { type: 'connection-ready' | 'connection-failed' }>, now: Millis): void {

@@ -54,7 +54,13 @@ export class PeerBook {
   serverSeen(info: PeerInfo, now: Millis): void {
     if (this.#denied.has(info.peer.id)) return
     if (this.table.get(info.peer) !== undefined) return this.table.learnAddresses(info)
-    if (hasDialable(info.addresses) && this.table.wouldAdmit(info, now)) this.#checks.offer(info)
+    if (this.wouldTake(info, now)) this.#checks.offer(info)
+  }
+
+  /** Whether there would be a place for a peer that somebody names, did it pass the check. */
+  wouldTake(info: PeerInfo, now: Millis): boolean {
+    const isNew = !this.#denied.has(info.peer.id) && this.table.get(info.peer) === undefined
+    return isNew && hasDialable(info.addresses) && this.table.wouldAdmit(info, now)
   }
 
   /** An entry, or a bootstrap peer. */

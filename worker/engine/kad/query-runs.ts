@@ -1,7 +1,8 @@
 import { assert } from '../assert.ts'
+import { equalBytes } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import { earlier, isDue, type Millis, type OrderId } from '../machine.ts'
-import type { Peer } from '../peer.ts'
+import type { Peer, PeerInfo } from '../peer.ts'
 import type { QueryId } from '../query.ts'
 import { ConnectionNeeds } from './connection-needs.ts'
 import type { KadEffect, RecordVerdict } from './contract.ts'
@@ -9,6 +10,7 @@ import type { Outbox } from './outbox.ts'
 import type { Query, QueryContext, QueryEvent, QueryOutput } from './queries/contract.ts'
 import { Correction } from './queries/correction.ts'
 import { tooMany } from './queries/create.ts'
+import { ServerCheck } from './queries/server-check.ts'
 import type { RequestDesk } from './request-desk.ts'
 import { newRun, priorityOf, type Run, type RunPurpose, runDeadline, timeEvent } from './run.ts'
 import { Turns } from './turns.ts'
@@ -273,6 +275,16 @@ export class QueryRuns {
     for (const order of run.judgements) this.#judgements.delete(order)
     for (const peer of [...run.waitingFor.values()]) this.#dropNeed(run, peer)
     this.#surroundings.ended(run, now)
+  }
+
+  /** Of a peer that is not connected. Beyond the bound, or under way already: forgotten. */
+  check(info: PeerInfo, now: Millis): void {
+    if (this.#runs.size - this.#commands.size >= limits.kadInternalQueriesMax.value) return
+    const { peer } = info
+    for (const { purpose } of this.#runs) {
+      if (purpose.type === 'server-check' && equalBytes(purpose.peer.id, peer.id)) return
+    }
+    this.begin((context) => new ServerCheck({ context, info }), { type: 'server-check', peer }, now)
   }
 
   #correct({ record, holders }: Extract<QueryOutput, { type: 'correct-holders' }>, now: Millis): void {

@@ -38,6 +38,7 @@ export type RunPurpose =
   | { readonly type: 'command'; readonly query: QueryId; readonly lane?: Lane | undefined; readonly isDirect?: boolean }
   | { readonly type: 'table-lookup'; readonly isRepair: boolean }
   | { readonly type: 'correction' }
+  | { readonly type: 'server-check'; readonly peer: Peer }
   /** What an answered query still stores. */
   | { readonly type: 'remainder' }
 
@@ -67,6 +68,7 @@ export function priorityOf(purpose: RunPurpose): Priority {
     case 'table-lookup':
       return purpose.isRepair ? 'normal' : 'maintenance'
     case 'correction':
+    case 'server-check':
     case 'remainder':
       return 'maintenance'
   }

@@ -20,6 +20,8 @@ export interface SourcesInit {
   /** The peer with those of its addresses that are any, each with whether it can be dialed. */
   readonly review: (id: Uint8Array, addresses: readonly Uint8Array[]) => PeerInfo
   readonly judge: (key: Uint8Array, value: Uint8Array) => Promise<RecordVerdict>
+  /** Peers that a router tells of as servers of the DHT, or that were looked for: candidates for the routing table. */
+  readonly onServersNamed: (infos: readonly PeerInfo[]) => void
 }
 
 const ipnsPrefix = new TextEncoder().encode('/ipns/')
@@ -60,7 +62,9 @@ export class Sources {
       dht,
       routers: async (stop) => {
         for await (const { info } of this.#dialable(this.#init.routing.peer(id, stop))) {
-          if (sameBytes(info.peer.id, id)) return peerData(info)
+          if (!sameBytes(info.peer.id, id)) continue
+          this.#init.onServersNamed([info])
+          return peerData(info)
         }
         return undefined
       },
@@ -103,8 +107,10 @@ export class Sources {
       routers: async (stop, push) => {
         if (!isMultihash(key)) return
         const told: ClosestPeerItem[] = []
-        for await (const { info } of this.#dialable(routing.closestPeers(key, stop)))
+        for await (const { info } of this.#dialable(routing.closestPeers(key, stop))) {
+          this.#init.onServersNamed([info])
           told.push({ ...peerData(info), outcome: 'unasked' })
+        }
         // What the DHT says of a peer is worth more, so it comes first.
         await walked?.catch(() => {})
         for (const item of told) push(item)
