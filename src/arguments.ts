@@ -1,4 +1,7 @@
+import { base16 } from 'multiformats/bases/base16'
 import { base58btc } from 'multiformats/bases/base58'
+import { base64, base64url } from 'multiformats/bases/base64'
+import type { MultibaseDecoder } from 'multiformats/bases/interface'
 import { CID } from 'multiformats/cid'
 import { decode as decodeMultihash } from 'multiformats/hashes/digest'
 import type { ErrorCode } from '../worker/contract/errors.ts'
@@ -36,12 +39,6 @@ export function peerIdBytes(id: PeerIdInput, code: ErrorCode = 'invalid-key'): U
     throw new AminoError(code, `${shown(id)} is not a peer id. Give its text, like 12D3KooW… or Qm…, or its CID (k51…).`)
   }
   return bytes
-}
-
-/** The name of a context, if there is one. */
-export function contextName(name: string | undefined): string | undefined {
-  if (name === undefined || (typeof name === 'string' && name !== '' && name.length <= 64)) return name
-  throw new AminoError('invalid-argument', 'context must be a text of 1 to 64 characters, such as nft.')
 }
 
 /** The binary key of a value record: prefix and multihash. */
@@ -87,9 +84,12 @@ export function provideMode(mode: ProvideMode = 'classic'): ProvideMode {
   throw new AminoError('invalid-argument', `mode must be 'classic' or 'optimistic', not ${shown(mode)}.`)
 }
 
+/** Beside those that multiformats knows by itself, by the first letter: what other tools print on demand. */
+const otherBases: Readonly<Record<string, MultibaseDecoder<string>>> = { f: base16, m: base64, u: base64url }
+
 function parseCid(value: unknown): CID | undefined {
   try {
-    return typeof value === 'string' ? CID.parse(value) : undefined
+    return typeof value === 'string' ? CID.parse(value, otherBases[value[0]!]) : undefined
   } catch {
     return undefined
   }

@@ -14,7 +14,6 @@ import {
   checkedInteger,
   cidBytes,
   cidList,
-  contextName,
   copiedBytes,
   keyBytes,
   peerIdBytes,
@@ -189,7 +188,7 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
     const options = isRoot ? second : (first as SessionOptions)
     const root = isRoot ? cidBytes(first as CidInput) : undefined
     const providers = (options.providers ?? []).map(peerData)
-    const args = { root, context: contextName(options.context), providers }
+    const args = { root, context: options.context, providers }
     return new ClientSession(this, await this.#call({ method: 'openSession', args }, options))
   }
 
@@ -277,7 +276,7 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
   #blockOptions({ session, context, providers = [] }: GetBlockOptions) {
     return {
       session: ClientSession.idFor(session, this),
-      context: contextName(context),
+      context,
       providers: providers.map(peerData),
     }
   }

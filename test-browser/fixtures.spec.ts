@@ -62,7 +62,10 @@ async function plainPage(packages: string, policy: string): Promise<Map<string, 
   const imports = {
     'amino-worker': `${packages}/amino-worker/dist/index.js`,
     ...Object.fromEntries(
-      ['cid', 'bases/base58', 'hashes/digest'].map((name) => [`multiformats/${name}`, `${multiformats}/${name}.js`]),
+      ['cid', 'bases/base16', 'bases/base58', 'bases/base64', 'hashes/digest'].map((name) => [
+        `multiformats/${name}`,
+        `${multiformats}/${name}.js`,
+      ]),
     ),
   }
   const map = JSON.stringify({ imports })

@@ -107,6 +107,16 @@ test('the block of an identity CID is in the CID', async () => {
   await service.stop()
 })
 
+test('a context that is no short name is the caller’s mistake', async () => {
+  const service = await started()
+  const cid = CID.parse('bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e').bytes
+  for (const name of ['', 'x'.repeat(65), 7 as never]) {
+    await refused(service.getBlock(cid, { session: undefined, context: name, providers: [] }, context()), 'invalid-argument')
+    await refused(service.openSession({ root: undefined, context: name, providers: [] }), 'invalid-argument')
+  }
+  await service.stop()
+})
+
 test('a value that no server would keep is refused before anything is sent', async () => {
   const service = await started()
   const key = new TextEncoder().encode('/pk/anything')

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
+import { base16 } from 'multiformats/bases/base16'
+import { base32 } from 'multiformats/bases/base32'
+import { base36 } from 'multiformats/bases/base36'
+import { base58btc } from 'multiformats/bases/base58'
+import { base64, base64url } from 'multiformats/bases/base64'
 import { CID } from 'multiformats/cid'
 import type { Progress } from '../../src/index.ts'
 import { codeOf, collect, signalled, startHarness } from '../support/client-harness.ts'
@@ -79,6 +84,20 @@ test('keys and peer ids are taken in every usual form', async (t) => {
   const given = service.seen.slice(1).map((call) => Buffer.from(call.args[0] as Uint8Array).toString('hex'))
   const [peer, record, content] = [peerBytes, recordKey, cid.multihash.bytes].map((bytes) => Buffer.from(bytes).toString('hex'))
   assert.deepEqual(given, [peer, peer, peer, peer, record, record, record, peer, peer, peer, content, content, record])
+})
+
+test('a CID is taken in every base that tools print: 32, 36, 58, and also 16 and 64', async (t) => {
+  const { client, service } = await startHarness(t)
+  const bases = [base16, base32, base36, base58btc, base64, base64url]
+  for (const base of bases) await client.hasBlock(cid.toString(base as typeof base32))
+  const given = service.seen.slice(1).map((call) => Buffer.from(call.args[0] as Uint8Array).toString('hex'))
+  assert.deepEqual(
+    given,
+    Array.from(bases, () => Buffer.from(cid.bytes).toString('hex')),
+  )
+  for (const broken of ['f0155xx', `f${cidText.slice(1)}`, 'mAVU', 'u', 'f']) {
+    assert.equal(await codeOf(client.hasBlock(broken)), 'invalid-cid', broken)
+  }
 })
 
 test('a wrong argument rejects with its code before anything is sent', async (t) => {

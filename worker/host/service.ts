@@ -135,6 +135,7 @@ export class EngineService implements AminoService {
   async getBlock(cid: Uint8Array, options: BlockOptions, context: CallContext): Promise<BlockData> {
     const runtime = this.#running()
     requireKnownHash(cid)
+    requireContext(options.context)
     const inlined = inlinedBlock(cid)
     if (inlined !== undefined) return { cid, bytes: inlined, from: undefined }
     const session = options.session as WantCommand['session']
@@ -189,6 +190,7 @@ export class EngineService implements AminoService {
   }
 
   async openSession(options: SessionOptions): Promise<number> {
+    requireContext(options.context)
     const session = this.#nextSession++
     this.#running().openSession(session, options)
     return session
@@ -264,6 +266,12 @@ export class EngineService implements AminoService {
 function inlinedBlock(cid: Uint8Array): Uint8Array | undefined {
   const { code, digest } = decodeCid(cid).multihash
   return code === 0 ? digest.slice() : undefined
+}
+
+/** Checked here and not on the page, which has to stay small. */
+function requireContext(name: string | undefined): void {
+  if (name === undefined || (typeof name === 'string' && name !== '' && name.length <= 64)) return
+  throw new ServiceError('invalid-argument', 'context must be a text of 1 to 64 characters, such as nft.')
 }
 
 function requireKnownHash(cid: Uint8Array): void {
