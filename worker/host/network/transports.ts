@@ -8,6 +8,7 @@ import type { StatusData, TransportName, TransportStatusData } from '../../contr
 import { limits } from '../../engine/limits.ts'
 import type { DialableTransports } from '../addresses.ts'
 import { RtcLink } from '../rtc/rtc-link.ts'
+import { withEarlySecurity } from './early-security.ts'
 import { transportOf } from './transport-name.ts'
 import { closingWebSockets } from './web-sockets.ts'
 
@@ -54,7 +55,7 @@ export function openTransports(init: TransportsInit): Transports {
     webTransport: init.webTransport && hasWebTransport,
     webRtc: init.webRtc !== undefined,
   }
-  if (dialable.webSockets) factories.push(closingWebSockets())
+  if (dialable.webSockets) factories.push(withEarlySecurity(closingWebSockets()))
   if (dialable.webTransport) factories.push(cappedWebTransport())
   if (dialable.circuitRelay) {
     factories.push(circuitRelayTransport())
