@@ -60,7 +60,9 @@ test('the first message of Noise leaves before the peer has said a word', async 
     socket.once('data', (head) => {
       const key = /sec-websocket-key: (.*)\r\n/i.exec(String(head))?.[1] ?? ''
       const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
-      socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`)
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+      )
       socket.on('data', (data) => {
         bytes += data.length
         // The two lines of multistream-select are 29 bytes, Noise's first message is 34.
