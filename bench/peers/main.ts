@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
@@ -65,9 +65,7 @@ function plan(): { plan: Plan; command: string } {
       bulkBytes: parts.includes('bulk') ? Number(values.megabytes) * 2 ** 20 : 0,
       write: !values.dry,
     },
-    command: ['npm run bench:peers', ...process.argv.slice(2)]
-      .join(process.argv.length > 2 ? ' -- ' : '')
-      .replaceAll(' -- --', ' --'),
+    command: process.argv.length > 2 ? `npm run bench:peers -- ${process.argv.slice(2).join(' ')}` : 'npm run bench:peers',
   }
 }
 
@@ -89,7 +87,6 @@ async function main(): Promise<void> {
     targetsSection(results, names, bulkBlocks, page),
     ...drawn.map(({ name, title }) => `![${title}](peers-${name}.svg)\n`),
     ...results.map((result) => worldSection(result, bulkBlocks, given.bulkBytes)),
-    notes(),
   ].join('\n')
   console.log(text)
   if (!given.write) return
@@ -140,14 +137,6 @@ connected. Dials are connections that arrived anywhere, also at the dead; reques
 or sent them. *Each block sent*: 1 is once. CPU is of the first visit, without its end; *its process* has the Worker in it.
 Shipped, minified and gzip: ${sizes}.
 `
-}
-
-/** What somebody has written about the causes stays, to be looked at again. */
-function notes(): string {
-  const file = `${folder}/peers.md`
-  const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
-  const start = text.indexOf('## What it says')
-  return start === -1 ? '' : text.slice(start)
 }
 
 async function pages(): Promise<{ assets: Map<string, Asset>; sizes: string }> {

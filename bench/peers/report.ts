@@ -95,12 +95,10 @@ interface Target {
   readonly title: string
   readonly wanted: string
   readonly holds: (value: number) => boolean
-  /** Undefined where that world, or that part, was not measured. */
-  readonly value: (world: WorldResult, names: Names) => number | undefined
+  /** Ours, and theirs where it is compared; undefined where it was not measured. */
+  readonly sides: (world: WorldResult, names: Names) => { readonly ours: number; readonly theirs?: number } | undefined
   /** Only in the larger world. */
   readonly large?: boolean
-  /** A count, not a ratio. */
-  readonly absolute?: boolean
 }
 
 function atMost(title: string, limit: number, at: number, measure: Measure, large = false): Target {
@@ -108,78 +106,75 @@ function atMost(title: string, limit: number, at: number, measure: Measure, larg
     title,
     wanted: `≤ ${limit} ×`,
     holds: (value) => value <= limit,
-    value: (world, names) => ratio(world, names, (runs) => quantile(runs.flatMap(measure.of), at)),
+    sides: (world, { ours, tuned }) => ({
+      ours: quantile((world.runs[ours] ?? []).flatMap(measure.of), at),
+      theirs: quantile((world.runs[tuned] ?? []).flatMap(measure.of), at),
+    }),
     large,
   }
 }
 
 function bulkTargets(blocks: number): Target[] {
-  const ours = (world: WorldResult, { ours }: Names, name: keyof Counts): number | undefined => {
-    const steps = (world.runs[ours] ?? []).flatMap(({ plain }) => plain ?? [])
-    return steps.length === 0 ? undefined : median(costs(steps, name)) / blocks
+  const counted = (name: keyof Counts) => (world: WorldResult, names: Names) => {
+    const steps = (world.runs[names.ours] ?? []).flatMap(({ plain }) => plain ?? [])
+    return { ours: median(costs(steps, name)) / blocks }
   }
   return [
     {
-      title: 'gets at once, against its sessions',
+      title: 'gets at once, against its sessions, ms',
       wanted: '≤ 1 ×',
       holds: (value) => value <= 1,
-      value: (world, names) => {
-        const [mine, theirs] = [world.runs[names.ours] ?? [], world.runs[names.tuned] ?? []]
-        return quotient(median(mine.flatMap(plainMs.of)), median(theirs.flatMap(sessionMs.of)))
-      },
+      sides: (world, { ours, tuned }) => ({
+        ours: median((world.runs[ours] ?? []).flatMap(plainMs.of)),
+        theirs: median((world.runs[tuned] ?? []).flatMap(sessionMs.of)),
+      }),
     },
-    {
-      title: 'each block received, gets at once',
-      wanted: '≤ 1.05 times',
-      holds: (value) => value <= 1.05,
-      value: (world, names) => ours(world, names, 'blocks'),
-      absolute: true,
-    },
-    {
-      title: 'wants a block, gets at once',
-      wanted: '≤ 5',
-      holds: (value) => value <= 5,
-      value: (world, names) => ours(world, names, 'wants'),
-      absolute: true,
-    },
+    { title: 'each block sent, gets at once', wanted: '≤ 1.05', holds: (value) => value <= 1.05, sides: counted('blocks') },
+    { title: 'wants a block, gets at once', wanted: '≤ 5', holds: (value) => value <= 5, sides: counted('wants') },
   ]
 }
 
-/** Issue and page: against the tuned contestant, with dead peers. */
+/** Of the issue: against the tuned contestant, with dead peers. */
 export function targetsSection(worlds: readonly WorldResult[], names: Names, bulkBlocks: number, pageBytes: number): string {
   const bad = worlds.filter((world) => world.bad)
   const largest = Math.max(...bad.map(({ peers }) => peers))
   const targets: Target[] = [
-    atMost('first provider, p50', 1, 0.5, firstProvider),
-    atMost('first provider, p95', 0.5, 0.95, firstProvider, true),
-    atMost("search's end, p50", 0.15, 0.5, searchEnd),
+    atMost('first provider, p50, ms', 1, 0.5, firstProvider),
+    atMost('first provider, p95, ms', 0.5, 0.95, firstProvider, true),
+    atMost("search's end, p50, ms", 0.15, 0.5, searchEnd),
     atMost('dials a search', 0.5, 0.5, dials),
-    atMost('block of a peer not connected', 0.2, 0.5, unconnected),
-    atMost('block of a connected peer', 0.6, 0.5, connected),
-    atMost('cold start', 0.8, 0.5, cold),
-    atMost('warm start', 0.6, 0.5, warm),
+    atMost('block of a peer not connected, ms', 0.2, 0.5, unconnected),
+    atMost('block of a connected peer, ms', 0.6, 0.5, connected),
+    atMost('cold start, ms', 0.8, 0.5, cold),
+    atMost('warm start, ms', 0.6, 0.5, warm),
     ...bulkTargets(bulkBlocks),
     {
-      title: 'long tasks of ours on the page, ms',
+      title: 'long tasks on the page, ms',
       wanted: '0',
       holds: (value) => value === 0,
-      value: (world, { ours }) => Math.max(...(world.runs[ours] ?? []).flatMap(longTasks.of)),
-      absolute: true,
+      sides: (world, { ours }) => ({ ours: Math.max(...(world.runs[ours] ?? []).flatMap(longTasks.of)) }),
     },
   ]
-  const rows = bad.flatMap((world) =>
-    targets.flatMap(({ title, wanted, holds, value, large = false, absolute = false }) => {
-      const came = value(world, names)
-      if (came === undefined || Number.isNaN(came) || (large && world.peers < largest)) return []
-      return [
-        [String(world.peers), title, wanted, absolute ? shown(came) : `${came.toFixed(2)} ×`, holds(came) ? 'yes' : '**no**'],
-      ]
-    }),
-  )
+  const rows = bad.flatMap((world) => targets.flatMap((target) => targetRow(world, names, target, largest)))
   const limit = 10 * 1024
-  rows.push(['', "the page's part, bytes gzip", `≤ ${limit}`, String(pageBytes), pageBytes <= limit ? 'yes' : '**no**'])
-  const lines = table(['servers', 'against the tuned contestant, with dead peers', 'wanted', 'came out', 'reached'], rows)
+  rows.push(['', "the page's part, bytes gzip", `≤ ${limit}`, String(pageBytes), '', '', verdict(pageBytes <= limit)])
+  const lines = table(['servers', 'with dead peers', 'wanted', 'ours', 'tuned', 'came out', 'reached'], rows)
   return ['## Targets', '', ...lines, ''].join('\n')
+}
+
+function targetRow(world: WorldResult, names: Names, target: Target, largest: number): string[][] {
+  const sides = target.sides(world, names)
+  if (sides === undefined || Number.isNaN(sides.ours) || (target.large === true && world.peers < largest)) return []
+  const { ours, theirs } = sides
+  const start = [String(world.peers), target.title, target.wanted, shown(ours)]
+  if (theirs === undefined) return [[...start, '', '', verdict(target.holds(ours))]]
+  // Both never, or both nothing: no better and no worse.
+  const ratio = ours === theirs ? 1 : ours / theirs
+  return Number.isNaN(ratio) ? [] : [[...start, shown(theirs), `${ratio.toFixed(2)} ×`, verdict(target.holds(ratio))]]
+}
+
+function verdict(holds: boolean): string {
+  return holds ? 'yes' : '**no**'
 }
 
 /** How the searches' times are spread: one curve a contestant. */
@@ -195,17 +190,6 @@ export function plots(world: WorldResult): Plot[] {
       return { label, points: points.filter(({ x }) => Number.isFinite(x)) }
     }),
   }))
-}
-
-function ratio(world: WorldResult, { tuned, ours }: Names, of: (runs: readonly Run[]) => number): number | undefined {
-  return quotient(of(world.runs[ours] ?? []), of(world.runs[tuned] ?? []))
-}
-
-/** Where theirs never ended ours is better, however long it took; where both are nothing, nothing is said. */
-function quotient(mine: number, theirs: number): number | undefined {
-  if (Number.isNaN(mine) || Number.isNaN(theirs)) return undefined
-  if (mine === theirs) return 1
-  return mine / theirs
 }
 
 function median(values: readonly number[]): number {
