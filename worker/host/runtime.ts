@@ -12,8 +12,7 @@ import { persistDiscovery, restoreDiscovery } from './discovery-store.ts'
 import type { ReadBlock, SessionOptions } from './amino-service.ts'
 import { loadBlock } from './block-loading.ts'
 import { Driver, platformClock } from './driver.ts'
-import { DelegatedRouting } from './delegated/delegated-routing.ts'
-import { filterWords } from './delegated/filter-words.ts'
+import type { DelegatedRouting } from './delegated/delegated-routing.ts'
 import { Sources } from './delegated/sources.ts'
 import { createNode } from './network/node.ts'
 import { Network } from './network/network.ts'
@@ -23,7 +22,7 @@ import { parseAddress, parseAnnounced, parseBootstrap } from './parse-addresses.
 import { addressText } from './plain-data.ts'
 import { Providing, type ProvidingEffect } from './providing.ts'
 import { ServiceError } from './service-error.ts'
-import { identity, reviewed } from './start-values.ts'
+import { delegatedRouting, freshIdentity, keptIdentity, reviewed } from './start-values.ts'
 import type { Settings } from './settings.ts'
 import { createStore, type Store } from './store/store.ts'
 import { judgeRecord } from './validators.ts'
@@ -81,13 +80,12 @@ async function startWith(transports: Transports, options: Settings, onEvent: (ev
   // Before anything is opened: a wrong option must not leave a lock or a socket behind.
   const bootstrap = options.bootstrap.map((text) => parseBootstrap(text, addressPolicy))
   for (const text of options.announce) parseAnnounced(text, addressPolicy)
-  const store = await createStore({
-    name: options.storage,
-    blockBytesMax: options.limits.blockStoreBytesMax,
-    onLost: (reason) => onEvent({ type: 'storage-lost', reason }),
-  })
+  // The key is made while the database is opened: a page waits for both.
+  const onLost = (reason: string) => onEvent({ type: 'storage-lost', reason })
+  const opening = createStore({ name: options.storage, blockBytesMax: options.limits.blockStoreBytesMax, onLost })
+  const [store, fresh] = await Promise.all([opening, freshIdentity()])
   try {
-    const privateKey = await identity(options, store)
+    const privateKey = options.identity === 'fresh' ? fresh : await keptIdentity(store, fresh)
     const runtime = new EngineRuntime({ options, onEvent, transports, addressPolicy, store, privateKey })
     return await runtime.begin(bootstrap).then(
       () => runtime,
@@ -114,6 +112,7 @@ class EngineRuntime implements Runtime {
   readonly withoutAddress: boolean
   start: 'cold' | 'warm' = 'cold'
   readonly #init: RuntimeInit
+  readonly #denied = new BytesMap<true>()
   readonly #startedAt = performance.now()
   #readOffered: ReadBlock | undefined
   #network: Network | undefined
@@ -126,11 +125,10 @@ class EngineRuntime implements Runtime {
     this.withoutAddress = init.options.providing.withoutAddress
     this.mayProvide = this.withoutAddress || init.options.relay || init.options.announce.length > 0
     this.peerId = peerIdFromPrivateKey(init.privateKey).toMultihash().bytes
-    const denied = new BytesMap<true>()
-    for (const id of init.options.denyPeers) denied.set(id, true)
+    for (const id of init.options.denyPeers) this.#denied.set(id, true)
     this.driver = new Driver({
       seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
-      denied,
+      denied: this.#denied,
       server: init.options.server,
       discovery: init.options.discovery,
       provide: init.options.providing,
@@ -168,8 +166,9 @@ class EngineRuntime implements Runtime {
 
   async begin(bootstrapPeers: readonly { id: PeerIdBytes; address: Address }[]): Promise<void> {
     const { options, transports, addressPolicy, onEvent, privateKey } = this.#init
-    const denied = new BytesMap<true>()
-    for (const id of options.denyPeers) denied.set(id, true)
+    // Read while libp2p starts.
+    const kept = Promise.all([this.store.tableEntries(), this.store.networkSize(), this.store.keys.cells()])
+    kept.catch(() => {})
     const node = await createNode({
       privateKey,
       connectionsMax: options.limits.connectionsMax,
@@ -179,7 +178,7 @@ class EngineRuntime implements Runtime {
       earlyProtocols: [options.protocols.kad, options.protocols.bitswap],
       pendingDialsMax: limits.pendingDialsMax.value,
       dialTimeoutMs: limits.dialTimeoutMs.value,
-      denied: (id) => denied.has(id),
+      denied: (id) => this.#denied.has(id),
       mayDial: (address) => addressPolicy(address.bytes)?.dialable === true,
     })
     this.#network = new Network({
@@ -196,7 +195,8 @@ class EngineRuntime implements Runtime {
       onAddressesChanged: (addresses) => onEvent({ type: 'addresses-changed', addresses: addresses.map(addressText) }),
     })
     await this.#network.start()
-    const tableEntries = (await this.store.tableEntries()).map((entry) => reviewed(entry, addressPolicy))
+    const [entries, networkSize, cells] = await kept
+    const tableEntries = entries.map((entry) => reviewed(entry, addressPolicy))
     this.start = tableEntries.length > 0 ? 'warm' : 'cold'
     const { peers } = this.driver
     await restoreDiscovery(this.store, addressPolicy, (event) => this.driver.dispatch(event))
@@ -205,10 +205,10 @@ class EngineRuntime implements Runtime {
       self: peers.intern(this.peerId as PeerIdBytes),
       bootstrapPeers: bootstrapPeers.map(({ id, address }) => ({ peer: peers.intern(id), addresses: [address] })),
       tableEntries,
-      networkSize: await this.store.networkSize(),
+      networkSize,
     })
     const self = peers.intern(this.peerId as PeerIdBytes)
-    this.driver.dispatch({ type: 'provide-start', self, cells: await this.store.keys.cells(), wallMs: Date.now() })
+    this.driver.dispatch({ type: 'provide-start', self, cells, wallMs: Date.now() })
     if (navigator.onLine === false) this.#onNetwork()
     for (const name of networkEvents) scope.addEventListener?.(name, this.#onNetwork)
   }
@@ -382,12 +382,3 @@ type StoredEffect = Extract<
       | 'store-block'
   }
 >
-
-function delegatedRouting({ delegated, allowPrivateAddresses }: Settings, transports: Transports): DelegatedRouting {
-  return new DelegatedRouting({
-    urls: delegated.routers,
-    filterAddrs: filterWords(transports.dialable, allowPrivateAddresses),
-    fetch: (url, init) => fetch(url, init),
-    now: () => performance.now(),
-  })
-}
