@@ -8,6 +8,8 @@ import { type Days, type DaysOutcome, hour, liveDays, minute } from './sweep-day
 const openMinutes = 20
 const everyHours = 3
 const lastsHours = 96
+/** In which a round ends that is just long enough. */
+const roundHours = 60
 const slowUplink = usualUplink / 40
 /** On both sides of a bound. */
 const sides = [0.8, 1.2]
@@ -15,13 +17,15 @@ const keptSizes = [5_000, 25_000, 100_000]
 const tabCids = 25_000
 
 const recordHours = limits.providerRecordMs.value / hour
+/** After so long what was told goes before what is new. */
+const sweepHours = recordHours - limits.sweepReserveMs.value / hour
 const slowMbits = (slowUplink * 8) / 1_000
 
 const notes = [
   `Amino with all servers dialable: sessions, stale and missing table entries as measured. A tab is open for some minutes every ${everyHours} hours and gone in between, with its connections and all that it knew of its neighbours; what the keystore holds is left. Records stay with a server for 48 h, whether it is online or not.`,
   '*never told*: CIDs that no server has at the end. *outdated*: CIDs of which at some moment since their first time every record was older than 48 h; counted for all CIDs, exactly; *oldest* is the worst of them. *expired*: of 400 CIDs, hour by hour, none of the 20 nearest servers that were online then held a record younger than 48 h; *under 5*: fewer than five did. *holders*: how many did, on average, and in the worst percent of these looks.',
   '*rounds*: how often each CID was told to 20 servers. *first round*: minutes that the tab was open until all had been told once.',
-  `The bound is computed, not searched: whoever tells everything in turn must get round within ${recordHours} h. With m minutes for a round, measured, it takes m / ${recordHours / everyHours} minutes in every ${everyHours} hours; with n CIDs a minute, measured, ${recordHours / everyHours} visits keep ${recordHours / everyHours} × minutes × n CIDs. Beyond it what was told is kept, and what is new waits (spec P3).`,
+  `The bound is computed, not searched. The sweep tells again before anything new what expires within ${limits.sweepReserveMs.value / hour} h (spec P3): so it must get round in ${sweepHours} h, with time to spare before ${recordHours} h, or some of what is new is never reached. With m minutes for a round, measured in visits of that length, it takes m / ${sweepHours / everyHours} minutes in every ${everyHours} hours; with n CIDs a minute, measured, ${sweepHours / everyHours} visits keep ${sweepHours / everyHours} × minutes × n CIDs. Alone, whatever is told in turn must get round in ${recordHours} h.`,
   `Uplink ${(usualUplink * 8) / 1_000} Mbit/s, but for the bound of CIDs: there ${slowMbits} Mbit/s, so that it lies where it can be run. *alone*: one lookup a CID by the go-like rule, eight dials at a time, one CID after the other, round and round.`,
   'The bounds are of the first seed.',
 ]
@@ -54,10 +58,14 @@ interface Arm {
   readonly cids: number
   readonly open?: number
   readonly uplink?: number
+  readonly lasts?: number
 }
 
-function live({ seed, peers }: Options, { way, cids, open = openMinutes, uplink = usualUplink }: Arm): DaysOutcome {
-  const days = { cids, openMs: open * minute, everyMs: everyHours * hour, lastsMs: lastsHours * hour, way }
+function live(
+  { seed, peers }: Options,
+  { way, cids, open = openMinutes, uplink = usualUplink, lasts = lastsHours }: Arm,
+): DaysOutcome {
+  const days = { cids, openMs: open * minute, everyMs: everyHours * hour, lastsMs: lasts * hour, way }
   return liveDays({ ...aminoWorld, seed, peers, uplink }, days)
 }
 
@@ -98,8 +106,13 @@ function keptTable(options: Options, progress: (line: string) => void): Table {
 
 function minutesTable(options: Options, progress: (line: string) => void): Table {
   progress('minutes')
-  const roundMinutes = live(options, { way: 'sweep', cids: tabCids }).firstRoundMinutes
-  const bound = (roundMinutes * everyHours) / recordHours
+  const boundFor = (open: number): [number, number] => {
+    const round = live(options, { way: 'sweep', cids: tabCids, open, lasts: roundHours }).firstRoundMinutes
+    return [round, (round * everyHours) / sweepHours]
+  }
+  // Each visit begins anew: the shorter they are the longer is a round.
+  const [, guess] = boundFor(openMinutes)
+  const [roundMinutes, bound] = boundFor(guess)
   return {
     title: `How long the tab must be open: ${tabCids} CIDs, a round of ${roundMinutes.toFixed(1)} minutes, bound ${bound.toFixed(2)} minutes in every ${everyHours} hours`,
     columns: ['of the bound', 'minutes', ...columns],
@@ -119,17 +132,17 @@ function cidsRows(options: Options, arm: Omit<Arm, 'cids'>, bound: number, progr
   })
 }
 
-/** Of a pace in CIDs a minute: how many are told in 48 h. */
-function boundOf(pace: number): number {
-  return (pace * openMinutes * recordHours) / everyHours
+/** Of a pace in CIDs a minute: how many are told in so many hours. */
+function boundOf(pace: number, hours: number): number {
+  return (pace * openMinutes * hours) / everyHours
 }
 
 function cidsTable(options: Options, progress: (line: string) => void): Table {
   progress('CIDs')
   const arm = { way: 'sweep', uplink: slowUplink } as const
-  const byBytes = boundOf((slowUplink * minute) / (aminoWorld.k * addProviderBytes))
-  const pace = live(options, { ...arm, cids: Math.round(1.5 * byBytes) }).cidsPerMinute
-  const bound = boundOf(pace)
+  const byBytes = boundOf((slowUplink * minute) / (aminoWorld.k * addProviderBytes), sweepHours)
+  const pace = live(options, { ...arm, cids: Math.round(2 * byBytes) }).cidsPerMinute
+  const bound = boundOf(pace, sweepHours)
   const usual = Math.round((bound * usualUplink) / slowUplink)
   return {
     title: `How many CIDs: at ${slowMbits} Mbit/s ${pace.toFixed(1)} a minute, bound ${Math.round(bound)} (computed from it for ${(usualUplink * 8) / 1_000} Mbit/s: ${usual})`,
@@ -141,7 +154,7 @@ function cidsTable(options: Options, progress: (line: string) => void): Table {
 function aloneTable(options: Options, progress: (line: string) => void): Table {
   progress('alone')
   const pace = live(options, { way: 'alone', cids: tabCids }).cidsPerMinute
-  const bound = boundOf(pace)
+  const bound = boundOf(pace, recordHours)
   return {
     title: `Each CID alone: ${pace.toFixed(2)} a minute, bound ${Math.round(bound)} CIDs (were eight at a time eight times as fast: ${Math.round(8 * bound)})`,
     columns: ['of the bound', 'CIDs', ...columns],

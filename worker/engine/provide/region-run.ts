@@ -158,7 +158,7 @@ export class RegionRun {
     const first = keys[0]!.key
     const length = this.#init.hood.regionLength(first)
     this.#prefix = { key: firstOf(first, length), length }
-    if (length < cellBits && compareKeys(this.#to, lastOf(first, length)) !== 0) {
+    if (length < cellBits) {
       // Larger than a cell: all of it, from its beginning.
       this.#from = firstOf(first, length)
       this.#to = lastOf(first, length)
