@@ -360,6 +360,7 @@ export const limits = {
   regionPageKeys: limit(1_024, 'entries', 'keys in memory at a time: a region of a million keys among 25,000 servers'),
   neighbourhoodPeersMax: limit(2_048, 'peers', 'remembered from the regions before'),
   neighbourhoodMs: limit(1_800_000, 'ms', 'what was certain about a region is not after half an hour'),
+  neighbourRestMs: limit(15_000, 'ms', 'before a peer that failed once is tried again: its breaker permits that from 10 s on'),
   exploredNearestMax: limit(128, 'peers', 'nearest known among whom some must be dialable, before a lookup from the table'),
   exploredWitnessesMin: limit(2, 'peers', 'whose answers must agree on who is in a part of the keyspace: one may lie'),
   exploredAnswersMin: limit(3, 'requests', 'nearest peers that have answered when nobody is left to ask, as in a lookup'),
@@ -372,7 +373,7 @@ export const limits = {
   exploredVainMax: limit(2, 'count', 'lookups without anything before exploring ends (go-libp2p-kad-dht)'),
   sendLanesMax: limit(6, 'peers', 'told at once: two places to dial are left for what a person waits for'),
   sendLanesHidden: limit(2, 'peers', 'told at once while the page is hidden'),
-  sendRoundsMax: limit(3, 'count', 'times that keys of peers that failed go to the next nearest'),
+  sendRoundsMax: limit(6, 'count', 'times that keys of peers that failed go to the next nearest, or to the same once more'),
   toldKeysMax: limit(
     64,
     'entries',

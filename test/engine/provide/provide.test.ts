@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { equalBytes } from '../../../worker/engine/bytes-map.ts'
 import { SweepWorld, type SweepWorldOptions } from '../../../sim/world/sweep-world.ts'
 
 const hour = 3_600_000
@@ -99,6 +100,22 @@ test('when nobody lives, nothing is reported as stored, and the keys wait', () =
   made.network.agenda.run(hour)
   const { totals, queued } = made.machine.status(made.now)
   assert.deepEqual([totals.stored, queued, made.counts.addProviders], [0, 10, 0])
+})
+
+test('a server that fails once, as for a dial that was late, is told of the keys that come after', () => {
+  const made = world({ peers: 30 }, 8_000)
+  let [unlucky, tells]: [Uint8Array | undefined, number] = [undefined, 0]
+  made.onEffect = (effect) => {
+    if (effect.type !== 'tell-peer') return
+    if (unlucky === undefined) {
+      unlucky = effect.info.peer.id
+      // What the world says of it afterwards comes too late.
+      made.network.agenda.plan(1, () => made.send({ type: 'peer-told', order: effect.order, sent: 0 }))
+    } else if (equalBytes(unlucky, effect.info.peer.id)) tells++
+  }
+  made.start()
+  assert.ok(made.runUntilIdle(hour))
+  assert.ok(tells > 0)
 })
 
 test('a region most of whose peers fail has failed: nothing counts as stored, and it is tried again after five minutes', () => {

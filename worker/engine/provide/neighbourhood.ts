@@ -16,10 +16,11 @@ export class Neighbourhood {
   /** With those that failed: an answer reaches as far as the farthest peer in it, whether that one lives or not. */
   readonly #named = new Trie<Peer>()
   readonly #coverage = new Coverage(limits.exploredWitnessesMin.value)
-  /** Peers that could not be reached: no answer brings them back until all is forgotten. */
-  readonly #failed = new BytesMap<true>()
+  /** Peers that could not be reached. */
+  readonly #failed = new BytesMap<Failed>()
   #self: Peer | undefined
   #since: Millis = 0
+  #now: Millis = 0
 
   constructor(k: number) {
     this.#k = k
@@ -43,6 +44,22 @@ export class Neighbourhood {
     this.#since = Number.NEGATIVE_INFINITY
   }
 
+  advance(now: Millis): void {
+    this.#now = now
+  }
+
+  /**
+   * Between two pages, or two rounds of one: peers whose rest is over are known again. A dial may fail because of us, or because
+   * it is late once.
+   */
+  recall(): void {
+    for (const failed of this.#failed.values()) {
+      if (failed.resting === undefined || this.#now < failed.until) continue
+      this.#peers.set(failed.resting.peer.key, failed.resting)
+      failed.resting = undefined
+    }
+  }
+
   /** Before a region, while nobody works with it. */
   refresh(self: Peer | undefined, now: Millis): void {
     this.#self = self
@@ -61,7 +78,7 @@ export class Neighbourhood {
       const { peer } = info
       if (this.#self !== undefined && compareKeys(this.#self.key, peer.key) === 0) continue
       this.#named.set(peer.key, peer)
-      if (this.#failed.has(peer.id)) continue
+      if (this.#isOut(peer)) continue
       const known = this.#peers.get(peer.key)
       if (known === undefined) isNew = true
       if (known === undefined || (!isDialable(known) && isDialable(info))) this.#peers.set(peer.key, info)
@@ -69,9 +86,22 @@ export class Neighbourhood {
     return isNew
   }
 
+  /** After a rest it may be tried once more; having failed then too it is left out until all is forgotten (as in go-libp2p-kad-dht). */
   fail(peer: Peer): void {
+    const info = this.#peers.get(peer.key)
+    if (info === undefined) return
     this.#peers.delete(peer.key)
-    this.#failed.set(peer.id, true)
+    const isFirst = !this.#failed.has(peer.id)
+    this.#failed.set(peer.id, {
+      resting: isFirst ? info : undefined,
+      until: this.#now + limits.neighbourRestMs.value,
+      isFinal: !isFirst,
+    })
+  }
+
+  #isOut(peer: Peer): boolean {
+    const failed = this.#failed.get(peer.id)
+    return failed !== undefined && (failed.isFinal || failed.resting !== undefined)
   }
 
   /** What `witness` said when it was asked for `target`. */
@@ -115,6 +145,13 @@ export class Neighbourhood {
   regionLength(key: Key): number {
     return this.#peers.prefixWith(key, this.#k)
   }
+}
+
+interface Failed {
+  /** Until it is recalled. */
+  resting: PeerInfo | undefined
+  readonly until: Millis
+  readonly isFinal: boolean
 }
 
 export function isDialable(info: PeerInfo): boolean {

@@ -57,6 +57,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
   }
 
   handle(event: ProvideEvent, now: Millis): void {
+    this.#hood.advance(now)
     this.#take(event, now)
     this.#proceed(now)
   }

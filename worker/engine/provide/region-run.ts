@@ -132,6 +132,7 @@ export class RegionRun {
   }
 
   #loaded(loaded: readonly ProvidedKey[], isRegion: boolean): void {
+    this.#init.hood.recall()
     const isLast = loaded.length < limits.regionPageKeys.value
     const keys = loaded.filter(({ key }) => this.#init.accepts(cellOf(key)))
     const last = loaded.at(-1)
@@ -180,6 +181,7 @@ export class RegionRun {
   #roundEnded(state: Extract<RegionState, { type: 'sending' }>, wallMs: number): void {
     const { sending, keys, isLast } = state
     if (sending.hasFailed || !sending.wantsRound) return this.#sent(state, wallMs)
+    this.#init.hood.recall()
     this.#explore(keys, sending, isLast)
   }
 

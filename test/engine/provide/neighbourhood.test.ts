@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { limits } from '../../../worker/engine/limits.ts'
+import type { Key, PeerIdBytes, PeerInfo } from '../../../worker/engine/peer.ts'
+import { Neighbourhood } from '../../../worker/engine/provide/neighbourhood.ts'
+
+const rest = limits.neighbourRestMs.value
+
+function info(first: number): PeerInfo {
+  const key = new Uint32Array(8) as Key
+  key[0] = first
+  return { peer: { id: Uint8Array.of(first) as PeerIdBytes, key }, addresses: [{ bytes: Uint8Array.of(1), dialable: true }] }
+}
+
+test('a peer that failed once is known again after a rest, one that failed twice only when all is forgotten', () => {
+  const hood = new Neighbourhood(20)
+  const [late, other] = [info(1), info(2)]
+  const known = () => hood.askable(late.peer.key, 2).map(({ peer }) => peer.id[0])
+  hood.refresh(undefined, 0)
+  hood.learn([late, other])
+  hood.fail(late.peer)
+  // Whoever names it has not reached it either.
+  hood.learn([late])
+  hood.advance(rest - 1)
+  hood.recall()
+  assert.deepEqual(known(), [2])
+  hood.advance(rest)
+  assert.deepEqual(known(), [2], 'not in the middle of a round')
+  hood.recall()
+  assert.deepEqual(known(), [1, 2])
+  hood.fail(late.peer)
+  hood.advance(10 * rest)
+  hood.recall()
+  hood.learn([late])
+  assert.deepEqual(known(), [2])
+  hood.distrust()
+  hood.refresh(undefined, 10 * rest)
+  hood.learn([late])
+  assert.deepEqual(known(), [1])
+})
+
+test('a peer that is out already, as for another region, does not lose its second try', () => {
+  const hood = new Neighbourhood(20)
+  const late = info(1)
+  hood.refresh(undefined, 0)
+  hood.learn([late])
+  hood.fail(late.peer)
+  hood.fail(late.peer)
+  hood.advance(rest)
+  hood.recall()
+  assert.equal(hood.askable(late.peer.key, 1).length, 1)
+})
