@@ -10,7 +10,7 @@ export const lookup: Experiment = {
   name: 'lookup',
   title: 'one lookup by our rule, by Go’s and by js-libp2p’s: time, requests, dials, hops, recall',
   defaults: { seed: 1, seeds: 2, peers: 2_000 },
-  reportOptions: { seed: 201, seeds: 5, peers: 25_000 },
+  reportOptions: { seed: 201, seeds: 20, peers: 25_000 },
   run(options, progress) {
     const measured = measureAll(options, progress)
     return {
