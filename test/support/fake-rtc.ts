@@ -13,6 +13,7 @@ export class FakeChannel {
   readonly sent: unknown[] = []
   readonly id = 7
   readonly label: string
+  readonly init: unknown
   readonly protocol = ''
   onmessage: ((event: { data: unknown }) => void) | null = null
   onopen: (() => void) | null = null
@@ -20,8 +21,9 @@ export class FakeChannel {
   onerror: ((event: { error: unknown }) => void) | null = null
   onbufferedamountlow: (() => void) | null = null
 
-  constructor(label: string) {
+  constructor(label: string, init?: unknown) {
     this.label = label
+    this.init = init
   }
 
   send(data: unknown): void {
@@ -70,9 +72,9 @@ export class FakeConnection {
     FakeConnection.made.push(this)
   }
 
-  createDataChannel(label: string): FakeChannel {
+  createDataChannel(label: string, init?: unknown): FakeChannel {
     if (this.channelRefusal !== undefined) throw this.channelRefusal
-    const channel = new FakeChannel(label)
+    const channel = new FakeChannel(label, init)
     this.channels.push(channel)
     return channel
   }

@@ -212,6 +212,31 @@ test('when the association has ended, the connection fails at once and all its c
   assert.deepEqual(events, ['error', 'close'])
 })
 
+test('a connection on which libp2p has no channel open fails at once, too, when the other side hangs up', async () => {
+  const { Shim, settled } = rtcPair()
+  const connection = new Shim()
+  const channel = connection.createDataChannel('')
+  await settled()
+  const [real] = FakeConnection.made
+  real?.becomes('connecting')
+  real?.channels[0]?.open()
+  real?.becomes('connected')
+  real?.becomes('disconnected')
+  real?.becomes('connected')
+  await settled()
+  channel.close()
+  real?.channels[0]?.closed()
+  const states = note(connection, 'connectionstatechange')
+  const left = real?.channels.filter(({ readyState }) => readyState !== 'closed') ?? []
+  // Whatever is not negotiated is told to the other side, which would take it for a stream.
+  assert.deepEqual(
+    left.map(({ init }) => init),
+    [{ negotiated: true, id: 1_023 }],
+  )
+  left[0]?.onerror?.({ error: Object.assign(new Error('closed'), { errorDetail: 'sctp-failure' }) })
+  assert.deepEqual([connection.connectionState, states], ['failed', ['connectionstatechange']])
+})
+
 test('closing changes the state at once, tells no change of state, ends channels and what was asked', async () => {
   const { Shim, link, settled } = rtcPair()
   const connection = new Shim()

@@ -29,6 +29,9 @@ export interface RtcConfiguration {
   readonly certificates?: readonly RtcCertificate[]
 }
 
+/** The last that every browser gives; libp2p's channels are numbered from below. */
+const watchChannelId = 1_023
+
 /** What a connection is told by the page. */
 export type RtcConnectionReport = Exclude<RtcReport, { type: 'answer' | 'refused' }>
 
@@ -56,6 +59,7 @@ export class RtcPeerConnection extends EventTarget {
   }
   #state: RtcState = { connectionState: 'new', localDescription: undefined }
   #closed = false
+  #isWatched = false
 
   /** Throws `InvalidStateError` when WebRTC is unavailable or the budget is used up. */
   constructor(link: RtcLink, configuration: RtcConfiguration = {}) {
@@ -154,6 +158,7 @@ export class RtcPeerConnection extends EventTarget {
       return
     }
     if (report.type !== 'failed') this.#state = report.state
+    if (this.#state.connectionState === 'connected') this.#watch()
     switch (report.type) {
       case 'state':
         this.dispatchEvent(new Event('connectionstatechange'))
@@ -180,6 +185,16 @@ export class RtcPeerConnection extends EventTarget {
     for (const channel of [...this.#channels]) channel.fail(fault)
     this.#expected.clear()
     this.dispatchEvent(new Event('connectionstatechange'))
+  }
+
+  /**
+   * That the other side has hung up is told on the channels that are open, and there may be none just then, but for this one.
+   * Negotiated means that the browser says nothing of it to the other side, which need not have it.
+   */
+  #watch(): void {
+    if (this.#isWatched) return
+    this.#isWatched = true
+    this.createDataChannel('', { negotiated: true, id: watchChannelId })
   }
 
   #takeChannel({ channel: id, transferred }: Extract<RtcReport, { type: 'channel' }>): void {
