@@ -64,16 +64,17 @@ const table: readonly [string, boolean, boolean][] = [
 for (const [text, publicly, locally] of table) {
   test(`${text} is ${publicly ? 'dialable' : locally ? 'dialable only where private addresses are allowed' : 'not dialable'}`, () => {
     const bytes = multiaddr(text).bytes
+    const way = text.includes('/p2p-circuit') ? { relayed: true } : {}
     for (const [options, dialable] of [
       [open, publicly],
       [local, locally],
     ] as const) {
       const policy = createAddressPolicy(options)
       const { group } = policy(bytes)!
-      assert.deepEqual(policy(bytes), { bytes, dialable, group })
+      assert.deepEqual(policy(bytes), { bytes, dialable, group, ...way })
       assert.deepEqual(
         policy(multiaddr(`${text}/p2p/${self}`).bytes, selfBytes),
-        { bytes, dialable, group },
+        { bytes, dialable, group, ...way },
         'with the peer at its end',
       )
     }

@@ -11,8 +11,9 @@ export function peerOf(number: number): Peer {
   return cache.intern(Uint8Array.of(0, 2, number >> 8, number & 0xff) as PeerIdBytes)
 }
 
-function info(number: number, dialable = true): PeerInfo {
-  return { peer: peerOf(number), addresses: [{ bytes: Uint8Array.of(1, number), dialable }] }
+function info(number: number, dialable: boolean, relayed: boolean): PeerInfo {
+  const address = { bytes: Uint8Array.of(1, number), dialable, ...(relayed ? { relayed: true as const } : {}) }
+  return { peer: peerOf(number), addresses: [address] }
 }
 
 /** The connections machine alone, with its effects as short sentences. */
@@ -26,9 +27,9 @@ export class ConnectionsBench {
     this.machine = new Connections({ orders: new OrderIds(), ...(denied === undefined ? {} : { denied }) })
   }
 
-  need(number: number, options: { user?: ConnectionUser; priority?: Priority; dialable?: boolean; now?: number } = {}): string[] {
-    const { user = 'kad', priority = 'normal', dialable = true, now = 0 } = options
-    this.machine.handle({ type: 'need', user, info: info(number, dialable), priority }, now)
+  need(number: number, options: NeedOptions = {}): string[] {
+    const { user = 'kad', priority = 'normal', dialable = true, relayed = false, now = 0 } = options
+    this.machine.handle({ type: 'need', user, info: info(number, dialable, relayed), priority }, now)
     return this.drain()
   }
 
@@ -85,6 +86,14 @@ export class ConnectionsBench {
         return `failed ${number(effect.peer)} for ${effect.user}: ${effect.reason}`
     }
   }
+}
+
+interface NeedOptions {
+  readonly user?: ConnectionUser
+  readonly priority?: Priority
+  readonly dialable?: boolean
+  readonly relayed?: boolean
+  readonly now?: number
 }
 
 /** Takes all places to dial. */

@@ -30,6 +30,11 @@ export const limits = {
     'ms',
     'a dial that takes longer holds nothing up and gives its place to one that waits; five round trips of 350 ms fit',
   ),
+  relayedDialLateMs: limit(
+    5_000,
+    'ms',
+    'the same for a peer behind relays: a dial to the relay, and then the handshake over two hops instead of one',
+  ),
   dialLateMinMs: limit(500, 'ms', 'floor of what is learned of that, where most dials are faster'),
   dialBackoffFirstMs: limit(10_000, 'ms', 'before a peer that could not be dialed is tried again; doubles with each failure'),
   dialBackoffMaxMs: limit(600_000, 'ms', 'no peer is written off for longer than a table refresh'),

@@ -24,6 +24,8 @@ export interface Address {
   readonly bytes: Uint8Array
   /** Whether a transport of this host, under its policy on private addresses, can try it. */
   readonly dialable: boolean
+  /** Set if it leads through a relay, whatever replaces the relay afterwards. */
+  readonly relayed?: true | undefined
   /** Of IP addresses, as a number that means nothing else; none for private ones and names (`host/ip-groups.ts`). */
   readonly group?: number | undefined
 }
@@ -31,6 +33,11 @@ export interface Address {
 export interface PeerInfo {
   readonly peer: Peer
   readonly addresses: readonly Address[]
+}
+
+/** Whether no address that can be tried leads to the peer itself. */
+export function isBehindRelays({ addresses }: PeerInfo): boolean {
+  return addresses.every(({ dialable, relayed }) => !dialable || relayed === true)
 }
 
 /** The Kademlia key of any bytes: a peer id's, a multihash's, a record key's. */

@@ -100,7 +100,12 @@ function judge(bytes: Uint8Array, options: AddressPolicyOptions): Judged {
   const length = rest.reduce((sum, component) => sum + component.bytes!.length, 0)
   return {
     bytes,
-    address: { bytes: bytes.subarray(0, length), dialable: isDialable(rest, options), group: groupOf(rest) },
+    address: {
+      bytes: bytes.subarray(0, length),
+      dialable: isDialable(rest, options),
+      group: groupOf(rest),
+      ...(isRelayed(rest) ? { relayed: true as const } : {}),
+    },
     peerId: isNamed ? peerIdOf(last) : undefined,
   }
 }
@@ -146,7 +151,11 @@ function isDialable(components: readonly Component[], options: AddressPolicyOpti
 function groupOf(components: readonly Component[]): number | undefined {
   const { name, value } = components[0]!
   const isHost = hostNames.has(name) && value !== undefined
-  return isHost && !components.some((component) => component.name === 'p2p-circuit') ? ipGroup(name, value) : undefined
+  return isHost && !isRelayed(components) ? ipGroup(name, value) : undefined
+}
+
+function isRelayed(components: readonly Component[]): boolean {
+  return components.some(({ name }) => name === 'p2p-circuit')
 }
 
 function isDirectlyDialable(components: readonly Component[], options: AddressPolicyOptions): boolean {

@@ -225,6 +225,43 @@ test('nobody waits longer for a place than most dials take', () => {
   assert.deepEqual(bench.tick(562.5), ['cancel 1', 'failed 1 for kad: timeout', 'dial 20'])
 })
 
+describe('a dial to a peer behind relays', () => {
+  const learned = (relayed: boolean, tookMs: number): Bench => {
+    const bench = new Bench()
+    for (let number = 100; number < 100 + limits.durationWindowMin.value; number++) {
+      bench.need(number, { relayed })
+      bench.succeeded(number, tookMs)
+    }
+    return bench
+  }
+  const fillRelayed = (bench: Bench): void => {
+    for (let number = 1; number <= limits.pendingDialsMax.value; number++) bench.need(number, { relayed: true })
+  }
+
+  test('keeps its place although direct ones answer in a fraction of the time', () => {
+    const bench = learned(false, 100)
+    fillRelayed(bench)
+    bench.need(20)
+    assert.equal(bench.machine.nextDeadline(), limits.relayedDialLateMs.value)
+    assert.deepEqual(bench.tick(limits.dialLateMs.value), [])
+  })
+
+  test('gives it up by the measure of others through relays, once enough have succeeded', () => {
+    const bench = learned(true, 1_000)
+    fillRelayed(bench)
+    bench.need(20)
+    assert.equal(bench.machine.nextDeadline(), 1_125)
+    assert.deepEqual(bench.tick(1_125), ['cancel 1', 'failed 1 for kad: timeout', 'dial 20'])
+  })
+
+  test('says nothing of direct ones', () => {
+    const bench = learned(true, 100)
+    fill(bench)
+    bench.need(20)
+    assert.equal(bench.machine.nextDeadline(), limits.dialLateMs.value)
+  })
+})
+
 test('how long a dial took is learned from the connection, which is told before the dial is', () => {
   const bench = new Bench()
   for (let number = 100; number < 100 + limits.durationWindowMin.value; number++) {

@@ -1,7 +1,7 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import { earlier, isDue, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
-import type { Peer, PeerInfo } from '../peer.ts'
+import { isBehindRelays, type Peer, type PeerInfo } from '../peer.ts'
 import { Breakers } from '../resilience/breakers.ts'
 import { DialTimes } from '../resilience/dial-times.ts'
 import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, ConnectionUser, Priority } from './contract.ts'
@@ -17,7 +17,8 @@ import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, Connection
  *
  * A peer that failed has a circuit breaker that is open for a while: no dial until then, and the first one after it
  * decides whether it is left alone for twice as long. A dial that takes longer than most gives its place to the next,
- * so that dead peers cost those behind them little. One that nobody needs any more goes on while its place is not needed
+ * so that dead peers cost those behind them little; dials through relays, which take several times as long, are measured by
+ * their own. One that nobody needs any more goes on while its place is not needed
  * either: the next lookup then finds the peer connected, or known to be dead.
  *
  * It does not know why anybody needs a peer, nor which protocols a connection speaks.
@@ -29,6 +30,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   readonly #wanted = new BytesMap<Wanted>()
   readonly #dialing = new Map<OrderId, Wanted>()
   readonly #dialTimes: DialTimes
+  readonly #relayedDialTimes = new DialTimes(limits.relayedDialLateMs.value)
   readonly #breakers = new Breakers({
     failuresToOpen: 1,
     firstMs: limits.dialBackoffFirstMs.value,
@@ -38,7 +40,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   readonly #effects: ConnectionsEffect[] = []
   #queued = 0
 
-  /** `dialTimes` is written here, and read by whoever waits for dials. */
+  /** `dialTimes`, of dials to peers that are not behind relays, is written here, and read by whoever waits for dials. */
   constructor(init: { orders: OrderIds; denied?: BytesMap<true>; dialTimes?: DialTimes }) {
     this.#orders = init.orders
     this.#dialTimes = init.dialTimes ?? new DialTimes()
@@ -86,11 +88,10 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   nextDeadline(): Millis | undefined {
     let deadline: Millis | undefined
     const next = this.#nextInLine()
-    const { hopelessMs } = this.#dialTimes
     for (const wanted of this.#dialing.values()) {
       if (wanted.state.type !== 'dialing') continue
       deadline = earlier(deadline, wanted.state.expiresAt)
-      if (yieldsTo(wanted, next)) deadline = earlier(deadline, wanted.state.startedAt + hopelessMs)
+      if (yieldsTo(wanted, next)) deadline = earlier(deadline, wanted.state.startedAt + wanted.times.hopelessMs)
     }
     return deadline
   }
@@ -125,7 +126,8 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     } else if (this.#connected.has(peer.id)) {
       this.#effects.push({ type: 'ready', user, peer })
     } else {
-      this.#wanted.set(peer.id, { info, users: new Map([[user, priority]]), wasQueued: false, state: { type: 'queued' } })
+      const times = isBehindRelays(info) ? this.#relayedDialTimes : this.#dialTimes
+      this.#wanted.set(peer.id, { info, times, users: new Map([[user, priority]]), wasQueued: false, state: { type: 'queued' } })
       this.#queued++
     }
   }
@@ -156,7 +158,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     this.#breakers.succeeded(peer.id)
     const wanted = this.#wanted.get(peer.id)
     if (wanted === undefined) return
-    if (wanted.state.type === 'dialing') this.#dialTimes.succeeded(now - wanted.state.startedAt)
+    if (wanted.state.type === 'dialing') wanted.times.succeeded(now - wanted.state.startedAt)
     for (const user of wanted.users.keys()) this.#effects.push({ type: 'ready', user, peer })
     this.#forget(wanted)
   }
@@ -164,7 +166,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   #failed(wanted: Wanted, reason: ConnectionFailure, now: Millis): void {
     const { peer } = wanted.info
     this.#breakers.failed(peer.id, now)
-    if (reason === 'timeout') this.#dialTimes.silent()
+    if (reason === 'timeout') wanted.times.silent()
     for (const user of wanted.users.keys()) this.#effects.push({ type: 'failed', user, peer, reason })
     this.#forget(wanted)
   }
@@ -230,8 +232,8 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     this.#forget(wanted)
   }
 
-  #isHopeless({ state }: Wanted, now: Millis): boolean {
-    return state.type === 'dialing' && isDue(state.startedAt, this.#dialTimes.hopelessMs, now)
+  #isHopeless({ state, times }: Wanted, now: Millis): boolean {
+    return state.type === 'dialing' && isDue(state.startedAt, times.hopelessMs, now)
   }
 
   /** Who waits for a place although all of them are taken. */
@@ -280,6 +282,8 @@ const ranks: Readonly<Record<Priority, number>> = { urgent: 0, normal: 1, mainte
 
 interface Wanted {
   readonly info: PeerInfo
+  /** Of its kind. */
+  readonly times: DialTimes
   readonly users: Map<ConnectionUser, Priority>
   /** Its users were told that it waits. */
   wasQueued: boolean

@@ -3,7 +3,7 @@ import type { Millis } from '../machine.ts'
 import { DurationWindow } from './duration-window.ts'
 
 /**
- * What becomes of dials here, learned from all of them: how long those take that succeed, and what share is never answered.
+ * What becomes of dials of one kind here, learned from all of them: how long those take that succeed, and what share is never answered.
  * Both together say how likely a dial that has taken t so far still is to succeed. With s, the silent share, and S(t), the share
  * of those that succeed which takes longer than t, Bayes has it
  *
@@ -18,8 +18,14 @@ export class DialTimes {
   readonly #successes = new DurationWindow()
   /** Whether each of the last ones was silent. */
   readonly #outcomes: boolean[] = []
+  readonly #lateMaxMs: Millis
   #oldest = 0
   #silent = 0
+
+  /** `lateMaxMs`: what is waited for until it is known better, and never exceeded. */
+  constructor(lateMaxMs: Millis = limits.dialLateMs.value) {
+    this.#lateMaxMs = lateMaxMs
+  }
 
   succeeded(tookMs: Millis): void {
     this.#successes.add(tookMs)
@@ -43,12 +49,12 @@ export class DialTimes {
 
   /** From then on, with one chance in ten left, it holds nothing up. (At one in five lookups miss 1 % more of the nearest: sim lookup.) */
   get lateMs(): Millis {
-    return this.#whenChanceIs(0.1, margin, limits.dialLateMinMs.value, limits.dialLateMs.value)
+    return this.#whenChanceIs(0.1, margin, limits.dialLateMinMs.value, this.#lateMaxMs)
   }
 
   /** From then on, with one in twenty, it gives its place to whoever needs it. */
   get hopelessMs(): Millis {
-    return this.#whenChanceIs(0.05, margin, limits.dialLateMinMs.value, limits.dialLateMs.value)
+    return this.#whenChanceIs(0.05, margin, limits.dialLateMinMs.value, this.#lateMaxMs)
   }
 
   #whenChanceIs(chance: number, factor: number, floor: Millis, ceiling: Millis): Millis {
