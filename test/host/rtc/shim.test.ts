@@ -237,6 +237,20 @@ test('a connection on which libp2p has no channel open fails at once, too, when 
   assert.deepEqual([connection.connectionState, states], ['failed', ['connectionstatechange']])
 })
 
+test('a peer that ends its channels before it hangs up has hung up; a browser without the channel that is to tell it has not', async () => {
+  const { Shim, settled } = rtcPair()
+  const [connection, without] = [new Shim(), new Shim()]
+  await settled()
+  const [real, other] = FakeConnection.made
+  if (other !== undefined) other.channelRefusal = new DOMException('No such number.', 'OperationError')
+  real?.becomes('connected')
+  other?.becomes('connected')
+  await settled()
+  real?.channels[0]?.open()
+  real?.channels[0]?.closed()
+  assert.deepEqual([connection.connectionState, without.connectionState], ['failed', 'connected'])
+})
+
 test('closing changes the state at once, tells no change of state, ends channels and what was asked', async () => {
   const { Shim, link, settled } = rtcPair()
   const connection = new Shim()

@@ -194,7 +194,11 @@ export class RtcPeerConnection extends EventTarget {
   #watch(): void {
     if (this.#isWatched) return
     this.#isWatched = true
-    this.createDataChannel('', { negotiated: true, id: watchChannelId })
+    const watch = this.createDataChannel('', { negotiated: true, id: watchChannelId })
+    // If the other side has its like, that one is closed a moment before the association, and this one with it.
+    watch.onopen = () => {
+      watch.onclose = this.#owner.lost
+    }
   }
 
   #takeChannel({ channel: id, transferred }: Extract<RtcReport, { type: 'channel' }>): void {
