@@ -174,9 +174,8 @@ for (const transport of ['webtransport', 'websocket'] as const) {
       },
     )
     expect(seen.bytes).toBeGreaterThanOrEqual(longFileBytes)
-    // Kubo opens a stream for each message, and over WebRTC each needs the page: wants may end as not found meanwhile.
     test.info().annotations.push({ type: 'wants given up', description: String(seen.givenUp) })
-    if (transport !== 'webrtc-direct') expectProgress(seen)
+    expectProgress(seen)
   })
 }
 
