@@ -1,6 +1,6 @@
 import { BytesMap } from '../../worker/engine/bytes-map.ts'
 import { Connections } from '../../worker/engine/connections/connections.ts'
-import type { ConnectionsEffect, ConnectionUser, Priority } from '../../worker/engine/connections/contract.ts'
+import type { ConnectionsEffect, ConnectionUser, NeedPriority } from '../../worker/engine/connections/contract.ts'
 import { limits } from '../../worker/engine/limits.ts'
 import { OrderIds, type OrderId } from '../../worker/engine/machine.ts'
 import { PeerCache, type Peer, type PeerIdBytes, type PeerInfo } from '../../worker/engine/peer.ts'
@@ -90,7 +90,7 @@ export class ConnectionsBench {
 
 interface NeedOptions {
   readonly user?: ConnectionUser
-  readonly priority?: Priority
+  readonly priority?: NeedPriority
   readonly dialable?: boolean
   readonly relayed?: boolean
   readonly now?: number

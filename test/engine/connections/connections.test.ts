@@ -137,6 +137,17 @@ test('a freed place goes to the most urgent, then to the one that came first', (
   assert.deepEqual(bench.succeeded(4), ['ready 4 for kad', 'dial 20'])
 })
 
+test('who is thought to have a block is dialed before those who may only know who has, whoever needed them first', () => {
+  const bench = new Bench()
+  fill(bench)
+  for (const number of [20, 21, 22]) bench.need(number, { priority: 'urgent' })
+  bench.need(23, { user: 'bitswap', priority: 'immediate' })
+  bench.need(22, { user: 'bitswap', priority: 'immediate' })
+  assert.deepEqual(bench.succeeded(1), ['ready 1 for kad', 'dial 22'])
+  assert.deepEqual(bench.succeeded(2), ['ready 2 for kad', 'dial 23'])
+  assert.deepEqual(bench.succeeded(3), ['ready 3 for kad', 'dial 20'])
+})
+
 test('the wait after a failure doubles, is capped, and is forgotten when the peer connects', () => {
   const bench = new Bench()
   let now = 0

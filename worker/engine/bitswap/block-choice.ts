@@ -19,6 +19,11 @@ export function mayGetBlock(entry: WantPeer): boolean {
   return entry.link !== undefined && rankOf(entry) > 0
 }
 
+/** It said HAVE, or has delivered blocks of the same DAG. */
+export function isTrusted({ state, source }: WantPeer): boolean {
+  return state.type === 'have' || source === 'session-good'
+}
+
 /** HAVE before unknown, who is not stalled, the better reason, fewer tries, the shorter wait, the id: total. */
 export function isBetter(a: WantPeer, b: WantPeer): boolean {
   const ranks = rankOf(a) - rankOf(b)

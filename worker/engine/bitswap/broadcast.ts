@@ -1,7 +1,7 @@
-import type { BytesMap } from '../bytes-map.ts'
+import { type BytesMap, equalBytes } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
-import type { PeerInfo } from '../peer.ts'
+import type { Peer, PeerInfo } from '../peer.ts'
 import type { Rng } from '../rng.ts'
 import type { Discovery } from './discovery.ts'
 import type { Link } from './link.ts'
@@ -11,7 +11,7 @@ import type { WantPeer } from './want-peer.ts'
 /**
  * Whom to ask next, when nobody is known to have a block: never all at once, unless a flood is what the caller chose.
  *
- *   who served in the want's context ──▶ who served at all ──▶ strangers, in the end every one of them
+ *   who sent the last block ──▶ who served in the want's context ──▶ who served at all ──▶ strangers, in the end every one of them
  *
  * Each time the likeliest are asked, so many that the questions a hit among them would make superfluous are worth the
  * time that another step takes: few where one peer is likely to have it, more and more where many are equally unlikely.
@@ -51,18 +51,23 @@ export class BroadcastPlanner {
     const ranked = this.#ranked(ask, now)
     const isRestAsked = this.#discovery.options.broadcast === 'steps' || !isWarm
     const strangers = isRestAsked && ask.mayAskRest ? this.#strangers(ask) : []
-    const open = strangers.length > 0 ? [...ranked, ...strangers].sort(byChance) : ranked
+    const latest = this.#discovery.latestSource(ask.contexts, now)
+    const open = latestFirst(strangers.length > 0 ? [...ranked, ...strangers].sort(byChance) : ranked, latest)
     const areOthersLeft = isRestAsked && !ask.mayAskRest && this.#hasStrangers(ask)
     if (open.length === 0 && areOthersLeft) return { kind: 'wait' }
     if (open.length === 0 && !isRestAsked) return { kind: 'none' }
     const size = Math.min(this.#sizeOf(open, ask.steps === 0, isWarm), ask.atMost)
     const chosen = open.slice(0, size)
+    const best = chosen[0]?.link
+    const isLatest = best?.isFull === false && isPeer(best, latest)
+    const isLikely = isLatest || this.#isLikely(chosen[0])
     return {
       kind: 'step',
       links: chosen.flatMap(({ link }) => link ?? []),
       dials: chosen.flatMap(({ link, info }) => (link === undefined ? (info ?? []) : [])),
       isLast: chosen.length === open.length && !areOthersLeft,
-      toSendBlock: this.#isLikely(chosen[0]) ? chosen[0]?.link : undefined,
+      toSendBlock: isLikely ? best : undefined,
+      isHunch: isLikely && !isLatest && chosen[0]!.chance < 0.5,
     }
   }
 
@@ -72,7 +77,14 @@ export class BroadcastPlanner {
   }
 
   #flood(ask: BroadcastAsk): BroadcastStep {
-    return { kind: 'step', links: openLinks(ask).slice(0, ask.atMost), dials: [], isLast: true, toSendBlock: undefined }
+    return {
+      kind: 'step',
+      links: openLinks(ask).slice(0, ask.atMost),
+      dials: [],
+      isLast: true,
+      toSendBlock: undefined,
+      isHunch: false,
+    }
   }
 
   /** Those not asked yet that are connected with room, or whose address is known while dials are left. */
@@ -177,8 +189,10 @@ export type BroadcastStep =
       readonly dials: readonly PeerInfo[]
       /** There is nobody left. */
       readonly isLast: boolean
-      /** The one of `links` that very probably has it. */
+      /** The one of `links` that is likeliest to have it, where it is likely enough to be asked for it. */
       readonly toSendBlock: Link | undefined
+      /** It is likelier that this one has it not. */
+      readonly isHunch: boolean
     }
   /** Those who are left wait until the search has had its time. */
   | { readonly kind: 'wait' }
@@ -197,6 +211,15 @@ interface Candidate {
 
 function byChance(a: Candidate, b: Candidate): number {
   return Number(b.isNamed) - Number(a.isNamed) || b.chance - a.chance
+}
+
+function latestFirst(open: readonly Candidate[], latest: Peer | undefined): readonly Candidate[] {
+  const index = open.findIndex(({ link }) => isPeer(link, latest))
+  return index <= 0 ? open : [open[index]!, ...open.slice(0, index), ...open.slice(index + 1)]
+}
+
+function isPeer(link: Link | undefined, peer: Peer | undefined): boolean {
+  return link !== undefined && peer !== undefined && equalBytes(link.peer.id, peer.id)
 }
 
 function openLinks({ asked, links }: Pick<BroadcastAsk, 'asked' | 'links'>): Link[] {

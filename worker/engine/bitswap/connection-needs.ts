@@ -62,7 +62,7 @@ export class ConnectionNeeds {
       this.#waiting.delete(need)
       this.#out++
       assert(need.owners.size > 0, 'a need is dropped with its last want')
-      this.#context.effects.push({ type: 'need-connection', info: need.info, priority: 'urgent' })
+      this.#context.effects.push({ type: 'need-connection', info: need.info, priority: 'immediate' })
     }
   }
 }

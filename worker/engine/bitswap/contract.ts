@@ -1,4 +1,4 @@
-import type { ConnectionFailure, Priority } from '../connections/contract.ts'
+import type { ConnectionFailure } from '../connections/contract.ts'
 import type { OrderId, Tick } from '../machine.ts'
 import type { Address, Peer, PeerInfo } from '../peer.ts'
 import type { Failure } from '../query.ts'
@@ -110,7 +110,7 @@ export type BitswapEffect =
   | { readonly type: 'want-progress'; readonly want: WantId; readonly progress: WantProgress }
   /** One message to one peer at a time: the next goes out after `message-sent` or `message-failed`. */
   | { readonly type: 'send-message'; readonly order: OrderId; readonly peer: Peer; readonly message: BitswapMessage }
-  | { readonly type: 'need-connection'; readonly info: PeerInfo; readonly priority: Priority }
+  | { readonly type: 'need-connection'; readonly info: PeerInfo; readonly priority: 'immediate' }
   | { readonly type: 'drop-connection-need'; readonly peer: Peer }
   /** Starts a DHT search, answered by `provider-found`s and one `provider-search-ended`. */
   | { readonly type: 'search-providers'; readonly search: OrderId; readonly cid: Uint8Array }

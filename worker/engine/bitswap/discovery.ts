@@ -1,4 +1,4 @@
-import { BytesMap } from '../bytes-map.ts'
+import { BytesMap, equalBytes } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import { earlier, type Millis } from '../machine.ts'
 import type { Peer, PeerCache, PeerIdBytes, PeerInfo } from '../peer.ts'
@@ -10,7 +10,7 @@ import { Registry, type Hearing, type Sign } from './registry.ts'
 import { SearchDelay } from './search-delay.ts'
 
 /**
- * What has been learned about whom to ask: ranking (in all, and by context), registry, latencies. It also says when which
+ * What has been learned about whom to ask: ranking (in all, and by context), registry, latencies, who sent the last block. It also says when which
  * of them is due to be stored, and takes up what an earlier visit stored. It decides about no want.
  */
 export class Discovery {
@@ -22,6 +22,8 @@ export class Discovery {
   readonly #peers: PeerCache
   /** The one used longest ago is first. */
   readonly #contexts = new Map<string, Ranking>()
+  /** Who sent the last block, and in which contexts it was wanted. */
+  #latest: { readonly peer: Peer; readonly contexts: ReadonlySet<string>; readonly at: Millis } | undefined
   readonly #dueAt = new Map<DiscoveryMemory['part'], Millis>()
 
   constructor(options: DiscoveryOptions, peers: PeerCache) {
@@ -57,6 +59,25 @@ export class Discovery {
     const p75 = this.#answers.percentile(0.75)
     if (p75 === undefined) return limits.broadcastStepMs.value
     return Math.min(limits.broadcastStepMaxMs.value, Math.max(limits.broadcastStepMinMs.value, 1.25 * p75))
+  }
+
+  delivered(peer: Peer, contexts: Iterable<string>, now: Millis): void {
+    this.#latest = { peer, contexts: new Set(contexts), at: now }
+  }
+
+  denied(peer: Peer): void {
+    if (this.#latest !== undefined && equalBytes(this.#latest.peer.id, peer.id)) this.#latest = undefined
+  }
+
+  /**
+   * Who sent the last block, while that was a moment ago and in the same context: what is read block by block is mostly in one
+   * place. Nobody once that peer has denied something.
+   */
+  latestSource(contexts: readonly string[], now: Millis): Peer | undefined {
+    if (this.#latest === undefined || now - this.#latest.at > limits.burstGapMs.value) return undefined
+    const known = this.#latest.contexts
+    const isSame = contexts.length === 0 ? known.size === 0 : contexts.some((name) => known.has(name))
+    return isSame ? this.#latest.peer : undefined
   }
 
   /** Undefined for a context in which nobody has served yet. */

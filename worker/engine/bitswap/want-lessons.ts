@@ -10,6 +10,7 @@ import type { Want } from './want.ts'
 /** How long the block took, and whether it had been guessed. */
 export function learnFromBlock({ discovery, counters }: BitswapContext, want: Want, link: Link, now: Millis): void {
   const entry = want.peers.get(link.peer.id)
+  discovery.delivered(link.peer, want.contexts, now)
   if (judgeGuess({ discovery }, want, link.peer, true, now)) counters.guessHits++
   if (want.guess.wasMade) counters.guessedWants++
   // Those that connected peers had are Bitswap's own; the others the search found.
@@ -37,6 +38,11 @@ export function learnFromEnd({ discovery }: BitswapContext, want: Want, from: Pe
     if (found === 'served') discovery.served(peer, info ?? link?.info, link, want.contexts, now)
     else if (found === 'missed') discovery.missed(peer, link, want.contexts, now)
   }
+}
+
+export function learnFromDenial(context: Pick<BitswapContext, 'discovery'>, want: Want, peer: Peer, now: Millis): void {
+  context.discovery.denied(peer)
+  judgeGuess(context, want, peer, false, now)
 }
 
 /** Returns whether the peer was guessed at, and not judged yet. */

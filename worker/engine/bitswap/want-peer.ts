@@ -9,7 +9,7 @@ import type { Link } from './link.ts'
  *
  *   heard ──▶ connecting ──▶ identifying ──▶ unasked ──▶ asked-have ──▶ have ──▶ asked-block
  *     ▲           └──▶ gone ◀──┘                ├─────────────┴── denied ◀─┴──────────┤
- *     │                                         └──▶ guessed ─────────────────────────┘
+ *     │                                         └──▶ guessed ◀──outranked─────────────┘
  *     └── disconnected, while its address is known and a dial is left; else gone
  *
  * A peer keeps our want after a DONT_HAVE, so a denied peer is never asked again, but its later HAVE is heard: up to
@@ -49,7 +49,10 @@ export type WantPeerState =
       readonly sentAt: Millis | undefined
       readonly until: Millis
     }
-  /** Asked for the block beside others, because it wanted it itself. It does not hold the one want-block. */
+  /**
+   * Asked for the block beside others, because it wanted it itself, or on a hunch before somebody better was known. It does
+   * not hold the one want-block.
+   */
   | { readonly type: 'guessed'; readonly said: boolean; readonly sentAt: Millis | undefined; readonly until: Millis }
   | { readonly type: 'denied'; readonly by: 'dont-have' | 'silence' | 'failure' }
   | { readonly type: 'gone' }
@@ -63,6 +66,7 @@ export type WantPeerEvent =
   | 'have-asked'
   | 'block-asked'
   | 'block-guessed'
+  | 'outranked'
   | 'message-sent'
   | 'message-failed'
   | 'have'
@@ -164,7 +168,7 @@ function atRest(
   event: WantPeerEvent,
   now: Millis,
 ): WantPeerState {
-  assert(event !== 'need-made', 'a connected peer is not dialed')
+  assert(event !== 'need-made' && event !== 'outranked', 'a connected peer is not dialed, and who holds nothing not outranked')
   switch (event) {
     case 'have-asked':
       assert(state.type === 'unasked', 'a want-have is for a peer that said nothing yet')
@@ -200,6 +204,9 @@ function underQuestion(
     case 'block-asked':
       assert(state.type === 'asked-have', 'a peer is asked for a block once at a time')
       return blockAsked(false, now)
+    case 'outranked':
+      assert(state.type === 'asked-block', 'only who holds the want-block is outranked')
+      return guessedInstead(entry, state)
     case 'message-sent':
       return sent(entry, state, now)
     case 'message-failed':
@@ -230,6 +237,12 @@ function blockAsked(said: boolean, now: Millis): WantPeerState {
   return { type: 'asked-block', said, overdue: false, sentAt: undefined, until: now + limits.messageAnswerTimeoutMs.value }
 }
 
+/** What it was sent stands. */
+function guessedInstead({ link }: WantPeer, { said, sentAt, until }: StateOf<'asked-block'>): WantPeerState {
+  assert(link !== undefined, 'only a connected peer is under question')
+  return { type: 'guessed', said, sentAt, until: sentAt === undefined ? until : sentAt + link.blockTimeoutMs }
+}
+
 function believed(entry: WantPeer): WantPeerState {
   return entry.blockAsks < limits.blockAsksMax.value ? { type: 'have' } : { type: 'denied', by: 'silence' }
 }
@@ -239,5 +252,11 @@ function afterLoss(entry: WantPeer): WantPeerState {
 }
 
 function isOrder(event: WantPeerEvent): boolean {
-  return event === 'need-made' || event === 'have-asked' || event === 'block-asked' || event === 'block-guessed'
+  return (
+    event === 'need-made' ||
+    event === 'have-asked' ||
+    event === 'block-asked' ||
+    event === 'block-guessed' ||
+    event === 'outranked'
+  )
 }

@@ -3,7 +3,7 @@ import { limits } from '../limits.ts'
 import { earlier, type Millis, type OrderId } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import type { Failure } from '../query.ts'
-import { isBetter, mayGetBlock, sourceRank } from './block-choice.ts'
+import { isBetter, isTrusted, mayGetBlock, sourceRank } from './block-choice.ts'
 import type { WantId } from './contract.ts'
 import { chooseGuesses, Guess } from './guess.ts'
 import type { Link } from './link.ts'
@@ -49,6 +49,8 @@ export class Want {
   /** Of the last provider search, if it failed. */
   searchFailure: Failure | undefined
   #holder: WantPeer | undefined
+  /** Asked for the block although it probably has it not. */
+  #hunch: WantPeer | undefined
   #providers = 0
   /** When the network was turned to. */
   #seeksSince: Millis | undefined
@@ -248,7 +250,7 @@ export class Want {
   #askForBlock(now: Millis): void {
     const holder = this.#holder
     const state = holder?.state
-    if (state?.type === 'asked-block' && !state.overdue) return
+    if (state?.type === 'asked-block' && !state.overdue) return this.#outrankHunch(now)
     const best = this.#bestForBlock(state?.type === 'asked-block' && state.said ? 'trusted' : 'any')
     if (best === undefined) return
     if (holder !== undefined) {
@@ -259,25 +261,36 @@ export class Want {
     this.#askForBlockOf(best, now)
   }
 
+  /** Whoever is known to have the block need not wait until a peer that probably has it not has said so. */
+  #outrankHunch(now: Millis): void {
+    const hunch = this.#hunch
+    if (hunch?.state.type !== 'asked-block' || hunch.state.said || hunch.source !== 'broadcast') return
+    const best = this.#bestForBlock('named')
+    if (best === undefined) return
+    step(hunch, 'outranked', now)
+    this.#holder = undefined
+    this.#askForBlockOf(best, now)
+  }
+
   #askForBlockOf(entry: WantPeer, now: Millis): void {
     this.apply(entry, 'block-asked', now)
     this.#ask(entry, 'block')
   }
 
   /** Peers that are full remember us. */
-  #bestForBlock(demand: 'any' | 'trusted'): WantPeer | undefined {
+  #bestForBlock(demand: 'any' | 'named' | 'trusted'): WantPeer | undefined {
     let best: WantPeer | undefined
     const full: WantPeer[] = []
     for (const entry of this.peers.values()) {
       if (entry === this.#holder || !mayGetBlock(entry)) continue
-      if (demand === 'trusted' && entry.state.type !== 'have' && entry.source !== 'session-good') continue
+      if (demand !== 'any' && !isTrusted(entry) && (demand === 'trusted' || entry.source !== 'provider')) continue
       if (entry.link!.isFull || !entry.link!.outbox.canTake(this.key)) full.push(entry)
       else if (best === undefined || isBetter(entry, best)) best = entry
     }
     if (best !== undefined) return best
-    for (const { link, state, source } of full) {
-      this.#starve(link!)
-      if (!link!.isStalled && (state.type === 'have' || source === 'session-good')) this.#isQueued = true
+    for (const entry of full) {
+      this.#starve(entry.link!)
+      if (!entry.link!.isStalled && isTrusted(entry)) this.#isQueued = true
     }
     return undefined
   }
@@ -321,7 +334,7 @@ export class Want {
     const chosen = this.#broadcast.next(world, want, now)
     if (chosen === undefined) return
     this.#leftOut = false
-    this.#askAround(chosen.links, now, chosen.toSendBlock)
+    this.#askAround(chosen.links, now, chosen)
     for (const info of chosen.dials) this.addPeer(info.peer, 'broadcast', info, undefined)
     if (chosen.dials.length > 0) this.#connect(now)
     if (!chosen.isLast || atMost === chosen.links.length) return
@@ -332,11 +345,13 @@ export class Want {
     }
   }
 
-  #askAround(links: readonly Link[], now: Millis, toSendBlock?: Link): void {
+  #askAround(links: readonly Link[], now: Millis, best?: { readonly toSendBlock: Link | undefined; isHunch: boolean }): void {
     for (const link of links) {
       const entry = this.addPeer(link.peer, 'broadcast', undefined, link)
       if (entry?.state.type !== 'unasked') continue
-      if (link === toSendBlock && this.#holder === undefined) this.#askForBlockOf(entry, now)
+      const isBest = link === best?.toSendBlock && this.#holder === undefined
+      if (isBest && best.isHunch) this.#hunch = entry
+      if (isBest) this.#askForBlockOf(entry, now)
       else this.#askForHave(entry, now)
     }
   }

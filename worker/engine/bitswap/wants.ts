@@ -16,7 +16,7 @@ import { ProviderSearches } from './provider-searches.ts'
 import type { Session } from './session.ts'
 import { Sessions } from './sessions.ts'
 import { notFound, sessionClosed, sessionNotOpen, tally, timedOut, tooManyWants } from './want-failures.ts'
-import { judgeGuess, learnFromBlock, learnFromEnd, learnFromHave } from './want-lessons.ts'
+import { judgeGuess, learnFromBlock, learnFromDenial, learnFromEnd, learnFromHave } from './want-lessons.ts'
 import type { PeerSource, WantPeerEvent } from './want-peer.ts'
 import type { WantOrder } from './want-order.ts'
 import { Want } from './want.ts'
@@ -153,7 +153,7 @@ export class Wants {
       if (presence.type === 'have') for (const other of session.found(want, now)) this.#advise(other, link, 'session', entry.info)
     }
     if (presence.type === 'have') learnFromHave(this.#context, want, entry, now)
-    else judgeGuess(this.#context, want, link.peer, false, now)
+    else learnFromDenial(this.#context, want, link.peer, now)
     want.apply(entry, presence.type, now)
     this.#tell(want, { type: presence.type, peer: link.peer })
     this.#dirty.add(want)

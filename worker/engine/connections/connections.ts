@@ -4,7 +4,7 @@ import { earlier, isDue, type Machine, type Millis, type OrderId, type OrderIds 
 import { isBehindRelays, type Peer, type PeerInfo } from '../peer.ts'
 import { Breakers } from '../resilience/breakers.ts'
 import { DialTimes } from '../resilience/dial-times.ts'
-import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, ConnectionUser, Priority } from './contract.ts'
+import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, ConnectionUser, NeedPriority } from './contract.ts'
 
 /**
  * Who is connected, who is wanted, and whom to dial next: one dial budget for the whole engine, because a browser
@@ -110,7 +110,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     }
   }
 
-  #need(user: ConnectionUser, info: PeerInfo, priority: Priority, now: Millis): void {
+  #need(user: ConnectionUser, info: PeerInfo, priority: NeedPriority, now: Millis): void {
     const { peer } = info
     const wanted = this.#wanted.get(peer.id)
     if (wanted !== undefined) {
@@ -278,13 +278,13 @@ function yieldsTo(wanted: Wanted, next: Wanted | undefined): boolean {
   return next !== undefined && rankOf(next) <= rankOf(wanted)
 }
 
-const ranks: Readonly<Record<Priority, number>> = { urgent: 0, normal: 1, maintenance: 2 }
+const ranks: Readonly<Record<NeedPriority, number>> = { immediate: 0, urgent: 1, normal: 2, maintenance: 3 }
 
 interface Wanted {
   readonly info: PeerInfo
   /** Of its kind. */
   readonly times: DialTimes
-  readonly users: Map<ConnectionUser, Priority>
+  readonly users: Map<ConnectionUser, NeedPriority>
   /** Its users were told that it waits. */
   wasQueued: boolean
   state:

@@ -6,13 +6,16 @@ import type { Peer, PeerInfo } from '../peer.ts'
 /** Lower-urgency needs wait for higher ones: what a person waits for goes first. */
 export type Priority = 'urgent' | 'normal' | 'maintenance'
 
+/** `immediate`: a peer that is thought to have the block. It goes before all those who may only know who has. */
+export type NeedPriority = 'immediate' | Priority
+
 export type ConnectionFailure = 'no-dialable-address' | 'refused' | 'timeout' | 'backoff' | 'overloaded' | 'denied'
 
 export type ConnectionUser = 'kad' | 'bitswap'
 
 export type ConnectionsEvent =
   | Tick
-  | { readonly type: 'need'; readonly user: ConnectionUser; readonly info: PeerInfo; readonly priority: Priority }
+  | { readonly type: 'need'; readonly user: ConnectionUser; readonly info: PeerInfo; readonly priority: NeedPriority }
   | { readonly type: 'drop-need'; readonly user: ConnectionUser; readonly peer: Peer }
   | { readonly type: 'dial-succeeded'; readonly order: OrderId }
   | { readonly type: 'dial-failed'; readonly order: OrderId; readonly reason: ConnectionFailure }
