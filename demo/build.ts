@@ -23,8 +23,8 @@ export async function buildPage(): Promise<{ assets: Map<string, Asset>; metafil
   return { assets, metafile: bundle.metafile }
 }
 
-/** One entry point, by its path from the root of the repository, and all it imports, as one module for the browser. */
-export async function bundleForPage(entryPoint: string): Promise<{ text: string; metafile: Metafile }> {
+/** One entry point, by its path from the root of the repository, and all it imports, as one module for the browser. `map`: its source map. */
+export async function bundleForPage(entryPoint: string): Promise<{ text: string; map: string; metafile: Metafile }> {
   const result = await build({
     absWorkingDir: fileURLToPath(root),
     entryPoints: [entryPoint],
@@ -36,12 +36,14 @@ export async function bundleForPage(entryPoint: string): Promise<{ text: string;
     legalComments: 'none',
     write: false,
     metafile: true,
+    sourcemap: 'external',
     logLevel: 'silent',
     outdir: 'out',
   })
-  const file = result.outputFiles[0]
-  if (file === undefined) throw new Error(`esbuild gave nothing for ${entryPoint}.`)
-  return { text: file.text, metafile: result.metafile }
+  const textOf = (ending: string) => result.outputFiles.find(({ path }) => path.endsWith(ending))?.text
+  const [text, map] = [textOf('.js'), textOf('.js.map')]
+  if (text === undefined || map === undefined) throw new Error(`esbuild gave nothing for ${entryPoint}.`)
+  return { text, map, metafile: result.metafile }
 }
 
 async function readWorker(): Promise<Uint8Array> {

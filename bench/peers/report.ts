@@ -36,9 +36,22 @@ const searchEnd: Measure = { title: 'search ended', of: ({ searches }) => search
 const dials: Measure = { title: 'dials', of: ({ searches }) => costs(searches, 'dials') }
 const unconnected: Measure = { title: 'block, not connected', of: (run) => times(run.unconnected) }
 const connected: Measure = { title: 'block, connected', of: (run) => times(run.connected) }
-const cold: Measure = { title: 'cold', of: ({ coldMs }) => [lost(coldMs)] }
-const warm: Measure = { title: 'warm', of: ({ warmMs }) => [lost(warmMs)] }
-const longTasks: Measure = { title: 'long tasks', of: ({ page }) => [page.longTaskMs] }
+/** Of what was tried. */
+const once = (run: Run, name: 'coldMs' | 'warmMs'): number[] => (name in run ? [lost(run[name])] : [])
+const ofPage =
+  (value: (page: NonNullable<Run['page']>) => number | undefined) =>
+  ({ page }: Run): number[] => {
+    const found = page === undefined ? undefined : value(page)
+    return found === undefined ? [] : [found]
+  }
+const cold: Measure = { title: 'cold', of: (run) => once(run, 'coldMs') }
+const warm: Measure = { title: 'warm', of: (run) => once(run, 'warmMs') }
+const longTasks: Measure = {
+  title: 'long tasks',
+  of: ofPage((page) => page.longTasks.reduce((sum, { ms }) => sum + ms, 0)),
+}
+const longTasksOfOurs: Measure = { title: 'long tasks of ours', of: ofPage(({ blame }) => blame?.ofOurs) }
+const oursInLongTasks: Measure = { title: 'of those in our part', of: ofPage(({ blame }) => blame?.oursMs) }
 const plainMs: Measure = { title: 'plain', of: ({ plain }) => (plain === undefined ? [] : [lost(plain.ms)]) }
 const sessionMs: Measure = { title: 'session', of: ({ session }) => (session === undefined ? [] : [lost(session.ms)]) }
 
@@ -51,13 +64,14 @@ const costMeasures: readonly Measure[] = [
 ]
 const pageMeasures: readonly Measure[] = [
   longTasks,
-  { title: 'longest gap of frames', of: ({ page }) => [page.longestGapMs] },
-  { title: "CPU of the page's thread", of: ({ page }) => [page.threadMs] },
-  { title: 'CPU of its process', of: ({ page }) => [page.processMs] },
+  oursInLongTasks,
+  { title: 'longest gap of frames', of: ofPage(({ longestGapMs }) => longestGapMs) },
+  { title: "CPU of the page's thread", of: ofPage(({ threadMs }) => threadMs) },
+  { title: 'CPU of its process', of: ofPage(({ processMs }) => processMs) },
 ]
 
 export function worldSection(world: WorldResult, bulkBlocks: number, bulkBytes: number): string {
-  const parts = [`## ${world.name}`, '', ...measured(world, 'ms', timeMeasures), '']
+  const parts = [`## ${world.name}`, '', ...measured(world, 'ms', timeMeasures, [floorRow(world)]), '']
   parts.push(...measured(world, 'counted at the servers, a search or a block', costMeasures), '')
   parts.push(...measured(world, 'the page, ms a visit', pageMeasures), '')
   const bulk = bulkRows(world, bulkBlocks, bulkBytes)
@@ -65,11 +79,26 @@ export function worldSection(world: WorldResult, bulkBlocks: number, bulkBytes: 
   return parts.join('\n')
 }
 
-function measured(world: WorldResult, title: string, measures: readonly Measure[]): string[] {
-  return table(
-    [title, ...measures.map((measure) => measure.title)],
-    Object.entries(world.runs).map(([name, runs]) => [name, ...measures.map((measure) => spread(runs.flatMap(measure.of)))]),
-  )
+function measured(
+  world: WorldResult,
+  title: string,
+  measures: readonly Measure[],
+  more: readonly (readonly string[])[] = [],
+): string[] {
+  const rows = Object.entries(world.runs).map(([name, runs]) => {
+    return [name, ...measures.map((measure) => spread(runs.flatMap(measure.of)))]
+  })
+  return table([title, ...measures.map((measure) => measure.title)], [...rows, ...more])
+}
+
+function floorRow(world: WorldResult): string[] {
+  const cells = (['unconnected', 'connected'] as const).map((name) => spread(floors(world, name)))
+  return ['*the links alone*', ...timeMeasures.slice(0, -cells.length).map(() => ''), ...cells]
+}
+
+/** What the links take for the blocks that were measured: over this transport nobody is quicker. */
+function floors({ runs }: WorldResult, name: 'unconnected' | 'connected'): number[] {
+  return Object.values(runs).flatMap((all) => all.flatMap((run) => run[name].flatMap(({ floorMs }) => floorMs ?? [])))
 }
 
 function bulkRows(world: WorldResult, blocks: number, bytes: number): string[] {
@@ -99,10 +128,13 @@ interface Target {
   readonly sides: (world: WorldResult, names: Names) => { readonly ours: number; readonly theirs?: number } | undefined
   /** Only in the larger world. */
   readonly large?: boolean
+  /** What the links alone would make of it. */
+  readonly floor?: (world: WorldResult) => number
 }
 
-function atMost(title: string, limit: number, at: number, measure: Measure, large = false): Target {
+function atMost(title: string, limit: number, at: number, measure: Measure, more: Pick<Target, 'large' | 'floor'> = {}): Target {
   return {
+    ...more,
     title,
     wanted: `≤ ${limit} ×`,
     holds: (value) => value <= limit,
@@ -110,7 +142,6 @@ function atMost(title: string, limit: number, at: number, measure: Measure, larg
       ours: quantile((world.runs[ours] ?? []).flatMap(measure.of), at),
       theirs: quantile((world.runs[tuned] ?? []).flatMap(measure.of), at),
     }),
-    large,
   }
 }
 
@@ -140,26 +171,32 @@ export function targetsSection(worlds: readonly WorldResult[], names: Names, bul
   const largest = Math.max(...bad.map(({ peers }) => peers))
   const targets: Target[] = [
     atMost('first provider, p50, ms', 1, 0.5, firstProvider),
-    atMost('first provider, p95, ms', 0.5, 0.95, firstProvider, true),
+    atMost('first provider, p95, ms', 0.5, 0.95, firstProvider, { large: true }),
     atMost("search's end, p50, ms", 0.15, 0.5, searchEnd),
     atMost('dials a search', 0.5, 0.5, dials),
-    atMost('block of a peer not connected, ms', 0.2, 0.5, unconnected),
-    atMost('block of a connected peer, ms', 0.6, 0.5, connected),
+    atMost('block of a peer not connected, ms', 0.2, 0.5, unconnected, {
+      floor: (world) => median(floors(world, 'unconnected')),
+    }),
+    atMost('block of a connected peer, ms', 0.6, 0.5, connected, { floor: (world) => median(floors(world, 'connected')) }),
     atMost('cold start, ms', 0.8, 0.5, cold),
     atMost('warm start, ms', 0.6, 0.5, warm),
     ...bulkTargets(bulkBlocks),
     {
-      title: 'long tasks on the page, ms',
+      title: 'long tasks of ours on the page, the worst visit',
       wanted: '0',
       holds: (value) => value === 0,
-      sides: (world, { ours }) => ({ ours: Math.max(...(world.runs[ours] ?? []).flatMap(longTasks.of)) }),
+      sides: (world, { ours }) => worst((world.runs[ours] ?? []).flatMap(longTasksOfOurs.of)),
     },
   ]
   const rows = bad.flatMap((world) => targets.flatMap((target) => targetRow(world, names, target, largest)))
   const limit = 10 * 1024
-  rows.push(['', "the page's part, bytes gzip", `≤ ${limit}`, String(pageBytes), '', '', verdict(pageBytes <= limit)])
-  const lines = table(['servers', 'with dead peers', 'wanted', 'ours', 'tuned', 'came out', 'reached'], rows)
+  rows.push(['', "the page's part, bytes gzip", `≤ ${limit}`, String(pageBytes), '', '', '', verdict(pageBytes <= limit)])
+  const lines = table(['servers', 'with dead peers', 'wanted', 'ours', 'tuned', 'came out', 'the links alone', 'reached'], rows)
   return ['## Targets', '', ...lines, ''].join('\n')
+}
+
+function worst(values: readonly number[]): { ours: number } | undefined {
+  return values.length === 0 ? undefined : { ours: Math.max(...values) }
 }
 
 function targetRow(world: WorldResult, names: Names, target: Target, largest: number): string[][] {
@@ -167,10 +204,11 @@ function targetRow(world: WorldResult, names: Names, target: Target, largest: nu
   if (sides === undefined || Number.isNaN(sides.ours) || (target.large === true && world.peers < largest)) return []
   const { ours, theirs } = sides
   const start = [String(world.peers), target.title, target.wanted, shown(ours)]
-  if (theirs === undefined) return [[...start, '', '', verdict(target.holds(ours))]]
+  if (theirs === undefined) return [[...start, '', '', '', verdict(target.holds(ours))]]
   // Both never, or both nothing: no better and no worse.
   const ratio = ours === theirs ? 1 : ours / theirs
-  return Number.isNaN(ratio) ? [] : [[...start, shown(theirs), `${ratio.toFixed(2)} ×`, verdict(target.holds(ratio))]]
+  const floor = target.floor === undefined ? '' : `${(target.floor(world) / theirs).toFixed(2)} ×`
+  return Number.isNaN(ratio) ? [] : [[...start, shown(theirs), `${ratio.toFixed(2)} ×`, floor, verdict(target.holds(ratio))]]
 }
 
 function verdict(holds: boolean): string {

@@ -27,9 +27,14 @@ export interface Found {
 }
 
 export interface Watched {
-  readonly longTasks: number
-  readonly longTaskMs: number
+  readonly longTasks: readonly LongTask[]
   readonly longestGapMs: number
+}
+
+/** In milliseconds; it began so long after the navigation. */
+export interface LongTask {
+  readonly beganMs: number
+  readonly ms: number
 }
 
 export interface Visit {
@@ -50,7 +55,10 @@ export interface Arrival {
   readonly storage: string
 }
 
-const operationMs = 60_000
+/** What has not come by then is given up. */
+export const OPERATION_MS = 30_000
+/** The same for a whole file. */
+export const BULK_MS = 60_000
 
 /** From the page's address. */
 export function arrival<Extra>(): Arrival & Extra {
@@ -66,15 +74,18 @@ export function begin(start: () => Promise<Contestant>, first: string): void {
     find,
     async block(cid) {
       const { blocks } = await started
-      return timed(() => read(blocks, CID.parse(cid)))
+      return timed(() => read(blocks, CID.parse(cid), AbortSignal.timeout(OPERATION_MS)))
     },
     async bulk(root, cids, way) {
       const contestant = await started
-      return timed(async () => {
+      const signal = AbortSignal.timeout(BULK_MS)
+      const all = timed(async () => {
         const blocks = way === 'plain' ? contestant.blocks : contestant.session(CID.parse(root))
-        await read(blocks, CID.parse(root))
-        await Promise.all(cids.map((cid) => read(blocks, CID.parse(cid))))
+        await read(blocks, CID.parse(root), signal)
+        await Promise.all(cids.map((cid) => read(blocks, CID.parse(cid), signal)))
       })
+      // Whether or not it heeds the signal.
+      return Promise.race([all, over(signal)])
     },
     watched: watch,
     stop: async () => (await started).stop(),
@@ -85,7 +96,7 @@ export function begin(start: () => Promise<Contestant>, first: string): void {
 async function findWith(contestant: Contestant, cid: CID, until: 'first' | 'end'): Promise<Found> {
   const startedAt = performance.now()
   const left = new AbortController()
-  const signal = AbortSignal.any([left.signal, AbortSignal.timeout(operationMs)])
+  const signal = AbortSignal.any([left.signal, AbortSignal.timeout(OPERATION_MS)])
   let firstMs: number | undefined
   let providers = 0
   try {
@@ -112,13 +123,19 @@ async function timed(work: () => Promise<void>): Promise<number | undefined> {
   }
 }
 
-async function read(blocks: Blocks, cid: CID): Promise<void> {
-  for await (const _ of blocks.get(cid, { signal: AbortSignal.timeout(operationMs) }));
+async function read(blocks: Blocks, cid: CID, signal: AbortSignal): Promise<void> {
+  for await (const _ of blocks.get(cid, { signal }));
+}
+
+function over(signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }))
 }
 
 function watchPage(): () => Watched {
-  const tasks: number[] = []
-  const observer = new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration)))
+  const longTasks: LongTask[] = []
+  const observer = new PerformanceObserver((list) =>
+    longTasks.push(...list.getEntries().map(({ startTime, duration }) => ({ beganMs: startTime, ms: duration }))),
+  )
   observer.observe({ type: 'longtask', buffered: true })
   let longestGapMs = 0
   let last: number | undefined
@@ -128,5 +145,5 @@ function watchPage(): () => Watched {
     requestAnimationFrame(frame)
   }
   requestAnimationFrame(frame)
-  return () => ({ longTasks: tasks.length, longTaskMs: tasks.reduce((sum, ms) => sum + ms, 0), longestGapMs })
+  return () => ({ longTasks, longestGapMs })
 }

@@ -1,7 +1,8 @@
 import { type Browser, type CDPSession, chromium, type Page } from '@playwright/test'
 import { chromiumArgs, chromiumPath } from '../../demo/browser.ts'
 import type { Counts, World } from './world.ts'
-import type { Arrival, Found, Visit, Watched } from './visit.ts'
+import { beginProfile, type Blame, endProfile, type Sources } from './blame.ts'
+import { type Arrival, BULK_MS, type Found, OPERATION_MS, type Visit, type Watched } from './visit.ts'
 
 /** One contestant's run: two visits of a fresh browser, cold and warm, step by step, with what each step cost others. */
 
@@ -9,24 +10,31 @@ export interface Contestant {
   readonly name: string
   readonly page: string
   readonly extra: object
+  /** Where its long tasks are to be told apart by whose they are. */
+  readonly sources?: Sources
 }
 
 export interface Step {
   readonly ms: number | undefined
   readonly cost: Counts
+  /** What the link alone would take for it; undefined where that is not known. */
+  readonly floorMs?: number
 }
 
+/** What was measured; `undefined` stands for what did not come in time, an absent one was not tried. */
 export interface Run {
-  readonly coldMs: number | undefined
-  readonly warmMs: number | undefined
+  readonly coldMs?: number | undefined
+  readonly warmMs?: number | undefined
   readonly searches: readonly (Found & { readonly cost: Counts })[]
   /** Left at their first provider. */
   readonly firsts: readonly (number | undefined)[]
   readonly unconnected: readonly Step[]
   readonly connected: readonly Step[]
-  readonly plain: Step | undefined
-  readonly session: Step | undefined
-  readonly page: Watched & { readonly threadMs: number; readonly processMs: number }
+  readonly plain?: Step
+  readonly session?: Step
+  readonly page?: Watched & { readonly threadMs: number; readonly processMs: number; readonly blame?: Blame | undefined }
+  /** Why there is no more. */
+  readonly brokeOff?: string
 }
 
 export type Part = 'start' | 'search' | 'block' | 'bulk'
@@ -34,9 +42,20 @@ export type Part = 'start' | 'search' | 'block' | 'bulk'
 /** How many of a run's searches go to their end. The first and the last are the starts' of the two visits. */
 export const TO_THE_END = 3
 
-const visitMs = 90_000
-const stopMs = 20_000
+/**
+ * One-way trips that a block costs over a connection to be made: TCP, WebSocket and Noise two each, the question one, and
+ * three for the answer, which comes on a stream of the peer's own. Over one that stands the last four.
+ */
+const TRIPS = { unconnected: 10, connected: 4 }
 
+const visitMs = 60_000
+const stopMs = 20_000
+/** Beside the limit that the page itself keeps. */
+const graceMs = 10_000
+
+type Draft = { -readonly [Name in keyof Run]: Run[Name] extends readonly (infer Item)[] ? Item[] : Run[Name] }
+
+/** Ends in bounded time whatever the page does; then with what there is. */
 export async function oneRun(
   world: World,
   contestant: Contestant,
@@ -44,13 +63,17 @@ export async function oneRun(
   parts: ReadonlySet<Part>,
   withBulk: boolean,
 ): Promise<Run> {
+  const draft: Draft = { searches: [], firsts: [], unconnected: [], connected: [] }
   const executablePath = chromiumPath()
   const browser = await chromium.launch({ args: chromiumArgs, ...(executablePath === undefined ? {} : { executablePath }) })
   try {
-    return await visits(world, contestant, run, parts, withBulk, browser)
+    await visits(world, contestant, run, parts, withBulk, browser, draft)
+  } catch (error) {
+    draft.brokeOff = error instanceof Error ? error.message : String(error)
   } finally {
-    await browser.close()
+    await within(stopMs, browser.close())
   }
+  return draft
 }
 
 async function visits(
@@ -60,40 +83,45 @@ async function visits(
   parts: ReadonlySet<Part>,
   withBulk: boolean,
   browser: Browser,
-): Promise<Run> {
+  draft: Draft,
+): Promise<void> {
+  const { sources } = contestant
   const [cold = '', warm = '', ...others] = world.searches(run)
   const page = await browser.newPage()
   const tools = await page.context().newCDPSession(page)
   await tools.send('Performance.enable')
-  const coldMs = await enter(page, world, contestant, cold)
-
-  const searches: Run['searches'][number][] = []
-  const firsts: (number | undefined)[] = []
-  if (parts.has('search')) {
-    for (const cid of others.slice(0, TO_THE_END)) {
-      const { result, cost } = await counted(world, () => call(page, 'find', cid, 'end'))
-      searches.push({ ...result, cost })
-    }
-    for (const cid of others.slice(TO_THE_END)) firsts.push((await call(page, 'find', cid, 'first')).firstMs)
-  }
-  const unconnected: Step[] = []
-  const connected: Step[] = []
-  if (parts.has('block')) {
-    for (const [first, second] of world.blocks(run)) {
-      unconnected.push(await step(world, () => call(page, 'block', first)))
-      connected.push(await step(world, () => call(page, 'block', second)))
-    }
-  }
+  if (sources !== undefined) await beginProfile(tools)
+  draft.coldMs = await enter(page, world, contestant, cold)
+  if (parts.has('search')) await search(page, world, others, draft)
+  if (parts.has('block')) await blocks(page, world, run, draft)
   const { bulk } = world
-  const withFile = bulk !== undefined && withBulk && parts.has('bulk')
-  const plain = withFile ? await step(world, () => call(page, 'bulk', bulk.plain.root, bulk.plain.cids, 'plain')) : undefined
-  const session = withFile
-    ? await step(world, () => call(page, 'bulk', bulk.session.root, bulk.session.cids, 'session'))
-    : undefined
-  const watched = await call(page, 'watched')
+  if (bulk !== undefined && withBulk && parts.has('bulk')) {
+    draft.plain = await step(world, () => call(page, BULK_MS, 'bulk', bulk.plain.root, bulk.plain.cids, 'plain'))
+    draft.session = await step(world, () => call(page, BULK_MS, 'bulk', bulk.session.root, bulk.session.cids, 'session'))
+  }
+  const watched = await call(page, OPERATION_MS, 'watched')
   const costs = { threadMs: await threadMs(tools), processMs: await rendererMs(browser) }
-  const warmMs = parts.has('start') ? await enterAgain(page, world, contestant, warm) : undefined
-  return { coldMs, warmMs, searches, firsts, unconnected, connected, plain, session, page: { ...watched, ...costs } }
+  const blame = sources === undefined ? undefined : await endProfile(tools, watched.longTasks, sources)
+  draft.page = { ...watched, ...costs, blame }
+  if (parts.has('start')) draft.warmMs = await enterAgain(page, world, contestant, warm)
+}
+
+async function search(page: Page, world: World, cids: readonly string[], { searches, firsts }: Draft): Promise<void> {
+  for (const cid of cids.slice(0, TO_THE_END)) {
+    const { result, cost } = await counted(world, () => call(page, OPERATION_MS, 'find', cid, 'end'))
+    searches.push({ ...result, cost })
+  }
+  for (const cid of cids.slice(TO_THE_END)) firsts.push((await call(page, OPERATION_MS, 'find', cid, 'first')).firstMs)
+}
+
+async function blocks(page: Page, world: World, run: number, { unconnected, connected }: Draft): Promise<void> {
+  for (const { cids, oneWayMs } of world.blocks(run)) {
+    const [first, second] = cids
+    const one = await step(world, () => call(page, OPERATION_MS, 'block', first))
+    unconnected.push({ ...one, floorMs: TRIPS.unconnected * oneWayMs })
+    const other = await step(world, () => call(page, OPERATION_MS, 'block', second))
+    connected.push({ ...other, floorMs: TRIPS.connected * oneWayMs })
+  }
 }
 
 async function enter(page: Page, { stage }: World, contestant: Contestant, first: string): Promise<number | undefined> {
@@ -107,7 +135,10 @@ async function enter(page: Page, { stage }: World, contestant: Contestant, first
 }
 
 async function enterAgain(page: Page, world: World, contestant: Contestant, first: string): Promise<number | undefined> {
-  await within(stopMs, call(page, 'stop'))
+  await within(
+    stopMs,
+    call(page, stopMs, 'stop').catch(() => undefined),
+  )
   await page.goto('about:blank')
   return enter(page, world, contestant, first)
 }
@@ -116,15 +147,19 @@ type Method = 'find' | 'block' | 'bulk' | 'watched' | 'stop'
 
 async function call<Name extends Method>(
   page: Page,
+  limitMs: number,
   name: Name,
   ...args: Parameters<Visit[Name]>
 ): Promise<Awaited<ReturnType<Visit[Name]>>> {
   const evaluated = page.evaluate(
-    ({ name, args }) =>
-      (globalThis as unknown as { visit: Record<string, (...args: unknown[]) => unknown> }).visit[name]!(...args),
+    async ({ name, args }) => ({
+      result: await (globalThis as unknown as { visit: Record<string, (...args: unknown[]) => unknown> }).visit[name]!(...args),
+    }),
     { name, args: args as unknown[] },
   )
-  return evaluated as Promise<Awaited<ReturnType<Visit[Name]>>>
+  const answer = await within(limitMs + graceMs, evaluated)
+  if (answer === undefined) throw new Error(`the page did not answer to "${name}"`)
+  return answer.result as Awaited<ReturnType<Visit[Name]>>
 }
 
 async function step(world: World, work: () => Promise<number | undefined>): Promise<Step> {

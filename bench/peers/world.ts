@@ -38,13 +38,19 @@ export interface Bulk {
   readonly cids: readonly string[]
 }
 
+/** Two blocks of one holder, and how long a byte takes to it or from it. */
+export interface Pair {
+  readonly cids: readonly [string, string]
+  readonly oneWayMs: number
+}
+
 export interface World {
   readonly stage: Stage
   counts(): Counts
   /** Of one run: the same for every contestant, others in every run. */
   searches(run: number): readonly string[]
   /** Two blocks of one holder each: the first is of a peer not yet connected, the second of a connected one. */
-  blocks(run: number): readonly (readonly [string, string])[]
+  blocks(run: number): readonly Pair[]
   readonly bulk: { readonly plain: Bulk; readonly session: Bulk } | undefined
   stop(): Promise<void>
 }
@@ -73,34 +79,27 @@ export async function startWorld(options: WorldOptions, assets: ReadonlyMap<stri
   const searches = await publishSearches(stage, options.runs * options.searches, random)
   const delays = () => LATENCY_MS * (1 + SPREAD * (2 * random.next() - 1))
 
-  const hold = async (name: string, blocks: readonly Block[], published: readonly CID[]): Promise<Holder> => {
-    const holder = await startHolder({ name: `${SEED}/${name}`, blocks, delayMs: delays(), random, observer })
+  const hold = async (name: string, blocks: readonly Block[], delayMs: number): Promise<Holder> => {
+    const holder = await startHolder({ name: `${SEED}/${name}`, blocks, delayMs, random, observer })
     closers.push(() => holder.stop())
-    for (const cid of published) await stage.swarm.publish(cid, holder.id, holder.addresses)
+    for (const { cid } of blocks) await stage.swarm.publish(cid, holder.id, holder.addresses)
     return holder
   }
 
-  const pairs: [string, string][][] = Array.from({ length: options.runs }, () => [])
+  const pairs: Pair[][] = Array.from({ length: options.runs }, () => [])
   for (let index = 0; index < options.holders; index++) {
     const blocks = await Promise.all(
       Array.from({ length: 2 * options.runs }, (_, block) => rawBlock(bytesOf(`${SEED}/block/${index}/${block}`, BLOCK_BYTES))),
     )
-    await hold(
-      `holder/${index}`,
-      blocks,
-      blocks.map(({ cid }) => cid),
-    )
-    for (const [run, list] of pairs.entries()) list.push([blocks[2 * run]!.cid.toString(), blocks[2 * run + 1]!.cid.toString()])
+    const oneWayMs = delays()
+    await hold(`holder/${index}`, blocks, oneWayMs)
+    for (const [run, list] of pairs.entries())
+      list.push({ cids: [blocks[2 * run]!.cid.toString(), blocks[2 * run + 1]!.cid.toString()], oneWayMs })
   }
 
   const file = async (name: string): Promise<Bulk> => {
     const { root, blocks } = await fileOf(`${SEED}/${name}`, options.bulkBytes)
-    for (let index = 0; index < BULK_HOLDERS; index++)
-      await hold(
-        `${name}/${index}`,
-        blocks,
-        blocks.map(({ cid }) => cid),
-      )
+    for (let index = 0; index < BULK_HOLDERS; index++) await hold(`${name}/${index}`, blocks, delays())
     return { root: root.toString(), cids: blocks.filter(({ cid }) => !cid.equals(root)).map(({ cid }) => cid.toString()) }
   }
   const bulk = options.bulkBytes === 0 ? undefined : { plain: await file('plain'), session: await file('session') }
