@@ -29,8 +29,11 @@ export interface RtcConfiguration {
   readonly certificates?: readonly RtcCertificate[]
 }
 
-/** The last that every browser gives; libp2p's channels are numbered from below. */
-const watchChannelId = 1_023
+/**
+ * The last even one that every browser gives. Even numbers are the dialer's of WebRTC-direct, and a browser takes the lowest that is
+ * free; Go's servers count on through the odd ones and use none twice: what they say on one that we hold would be lost.
+ */
+const watchChannelId = 1_022
 
 /** What a connection is told by the page. */
 export type RtcConnectionReport = Exclude<RtcReport, { type: 'answer' | 'refused' }>
