@@ -58,7 +58,8 @@ export const limits = {
   offeredBlockTimeoutMs: limit(2_000, 'ms', 'for the page to read one: our own wants wait for it too'),
   streamedBlocksMax: limit(64, 'count', 'wants of one stream of blocks at a time: 16 MiB of usual blocks'),
   wideStreamsMax: limit(16, 'count', 'streams of one connection up to which a new one gets its whole window of 2 MiB at once'),
-  bitswapInboundStreamsMax: limit(128, 'count', 'open at a time from one peer: boxo and Helia send each message on a new one'),
+  bitswapInboundStreamsMax: limit(1_024, 'count', 'open at a time from one peer: boxo and Helia send each message on a new one'),
+  streamEndMs: limit(1_000, 'ms', 'for the sender of a stream that was read to take our end of it; Go over WebRTC may never'),
 
   // provider searches of Bitswap
   searchedProvidersMax: limit(10, 'peers', 'providers a Bitswap session asks the DHT for; boxo takes as many'),

@@ -214,6 +214,20 @@ test('a peer that names the protocol, sends one message and closes, all at once 
   for (let burst = 0; burst < 3; burst++) await Promise.all(Array.from({ length: 100 }, sendOne))
 })
 
+test('all that was wanted may come at once, each on a stream of its own that does not end', async () => {
+  const cid = Uint8Array.of(1, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(3))
+  const frame = encodeFrame(Uint8Array.of(0x0a, cid.length + 4, 0x0a, cid.length + 2, 0x0a, cid.length, ...cid))
+  const sendOne = async (): Promise<Stream> => {
+    const heard = next('message-received')
+    const stream = await toUs().newStream(bitswap, { maxOutboundStreams: 1_000 })
+    stream.send(frame)
+    await heard
+    return stream
+  }
+  const streams = await Promise.all(Array.from({ length: 512 }, sendOne))
+  for (const stream of streams) stream.abort(new Error('done'))
+})
+
 for (const protocol of ['/ipfs/bitswap/1.1.0', '/ipfs/bitswap/1.0.0', '/ipfs/bitswap']) {
   test(`a peer that speaks only ${protocol} is introduced as such, asked in its words, and its blocks are heard`, async () => {
     const old = await startOther()

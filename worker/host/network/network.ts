@@ -23,6 +23,7 @@ import { KadServer } from './kad-server.ts'
 import { Lifecycle, type LifecycleInit } from './lifecycle.ts'
 import type { Node } from './node.ts'
 import { Silence } from './silence.ts'
+import { endStream } from './stream-end.ts'
 import { FrameBudget, type FrameEnd, readFrames } from './stream-frames.ts'
 import { transportStatus, type Transports } from './transports.ts'
 
@@ -234,8 +235,7 @@ export class Network {
     this.#frameBudgets.set(peer.id, budget)
     const onEnd = (end: FrameEnd): void => {
       if (end.type === 'bad-frame') this.#drop(`bitswap-${end.reason}`)
-      // Half-closed by the sender: nothing will ever be written to it from here.
-      else if (stream.status === 'open') void stream.close().catch(() => stream.abort(new Error('could not close')))
+      else endStream(stream)
     }
     const onFrame = (frame: Uint8Array): Promise<void> => this.#bitswapReceived(stream, peer, frame)
     let told = 0
