@@ -11,7 +11,7 @@ export class FakeChannel {
   bufferedAmount = 0
   bufferedAmountLowThreshold = 0
   readonly sent: unknown[] = []
-  readonly id = 7
+  readonly id: number
   readonly label: string
   readonly init: unknown
   readonly protocol = ''
@@ -21,7 +21,8 @@ export class FakeChannel {
   onerror: ((event: { error: unknown }) => void) | null = null
   onbufferedamountlow: (() => void) | null = null
 
-  constructor(label: string, init?: unknown) {
+  constructor(label: string, init?: unknown, id = 7) {
+    this.id = id
     this.label = label
     this.init = init
   }

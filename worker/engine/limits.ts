@@ -201,6 +201,8 @@ export const limits = {
     'open WebRTC connections; Chromium allows a tab about 500, the closed ones it has not collected among them',
   ),
   rtcEarlyMessagesMax: limit(64, 'messages', 'of a data channel that libp2p has not taken yet; a handshake has one'),
+  rtcChannelsMax: limit(2_048, 'count', 'open or closing on one WebRTC connection, before it is ended: Go may never close them'),
+  rtcChannelNumberMax: limit(65_000, 'count', 'on one WebRTC connection, before it is ended: Go has none left from 65,536 on'),
   webTransportPendingMax: limit(
     16,
     'count',

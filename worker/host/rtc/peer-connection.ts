@@ -11,6 +11,7 @@ import type {
   RtcReport,
   RtcState,
 } from '../../contract/rtc.ts'
+import { limits } from '../../engine/limits.ts'
 import { RtcChannel, type RtcChannelOwner } from './data-channel.ts'
 import { HandlerSlots, type RtcHandler } from './handler-slots.ts'
 import type { RtcLink } from './rtc-link.ts'
@@ -211,10 +212,23 @@ export class RtcPeerConnection extends EventTarget {
       expected?.bind(transferred)
       return
     }
+    if (this.#isUsedUp(transferred)) {
+      transferred.close()
+      this.fail({ name: 'OperationError', message: 'The connection is used up.' })
+      return
+    }
     const channel = new RtcChannel(transferred.label, { protocol: transferred.protocol }, this.#owner)
     this.#channels.add(channel)
     channel.bind(transferred)
     this.dispatchEvent(Object.assign(new Event('datachannel'), { channel }))
+  }
+
+  /**
+   * Pion (Go) resets several streams at a time where RFC 6525 allows one; once the browser asks it to wait, it takes the refusals
+   * that follow for success, and no channel of the connection ever closes again. And it uses no number twice.
+   */
+  #isUsedUp({ id }: RTCDataChannel): boolean {
+    return this.#channels.size >= limits.rtcChannelsMax.value || (id ?? 0) >= limits.rtcChannelNumberMax.value
   }
 
   #takeFailure(id: RtcId | undefined, fault: RtcFault): void {
