@@ -283,6 +283,24 @@ test('an oversized Bitswap frame is counted, and costs the stream and nothing el
   assert.ok(limits.frameBytesMax.value < 2 ** 28 - 1)
 })
 
+test('a peer may send a message of 2 MiB at once: it hears of the whole window before it has sent anything', async () => {
+  const { muxer } = toUs() as Connection & { readonly muxer: StreamMuxer }
+  const stream = await muxer.createStream()
+  const words = ['/multistream/1.0.0\n', `${bitswap}\n`].map((word) => new TextEncoder().encode(word))
+  const sent = words.reduce((bytes, word) => bytes + encodeFrame(word).length, 0)
+  const wide = stream as unknown as { sendWindowCapacity: number; handleWindowUpdate(frame: unknown): void }
+  const handle = wide.handleWindowUpdate.bind(stream)
+  const told = new Promise<number>((resolve) => {
+    wide.handleWindowUpdate = (frame) => {
+      handle(frame)
+      if (wide.sendWindowCapacity > 1024 * 1024) resolve(wide.sendWindowCapacity)
+    }
+  })
+  for (const word of words) stream.send(encodeFrame(word))
+  assert.ok((await told) >= 2 * 1024 * 1024 - sent)
+  stream.abort(new Error('done'))
+})
+
 test('a peer that hangs up is told as gone, and its requests fail', async () => {
   answer = () => undefined
   const gone = next('peer-disconnected')

@@ -337,14 +337,12 @@ export class Network {
   }
 }
 
-/**
- * Helia opens a stream for each message, and each begins with yamux's window of 256 KiB: a message of 4 MiB would take four
- * round trips until the window has grown. The class has the field, its interface does not name it.
- */
+/** Helia opens a stream for each message: of yamux's 256 KiB a block and its envelope would wait for more. The class has these fields. */
 function openWide(stream: Stream): void {
-  const { recvWindow, maxStreamWindowSize } = stream as { recvWindow?: number; maxStreamWindowSize?: number }
-  if (recvWindow === undefined || maxStreamWindowSize === undefined) return
-  Object.assign(stream, { recvWindow: maxStreamWindowSize })
+  const wide = stream as { recvWindow?: number; maxStreamWindowSize?: number; sendWindowUpdate?(): void }
+  if (wide.recvWindow === undefined || wide.maxStreamWindowSize === undefined) return
+  wide.recvWindow = wide.maxStreamWindowSize
+  if (stream.status === 'open') wide.sendWindowUpdate?.()
 }
 
 async function openStream(
