@@ -80,3 +80,25 @@ test('contexts do not follow each other', () => {
   assert.equal(node.ended.size, blocks.length)
   assert.equal(countSent(node, 'block'), blocks.length, 'nobody is asked for what is of another context')
 })
+
+test('what the root of a DAG led to serves the blocks that are wanted right after it, and not those after them', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10] })
+  const blocks = Array.from({ length: many }, () => testBlock(network.rng, 100))
+  const [old, root, ...leaves] = blocks as [TestBlock, TestBlock, ...TestBlock[]]
+  const node = network.node()
+  const before = network.node([old])
+  for (const other of [before, network.node([root, ...leaves])]) network.connect(node, other)
+  let startedAt = 0
+  for (const wanted of [[old], [root], leaves]) {
+    startedAt = network.now
+    const wants = wanted.map(({ cid }) => node.want(cid))
+    network.run(network.now + limits.burstGapMs.value - 100)
+    if (wanted === leaves) assert.ok(node.ended.get(wants[scouts]!)!.at - startedAt < 2 * 20, 'one round trip, and the store')
+    // The clock stands still while nothing happens.
+    network.after(300, () => undefined)
+    network.run(network.now + 300)
+  }
+  assert.equal(node.ended.size, many)
+  const asked = node.sentMessages().flatMap(({ peer, message }) => (peer === before.peer ? message.wantlist : []))
+  assert.ok(asked.filter(({ cancel }) => !cancel).length <= 2 + scouts, 'who had something before is asked by the first few only')
+})

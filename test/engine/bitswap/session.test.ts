@@ -180,3 +180,55 @@ test('wants that queue for a peer go elsewhere when it is lost', () => {
   const latest = Math.max(...[...node.ended.values()].map(({ at }) => at))
   assert.ok(latest - begun <= 10 * 100, `took ${latest - begun} ms`)
 })
+
+test('a HAVE that comes when the block is there already tells the session where more of its blocks are', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10] })
+  const blocks = Array.from({ length: 40 }, () => testBlock(network.rng, 50_000))
+  const node = network.node()
+  const served = (peer: ScriptedPeer): number =>
+    peer.received.flatMap(({ message }) => message.wantlist).filter(({ wantType, cancel }) => wantType === 'block' && !cancel)
+      .length
+  const [near, far, liar] = [10, 35, 35].map((delayMs, index) =>
+    network.scripted(({ wantlist }, from, self) => {
+      const asked = wantlist.filter(({ cancel }) => !cancel)
+      if (asked.length === 0) return undefined
+      const presences = asked.filter(({ wantType }) => wantType === 'have').map(({ cid }) => ({ cid, type: 'have' as const }))
+      const sent = asked
+        .filter(({ wantType }) => wantType === 'block')
+        .flatMap(({ cid }) => blocks.find((block) => block.cid === cid)!)
+      // The last one says that it has what nobody has asked of it.
+      self.send(
+        from,
+        index === 2 ? { presences: [{ cid: blocks[39]!.cid, type: 'have' }] } : { presences, blocks: sent },
+        delayMs,
+      )
+      return undefined
+    }),
+  ) as [ScriptedPeer, ScriptedPeer, ScriptedPeer]
+  for (const peer of [near, far, liar]) network.connect(node, peer)
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  node.want(blocks[0]!.cid, { session: 1 })
+  network.run(42)
+  assert.equal(node.ended.size, 1)
+  network.run(200)
+  for (const { cid } of blocks.slice(1)) node.want(cid, { session: 1 })
+  network.run()
+  assert.equal(node.ended.size, 40)
+  assert.ok(served(far) >= limits.wantBlocksPerPeerFirst.value, `${served(far)} blocks were asked of who was late`)
+  assert.equal(served(liar), 0, 'nobody gets into a session by a HAVE for what it was not asked for')
+  assert.ok(node.machine.status().counters.duplicateBlocksReceived === 0)
+})
+
+test('a file comes in a few round trips also over links that take longer than a second', () => {
+  const network = new BitswapNetwork({ latencyMs: [600, 600] })
+  const blocks = Array.from({ length: 200 }, () => testBlock(network.rng, 1_000))
+  const node = network.node()
+  network.connect(node, network.node(blocks))
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  node.want(blocks[0]!.cid, { session: 1 })
+  network.run(10_000)
+  for (const { cid } of blocks.slice(1)) node.want(cid, { session: 1 })
+  network.run()
+  const tookMs = Math.max(...[...node.ended.values()].map(({ at }) => at)) - 10_000
+  assert.ok(tookMs <= 6.5 * 1_200, `${tookMs} ms`)
+})

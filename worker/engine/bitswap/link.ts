@@ -1,6 +1,7 @@
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
+import { BlockWindow } from './block-window.ts'
 import { Outbox } from './outbox.ts'
 import { Hearing } from './registry.ts'
 import type { Want } from './want.ts'
@@ -36,6 +37,7 @@ export class Link {
   #deliveredBytes = 0
   #measuredAt: Millis | undefined
   #blocksInFlight = 0
+  readonly #window = new BlockWindow()
   #latencyMs: number | undefined
   #bytesPerMs = bytesPerMsAtFirst
   readonly #pace: Pace
@@ -51,14 +53,9 @@ export class Link {
     return this.#blocksInFlight
   }
 
-  /** Work for a second at its measured speed: enough to keep the pipe full, while the rest is free to go elsewhere. */
+  /** Enough is asked of it to keep its pipe full, while the rest is free to go elsewhere. */
   get isFull(): boolean {
-    const window = (limits.pipelineMs.value * this.#bytesPerMs) / this.#pace.blockBytes
-    // One small block, such as the root of a DAG, says how far away a peer is, not how fast.
-    const isKnown = this.blocksDelivered >= limits.wantBlocksPerPeerFirst.value
-    const least = isKnown ? limits.wantBlocksPerPeerMin.value : limits.wantBlocksPerPeerFirst.value
-    const places = Math.max(least, Math.min(limits.wantBlocksPerPeerMax.value, window))
-    return this.#blocksInFlight >= places
+    return this.#blocksInFlight >= this.#window.places
   }
 
   blockAsked(): void {
@@ -117,6 +114,7 @@ export class Link {
     this.lastDeliveredAt = now
     this.lastHeardAt = now
     this.isStalled = false
+    this.#window.delivered(blocks, this.#blocksInFlight + blocks, askedAt, now)
     this.#pace.blockBytes = blend(this.#pace.blockBytes, Math.max(1, bytes / blocks))
     this.#deliveredBytes += Math.max(1, bytes)
     if (!isFirst && now - since < limits.speedMeasureMs.value) return

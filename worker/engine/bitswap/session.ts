@@ -27,6 +27,8 @@ export class Session {
   readonly isShared: boolean
   #root: Uint8Array | undefined
   readonly #peers = new BytesMap<SessionPeer>()
+  /** How often a shared session has begun anew after all its wants had ended. */
+  #round = 0
   readonly #scouts = new Set<Want>()
 
   constructor({ root, context, isShared }: SessionInit) {
@@ -51,6 +53,7 @@ export class Session {
   /** Returns the peers that the want had better ask: none for one that goes ahead in a session nobody asked for. */
   join(want: Want, now: Millis): Iterable<SessionPeer> {
     this.#joinedAt = now
+    if (this.isShared && this.isIdle) this.#beginRound()
     const isEarly = this.isShared && this.#wants.size < limits.sessionScoutsMax.value
     this.#wants.set(want, this.#joined++)
     if (isEarly || (this.lastBlockAt === undefined && this.#scouts.size < limits.sessionScoutsMax.value)) this.#scouts.add(want)
@@ -67,6 +70,12 @@ export class Session {
       return next
     }
     return undefined
+  }
+
+  /** What one block led to is of use for those that follow it, as the leaves of a DAG do its root, but not for ever. */
+  #beginRound(): void {
+    this.#round++
+    for (const { peer, round } of [...this.#peers.values()]) if (round < this.#round - 1) this.#peers.delete(peer.id)
   }
 
   takesAdvice(want: Want): boolean {
@@ -111,11 +120,12 @@ export class Session {
     if (known === undefined) {
       if (event === 'dont-have' || event === 'timed-out' || !this.#makeRoom(event)) return false
       const state: SessionPeerState = event === 'block' ? { type: 'good', misses: 0 } : { type: 'member', misses: 0 }
-      this.#peers.set(peer.id, { peer, info, state })
+      this.#peers.set(peer.id, { peer, info, state, round: this.#round })
       return event === 'block'
     }
     const before = known.state.type
     known.info ??= info
+    if (event === 'have' || event === 'block') known.round = this.#round
     known.state = nextSessionPeerState(known.state, event)
     return known.state.type === 'good' && before !== 'good'
   }
@@ -151,6 +161,8 @@ export interface SessionPeer {
   readonly peer: Peer
   info: PeerInfo | undefined
   state: SessionPeerState
+  /** In which it last was of use. */
+  round: number
 }
 
 /** `misses`: DONT_HAVEs and silences in a row. */

@@ -7,7 +7,7 @@ import { Session } from './session.ts'
 /**
  * The sessions that the page has opened, and those that its other wants share: blocks that are wanted in one burst, in one
  * context, are mostly in the same places, whether or not the page said so. A shared session tells nothing to the first
- * few of its wants: alone they go about as if there were none.
+ * few of its wants: alone they go about as if there were none. It outlives its wants for as long as a burst may pause.
  */
 export class Sessions {
   readonly #open = new Map<SessionId, Session>()
@@ -40,13 +40,16 @@ export class Sessions {
   shared(context: string | undefined, now: Millis): Session {
     const known = this.#shared.get(context)
     if (known !== undefined && now - known.latestAt <= limits.burstGapMs.value) return known
+    this.#forgetIdle(now)
     const session = new Session({ root: undefined, context, isShared: true })
     this.#shared.set(context, session)
     return session
   }
 
-  /** Some want has left the session. */
-  left(session: Session): void {
-    if (session.isIdle && this.#shared.get(session.context) === session) this.#shared.delete(session.context)
+  #forgetIdle(now: Millis): void {
+    for (const [context, { isIdle, latestAt }] of this.#shared) {
+      const isOver = now - latestAt > limits.burstGapMs.value || this.#shared.size >= limits.contextsMax.value
+      if (isIdle && isOver) this.#shared.delete(context)
+    }
   }
 }

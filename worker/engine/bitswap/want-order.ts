@@ -4,6 +4,7 @@ import type { BroadcastPlanner } from './broadcast.ts'
 import type { WantProgress } from './contract.ts'
 import type { Discovery } from './discovery.ts'
 import type { Link } from './link.ts'
+import type { Millis } from '../machine.ts'
 import type { Session } from './session.ts'
 
 /** What goes in and out of a want (`want.ts`) beside events. */
@@ -30,4 +31,12 @@ export interface WantWorld {
   readonly links: BytesMap<Link>
   readonly planner: BroadcastPlanner
   readonly discovery: Discovery
+}
+
+/** A block that was wanted. */
+export interface Delivery {
+  /** As the page wrote it. */
+  readonly cid: Uint8Array
+  /** Undefined if the peer sent it without a question that had left. */
+  readonly askedAt: Millis | undefined
 }

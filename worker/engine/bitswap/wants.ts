@@ -10,6 +10,7 @@ import { multihashOf } from './cid-key.ts'
 import type { ConnectionNeeds } from './connection-needs.ts'
 import type { BitswapContext } from './context.ts'
 import type { BitswapEvent, SessionId, WantId, WantProgress } from './contract.ts'
+import { LateAnswers } from './late-answers.ts'
 import type { Link } from './link.ts'
 import type { BlockPresence } from './message.ts'
 import { ProviderSearches } from './provider-searches.ts'
@@ -18,7 +19,7 @@ import { Sessions } from './sessions.ts'
 import { notFound, sessionClosed, sessionNotOpen, tally, timedOut, tooManyWants } from './want-failures.ts'
 import { judgeGuess, learnFromBlock, learnFromDenial, learnFromEnd, learnFromHave } from './want-lessons.ts'
 import type { PeerSource, WantPeerEvent } from './want-peer.ts'
-import type { WantOrder } from './want-order.ts'
+import type { Delivery, WantOrder } from './want-order.ts'
 import { Want } from './want.ts'
 
 /**
@@ -40,6 +41,7 @@ export class Wants {
   readonly #sessions = new Sessions()
   readonly #loads = new Map<OrderId, Want>()
   readonly #dirty = new Set<Want>()
+  readonly #lateAnswers = new LateAnswers()
 
   constructor(context: BitswapContext, links: BytesMap<Link>, needs: ConnectionNeeds, rng: Rng) {
     this.#context = context
@@ -94,8 +96,7 @@ export class Wants {
 
   closeSession(id: SessionId, now: Millis): void {
     const session = this.#sessions.close(id)
-    if (session === undefined) return
-    for (const want of [...session.wants]) {
+    for (const want of [...(session?.wants ?? [])]) {
       for (const [waiterId, waiter] of [...want.waiters]) {
         if (waiter.session !== session) continue
         this.cancel(waiterId, now)
@@ -129,11 +130,10 @@ export class Wants {
     const askedAt = this.#noteAnswer(link, want, now)
     const entry = want.peers.get(link.peer.id)
     const isFirst = entry?.source !== 'session-good'
-    const info = entry?.info
     for (const session of want.sessions) {
       session.lastBlockAt = now
-      if (!session.note(link.peer, 'block', info)) continue
-      for (const other of session.wants) if (session.takesAdvice(other)) this.#advise(other, link, 'session-good', info)
+      if (!session.note(link.peer, 'block', entry?.info)) continue
+      for (const other of session.wants) if (session.takesAdvice(other)) this.#advise(other, link, 'session-good', entry?.info)
     }
     learnFromBlock(this.#context, want, link, now)
     learnFromEnd(this.#context, want, isFirst ? link.peer : undefined, now)
@@ -143,11 +143,18 @@ export class Wants {
 
   /** Only answers to what we asked are heard: a peer cannot push itself into a want. */
   presenceReceived(presence: BlockPresence, link: Link, now: Millis): void {
-    const want = this.#wants.get(multihashOf(presence.cid))
-    const entry = want?.peers.get(link.peer.id)
-    if (want === undefined || entry === undefined || !link.outbox.isTold(want.key)) return
+    const key = multihashOf(presence.cid)
+    const want = this.#wants.get(key)
+    if (want === undefined) {
+      // The block has come from another, but there are more where it is.
+      if (presence.type === 'have')
+        for (const other of this.#lateAnswers.take(key, link.peer)) this.#advise(other, link, 'session')
+      return
+    }
+    const entry = want.peers.get(link.peer.id)
+    if (entry === undefined || !link.outbox.isTold(key)) return
     this.#noteAnswer(link, want, now)
-    if (presence.type === 'dont-have') link.outbox.unqueue(want.key)
+    if (presence.type === 'dont-have') link.outbox.unqueue(key)
     for (const session of want.sessions) {
       session.note(link.peer, presence.type)
       if (presence.type === 'have') for (const other of session.found(want, now)) this.#advise(other, link, 'session', entry.info)
@@ -269,7 +276,7 @@ export class Wants {
   }
 
   /** The peer has others of the want's session. */
-  #advise(want: Want, link: Link, source: PeerSource, info: PeerInfo | undefined): void {
+  #advise(want: Want, link: Link, source: PeerSource, info?: PeerInfo): void {
     want.addPeer(link.peer, source, info, link)
     this.#dirty.add(want)
   }
@@ -278,7 +285,6 @@ export class Wants {
     want.sessions.delete(session)
     const next = session.leave(want)
     if (next !== undefined) this.#dirty.add(next)
-    this.#sessions.left(session)
   }
 
   apply(want: Want, peer: Peer, event: WantPeerEvent, now: Millis): void {
@@ -338,8 +344,7 @@ export class Wants {
     const { outbox, hasPresences } = link
     const sendDontHave = hasPresences && (wantType === 'block' || this.#isDenialWanted(want, link))
     const wording = hasPresences ? wantType : 'block'
-    const isNews = outbox.want(key, { cid, priority, cancel: false, wantType: wording, sendDontHave })
-    if (isNews) this.#context.touched.add(link)
+    if (outbox.want(key, { cid, priority, cancel: false, wantType: wording, sendDontHave })) this.#context.touched.add(link)
     else this.apply(want, link.peer, 'message-sent', now)
   }
 
@@ -371,6 +376,7 @@ export class Wants {
 
   /** Leaves no trace of the want: nobody is asked, dialed or searched for on its behalf any more. */
   #end(want: Want, now: Millis): void {
+    this.#lateAnswers.await(want)
     want.move('ended', now)
     this.#wants.delete(want.key)
     this.#dirty.delete(want)
@@ -389,12 +395,4 @@ export class Wants {
     }
     this.#perform(want, now)
   }
-}
-
-/** A block that was wanted. */
-export interface Delivery {
-  /** As the page wrote it. */
-  readonly cid: Uint8Array
-  /** Undefined if the peer sent it without a question that had left. */
-  readonly askedAt: Millis | undefined
 }

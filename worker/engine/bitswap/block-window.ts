@@ -1,0 +1,38 @@
+import { limits } from '../limits.ts'
+import type { Millis } from '../machine.ts'
+
+/**
+ * How many want-blocks may be in flight to one peer. While blocks come about as soon as the quickest did, the pipe is not full:
+ * two places are added for each, so that the window triples with a round trip. Once blocks wait behind each other for
+ * longer than `pipelineMs`, it shrinks to those that wait so long. Measured speed would not do: of a pipe that is not full
+ * it only says how little was asked for.
+ */
+export class BlockWindow {
+  #places: number = limits.wantBlocksPerPeerFirst.value
+  /** From question to block. */
+  #quickestMs = Number.POSITIVE_INFINITY
+  #shrunkAt: Millis = 0
+
+  get places(): number {
+    return this.#places
+  }
+
+  /** Blocks of one message, the first of which was asked for at `askedAt`; with them `inFlight` were under way. */
+  delivered(blocks: number, inFlight: number, askedAt: Millis, now: Millis): void {
+    const tookMs = now - askedAt
+    this.#quickestMs = Math.min(this.#quickestMs, tookMs)
+    const wantedMs = this.#quickestMs + limits.pipelineMs.value
+    if (tookMs <= wantedMs) {
+      // A window that is not used says nothing.
+      if (2 * inFlight >= this.#places) this.#grow(2 * blocks)
+    } else if (askedAt >= this.#shrunkAt) {
+      // Once for all that was asked before.
+      this.#shrunkAt = now
+      this.#places = Math.max(limits.wantBlocksPerPeerMin.value, Math.floor((this.#places * wantedMs) / tookMs))
+    }
+  }
+
+  #grow(places: number): void {
+    this.#places = Math.min(limits.wantBlocksPerPeerMax.value, this.#places + places)
+  }
+}
