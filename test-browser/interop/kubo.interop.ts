@@ -177,8 +177,7 @@ for (const transport of ['webtransport', 'websocket', 'webrtc-direct'] as const)
     )
     expect(seen.bytes).toBeGreaterThanOrEqual(longFileBytes)
     test.info().annotations.push({ type: 'wants given up', description: String(seen.givenUp) })
-    // Kubo opens a stream for each message, and over WebRTC each needs the page.
-    if (transport !== 'webrtc-direct') expectProgress(seen)
+    expectProgress(seen)
   })
 }
 

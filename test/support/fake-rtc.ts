@@ -75,7 +75,7 @@ export class FakeConnection {
 
   createDataChannel(label: string, init?: unknown): FakeChannel {
     if (this.channelRefusal !== undefined) throw this.channelRefusal
-    const channel = new FakeChannel(label, init)
+    const channel = new FakeChannel(label, init, (init as { id?: number } | undefined)?.id)
     this.channels.push(channel)
     return channel
   }

@@ -204,6 +204,7 @@ export const limits = {
   rtcEarlyMessagesMax: limit(64, 'messages', 'of a data channel that libp2p has not taken yet; a handshake has one'),
   rtcChannelsMax: limit(2_048, 'count', 'open or closing on one WebRTC connection, before it is ended: Go may never close them'),
   rtcChannelNumberMax: limit(65_000, 'count', 'on one WebRTC connection, before it is ended: Go has none left from 65,536 on'),
+  rtcReadyChannelsMax: limit(256, 'count', 'made before a server speaks on them, on one connection: the wants of a page'),
   webTransportPendingMax: limit(
     16,
     'count',

@@ -62,3 +62,18 @@ export class Lifecycle {
     })
   }
 }
+
+/** Those of this Worker. */
+export function platformSigns(): Omit<LifecycleInit, 'onRevived'> {
+  const { navigator: platform } = globalThis as { navigator?: { connection?: EventTarget } }
+  return {
+    scope: typeof globalThis.addEventListener === 'function' ? globalThis : new EventTarget(),
+    connection: platform?.connection,
+    // Of the kind that goes on while the device sleeps.
+    now: () => Date.now(),
+    after: (ms, act) => {
+      const timer = setTimeout(act, ms)
+      return () => clearTimeout(timer)
+    },
+  }
+}

@@ -20,8 +20,9 @@ import { Dialer, dialFailure, isRelayed } from './dialer.ts'
 import { HeldPeers } from './held-peers.ts'
 import { KadChannels } from './kad-channels.ts'
 import { KadServer } from './kad-server.ts'
-import { Lifecycle, type LifecycleInit } from './lifecycle.ts'
+import { Lifecycle, platformSigns } from './lifecycle.ts'
 import type { Node } from './node.ts'
+import { ReadyStreams } from './ready-streams.ts'
 import { Silence } from './silence.ts'
 import { endStream } from './stream-end.ts'
 import { FrameBudget, type FrameEnd, readFrames } from './stream-frames.ts'
@@ -63,6 +64,7 @@ export class Network {
   readonly #dialer: Dialer
   readonly #held: HeldPeers
   readonly #silence: Silence
+  readonly #ready = new ReadyStreams()
   #lifecycle: Lifecycle | undefined
   readonly #dropped: Record<string, number> = {}
   readonly #frameBudgets = new BytesMap<FrameBudget>()
@@ -225,6 +227,8 @@ export class Network {
   #sendMessage(order: OrderId, peer: Peer, message: BitswapMessage): void {
     const owesAnswer = message.wantlist.some((want) => !want.cancel && (want.wantType === 'block' || want.sendDontHave))
     if (owesAnswer) this.#silence.asked(peer.id)
+    const blocks = message.wantlist.filter((want) => !want.cancel && want.wantType === 'block').length
+    this.#ready.asked(peer.id, blocks, this.#init.openWants())
     this.#bitswap.send(order, peer, (protocol) => encodeBitswapMessage(message, bitswapVersion(protocol, this.#bitswapProtocols)))
   }
 
@@ -280,6 +284,7 @@ export class Network {
     this.#bitswap.closePeer(peer)
     this.#frameBudgets.delete(peer.id)
     this.#silence.gone(peer.id)
+    this.#ready.gone(peer.id)
     if (!this.#held.drop(peer.id)) this.#init.dispatch({ type: 'peer-disconnected', peer })
     this.#init.onConnectionsChanged(this.connections())
   }
@@ -287,6 +292,7 @@ export class Network {
   #peerIdentified(result: IdentifyResult): void {
     const { protocols } = this.#init
     const peer = this.#peer(result.peerId)
+    this.#ready.identified(peer.id, result)
     const dispatch = (event: EngineEvent): void => this.#held.tell(peer.id, event)
     const judged = identifiedAddresses(result).map((address) => this.#init.addressPolicy(address.bytes, peer.id))
     const known = judged.filter((address): address is Address => address !== undefined)
@@ -374,20 +380,6 @@ function dialTarget(address: Address, id: PeerId): Multiaddr {
 
 function identifiedAddresses(result: IdentifyResult): Multiaddr[] {
   return result.signedPeerRecord?.addresses ?? result.listenAddrs
-}
-
-function platformSigns(): Omit<LifecycleInit, 'onRevived'> {
-  const { navigator: platform } = globalThis as { navigator?: { connection?: EventTarget } }
-  return {
-    scope: typeof globalThis.addEventListener === 'function' ? globalThis : new EventTarget(),
-    connection: platform?.connection,
-    // Of the kind that goes on while the device sleeps.
-    now: () => Date.now(),
-    after: (ms, act) => {
-      const timer = setTimeout(act, ms)
-      return () => clearTimeout(timer)
-    },
-  }
 }
 
 function sameList(a: readonly Uint8Array[], b: readonly Uint8Array[]): boolean {

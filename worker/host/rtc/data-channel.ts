@@ -7,6 +7,8 @@ export interface RtcChannelOwner {
   ended(channel: RtcChannel): void
   /** The association that carries all channels of the connection has ended. */
   lost(): void
+  /** The other side says its first word, and nobody has taken the channel. */
+  spoken?(channel: RtcChannel): void
 }
 
 /**
@@ -196,6 +198,7 @@ export class RtcChannel extends EventTarget {
       return
     }
     this.#early.push(event)
+    if (this.#early.length === 1 && !this.#isTaken) this.#owner.spoken?.(this)
     if (this.#early.length > limits.rtcEarlyMessagesMax.value) {
       this.#early.length = 0
       this.fail({ name: 'OperationError', message: 'Nobody takes what the other side says.' })

@@ -14,6 +14,7 @@ import type {
 import { limits } from '../../engine/limits.ts'
 import { RtcChannel, type RtcChannelOwner } from './data-channel.ts'
 import { HandlerSlots, type RtcHandler } from './handler-slots.ts'
+import { ReadyChannels } from './ready-channels.ts'
 import type { RtcLink } from './rtc-link.ts'
 
 /** A certificate that is on the page; only its connection can use it. */
@@ -61,6 +62,7 @@ export class RtcPeerConnection extends EventTarget {
     // The other side has hung up. Browsers say `disconnected` after seconds and `failed` after half a minute.
     lost: () => this.fail({ name: 'OperationError', message: 'The other side has ended the connection.' }),
   }
+  readonly #ready = new ReadyChannels((number) => this.#makeReady(number))
   #state: RtcState = { connectionState: 'new', localDescription: undefined }
   #closed = false
   #isWatched = false
@@ -115,9 +117,18 @@ export class RtcPeerConnection extends EventTarget {
   }
 
   createDataChannel(label: string, init?: RtcChannelInit): RtcChannel {
+    return this.#createChannel(label, init, this.#owner)
+  }
+
+  /** Ours: so many messages may come, each on a channel of its own (see `ReadyChannels`). */
+  expectMessages(count: number): void {
+    if (this.connectionState === 'connected') this.#ready.atLeast(count)
+  }
+
+  #createChannel(label: string, init: RtcChannelInit | undefined, owner: RtcChannelOwner): RtcChannel {
     this.#requireOpen()
     const id = this.#link.nextId()
-    const channel = new RtcChannel(label, init, this.#owner)
+    const channel = new RtcChannel(label, init, owner)
     this.#channels.add(channel)
     this.#expected.set(id, channel)
     this.#link.post({ type: 'create-channel', connection: this.#id, channel: id, label, init })
@@ -212,23 +223,38 @@ export class RtcPeerConnection extends EventTarget {
       expected?.bind(transferred)
       return
     }
-    if (this.#isUsedUp(transferred)) {
-      transferred.close()
-      this.fail({ name: 'OperationError', message: 'The connection is used up.' })
-      return
-    }
     const channel = new RtcChannel(transferred.label, { protocol: transferred.protocol }, this.#owner)
     this.#channels.add(channel)
     channel.bind(transferred)
-    this.dispatchEvent(Object.assign(new Event('datachannel'), { channel }))
+    this.#tellChannel(channel)
+  }
+
+  #makeReady(number: number): RtcChannel {
+    const owner = {
+      ...this.#owner,
+      ended: (channel: RtcChannel): void => {
+        this.#ready.gone(number)
+        this.#owner.ended(channel)
+      },
+      spoken: (channel: RtcChannel): void => this.#tellChannel(channel),
+    }
+    return this.#createChannel('', { negotiated: true, id: number }, owner)
+  }
+
+  /** The other side has opened it. */
+  #tellChannel(channel: RtcChannel): void {
+    const number = channel.id ?? 0
+    this.#ready.used(number)
+    if (this.#isUsedUp(number)) this.fail({ name: 'OperationError', message: 'The connection is used up.' })
+    else this.dispatchEvent(Object.assign(new Event('datachannel'), { channel }))
   }
 
   /**
    * Pion (Go) resets several streams at a time where RFC 6525 allows one; once the browser asks it to wait, it takes the refusals
    * that follow for success, and no channel of the connection ever closes again. And it uses no number twice.
    */
-  #isUsedUp({ id }: RTCDataChannel): boolean {
-    return this.#channels.size >= limits.rtcChannelsMax.value || (id ?? 0) >= limits.rtcChannelNumberMax.value
+  #isUsedUp(number: number): boolean {
+    return this.#channels.size > limits.rtcChannelsMax.value || number >= limits.rtcChannelNumberMax.value
   }
 
   #takeFailure(id: RtcId | undefined, fault: RtcFault): void {
