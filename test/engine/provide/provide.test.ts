@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { equalBytes } from '../../../worker/engine/bytes-map.ts'
+import { Keystore } from '../../../sim/world/keystore.ts'
 import { SweepWorld, type SweepWorldOptions } from '../../../sim/world/sweep-world.ts'
+import { OrderIds } from '../../../worker/engine/machine.ts'
+import type { Key, Peer, PeerIdBytes } from '../../../worker/engine/peer.ts'
+import type { ProvideEffect, ProvideEvent } from '../../../worker/engine/provide/contract.ts'
+import { Provide } from '../../../worker/engine/provide/provide.ts'
 
 const hour = 3_600_000
 
@@ -38,6 +43,37 @@ test('offline it probes ever later, and goes on at once when the browser is onli
   made.send({ type: 'online-changed', online: true })
   assert.ok(made.runUntilIdle(made.now + 300_000))
   assert.equal(made.machine.status(made.now).totals.stored, 200 * 20)
+})
+
+test('what failed in a probe rests: nobody is woken again and again until then', () => {
+  const keystore = new Keystore([new Uint32Array(8) as Key], true)
+  const server: Peer = { id: Uint8Array.of(1) as PeerIdBytes, key: new Uint32Array(8) as Key }
+  const info = { peer: server, addresses: [{ bytes: Uint8Array.of(1), dialable: true }] }
+  const machine = new Provide({ options: { k: 1, intervalMs: 24 * hour, withoutAddress: true }, orders: new OrderIds() })
+  let lookups = 0
+  const answerTo = (effect: ProvideEffect): ProvideEvent | undefined => {
+    if (effect.type === 'load-keys') return { type: 'keys-loaded', order: effect.order, keys: keystore.load(effect), wallMs: 1 }
+    // Nobody the first time, then somebody who can be asked, and takes no records.
+    if (effect.type === 'find-closest')
+      return { type: 'closest-found', order: effect.order, peers: lookups++ < 2 ? undefined : [info] }
+    if (effect.type === 'ask-peer') return { type: 'peer-asked', order: effect.order, closer: [] }
+    return effect.type === 'tell-peer' ? { type: 'peer-told', order: effect.order, sent: 0 } : undefined
+  }
+  const send = (event: ProvideEvent, now: number): void => {
+    machine.handle(event, now)
+    for (let effect = machine.poll(); effect !== undefined; effect = machine.poll()) {
+      const answer = answerTo(effect)
+      if (answer !== undefined) send(answer, now)
+    }
+  }
+  const self: Peer = { id: Uint8Array.of(2) as PeerIdBytes, key: new Uint32Array(8).fill(1) as Key }
+  send({ type: 'provide-start', self, cells: keystore.cells(), wallMs: 1 }, 0)
+  let ticks = 0
+  for (let now = 0; now < hour / 2 && ticks < 1_000; ticks++) {
+    now = Math.max(now, machine.nextDeadline() ?? hour)
+    send({ type: 'tick' }, now)
+  }
+  assert.ok(lookups > 2 && ticks < 100, `${lookups} lookups, ${ticks} ticks`)
 })
 
 test('closed in the middle, the next visit goes on where it was, and hardly anything is told twice (P11)', () => {

@@ -96,7 +96,7 @@ export class Exploration {
       this.#search = search
       return this.#proceed(search)
     }
-    this.#ended = 'explored'
+    this.#ended = this.#hood.size === 0 ? 'no-peers' : 'explored'
   }
 
   /** Something in the gap whose preimage we know: the key itself, another one of ours, a peer; failing that, the nearest peer. */

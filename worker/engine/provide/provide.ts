@@ -72,11 +72,12 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
       return Math.min(
         ...this.#runs.map(({ run, movedAt }) => (run.waitsForLanes ? Infinity : movedAt + limits.regionStallMs.value)),
       )
-    if (this.#offline !== undefined && this.#mayWork()) return this.#offline.probeAt
     if (this.#nextAt === undefined || !this.#mayWork()) return undefined
     // A clock that stood still during a sleep is put right before anything would be late.
     const at = this.#nextAt - this.#clock.offsetMs
-    return this.#timeAsked ? at : Math.min(at, this.#clock.toldAt + limits.clockTrustMs.value)
+    const wakeAt = this.#timeAsked ? at : Math.min(at, this.#clock.toldAt + limits.clockTrustMs.value)
+    // A probe needs something to be told: what rests would otherwise be looked for again and again.
+    return this.#offline === undefined ? wakeAt : Math.max(wakeAt, this.#offline.probeAt)
   }
 
   status(now: Millis): ProvideStatus {
