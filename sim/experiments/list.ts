@@ -21,6 +21,7 @@ import { searchDelay } from './search-delay.ts'
 import { soak } from './soak.ts'
 import { sweep } from './sweep.ts'
 import { sweep96h } from './sweep-96h.ts'
+import { sweepOracle } from './sweep-oracle.ts'
 import { wantInspection } from './want-inspection.ts'
 import { workload } from './workload.ts'
 
@@ -50,4 +51,5 @@ export const experiments: readonly Experiment[] = [
   bitswapScaling,
   sweep,
   sweep96h,
+  sweepOracle,
 ]

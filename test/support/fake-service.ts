@@ -65,6 +65,7 @@ export const provideStatusData: ProvideStatusData = {
     undialable: 8,
     failed: 2,
     missed: 0,
+    uncertain: 0,
     lookups: 1,
     searches: 2,
     requests: 9,

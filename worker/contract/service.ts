@@ -142,6 +142,8 @@ export interface RegionData {
   readonly failed: number
   /** CIDs of which nobody was told, although somebody could have been. They are tried again. */
   readonly missed: number
+  /** CIDs that went to the nearest known servers, though nobody was left who could say that no others are nearer. */
+  readonly uncertain: number
   /** Lookups that began at the routing table, searches among the neighbours, and their FIND_NODE requests. */
   readonly lookups: number
   readonly searches: number

@@ -55,8 +55,8 @@ test('what is certain is true, whichever k peers a full bucket holds: whoever no
         const witness = peers[owner % peers.length]!
         const answer = answerOf(witness, target, peers, k, choice)
         for (const named of [witness, ...answer]) known.set(named, named)
-        const isAll = answer.length < k && known.size <= k
-        if (isAll || answer.length > 0) coverage.answered({ witness, target, farthest: isAll ? undefined : answer.at(-1) })
+        const farthest = answer.at(-1)
+        if (farthest !== undefined) coverage.answered({ witness, target, farthest })
       }
       for (const probe of probes) {
         if (coverage.gapFor(probe, k, known.root) !== undefined) continue
@@ -75,9 +75,10 @@ test('the nearest peer to a target is always a witness to its place, so that ask
       for (const target of probes) {
         const [nearest] = nearestOf(peers, target, 1) as [Key]
         const answer = answerOf(nearest, target, peers, k, 0)
-        if (answer.length === 0) continue
+        const farthest = answer.at(-1)
+        if (farthest === undefined) continue
         const coverage = new Coverage(1)
-        coverage.answered({ witness: nearest, target, farthest: answer.at(-1) })
+        coverage.answered({ witness: nearest, target, farthest })
         assert.ok(coverage.has(target))
       }
     }),
@@ -109,4 +110,41 @@ test('the same peer asked twice is one witness', () => {
   assert.deepEqual([coverage.has(key(0)), coverage.witnessesOf(key(0))], [false, 1])
   coverage.answered({ witness: key(2), target: key(0), farthest })
   assert.deepEqual([coverage.has(key(0)), coverage.witnessesOf(key(0))], [true, 2])
+})
+
+/** All of these are known. */
+function trieOf(...peers: readonly Key[]): Trie<Key> {
+  const known = new Trie<Key>()
+  for (const peer of peers) known.set(peer, peer)
+  return known
+}
+
+test('what was given up is no gap any more, but nothing around it is sure; one witness is enough then', () => {
+  const coverage = new Coverage(2)
+  const { root } = trieOf(key(0b0100_0000))
+  const target = key(0b0001_0000)
+  coverage.accept(target, { bits: [0] }, 1, root)
+  assert.deepEqual([coverage.gapFor(target, 1, root), coverage.isSureOf(target, 1, root)], [undefined, false])
+  assert.deepEqual([coverage.has(target), coverage.witnessesOf(target)], [false, 0])
+  coverage.answered({ witness: key(0b0100_0000), target, farthest: key(0b1000_0000) })
+  assert.deepEqual([coverage.has(target), coverage.isSureOf(target, 1, root)], [true, true])
+})
+
+test('a gap is found however little nearer it is than the farthest of the k nearest', () => {
+  const coverage = new Coverage(1)
+  const twenty = (last: number): Key => keyFromDigest(Uint8Array.of(0, 0, last))
+  const { root } = trieOf(twenty(0b0100_0000))
+  const target = twenty(0)
+  // Everything but the 17 bits that the target shares with the only known peer.
+  for (let depth = 0; depth < 17; depth++) {
+    const beside = target.slice() as Key
+    beside[0] = (beside[0]! ^ (1 << (31 - depth))) >>> 0
+    const gap = { bits: Array.from({ length: depth + 1 }, (_, at) => (at === depth ? 1 : 0) as 0 | 1) }
+    coverage.accept(beside, gap, 1, root)
+  }
+  assert.deepEqual(
+    coverage.gapFor(target, 1, root)?.bits,
+    Array.from({ length: 18 }, () => 0),
+  )
+  assert.equal(coverage.isSureOf(target, 1, root), false)
 })

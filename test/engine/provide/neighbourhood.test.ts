@@ -50,3 +50,26 @@ test('a peer that is out already, as for another region, does not lose its secon
   hood.recall()
   assert.equal(hood.askable(late.peer.key, 1).length, 1)
 })
+
+test('answers with fewer than k are everybody only where k peers have never been heard of, and all who can be asked agree', () => {
+  for (const [known, witnesses, isWhole] of [
+    [3, 3, true],
+    [3, 2, false],
+    [1, 1, true],
+    [20, 20, false],
+  ] as const) {
+    const hood = new Neighbourhood(20)
+    const infos = Array.from({ length: known }, (_, index) => info(index + 1))
+    hood.refresh(undefined, 0)
+    hood.learn(infos)
+    for (const witness of infos.slice(0, witnesses)) {
+      hood.answered(
+        witness.peer,
+        witness.peer.key,
+        infos.filter((other) => other !== witness),
+      )
+    }
+    const elsewhere = info(0xf000_0000).peer.key
+    assert.equal(hood.isCertain(elsewhere), isWhole, `${known} known, ${witnesses} asked`)
+  }
+})

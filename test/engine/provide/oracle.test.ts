@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { randomInt } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { drawCase, judge } from '../../../sim/experiments/oracle-case.ts'
 import { SweepWorld, type SweepWorldOptions } from '../../../sim/world/sweep-world.ts'
 import { compareKeys, firstOf, lastOf } from '../../../worker/engine/provide/bits.ts'
 import { type Key, keyFromDigest } from '../../../worker/engine/peer.ts'
@@ -57,14 +59,13 @@ function check(world: SweepWorld, k: number): void {
     assert.deepEqual(holders, nearestServers(world, keystore.keyAt(index), k))
   }
   const { totals } = world.machine.status(world.now)
-  const { keys, stored, missed, failed } = totals
+  const { keys, stored, missed, failed, uncertain } = totals
   const pairs = keystore.size * Math.min(k, world.world.population.size)
-  assert.deepEqual({ keys, stored, missed, failed }, { keys: keystore.size, stored: pairs, missed: 0, failed: 0 })
+  const faultless = { keys: keystore.size, stored: pairs, missed: 0, failed: 0, uncertain: 0 }
+  assert.deepEqual({ keys, stored, missed, failed, uncertain }, faultless)
   assert.equal(counts.addProviders, stored, 'nothing is sent twice')
 }
 
-// A fixed seed: of some thousand drawn cases one, with k = 1, had a gap that nobody could be asked about, and its key went to the nearest
-// known (P7). That is a bound of the method, and no reason for a test to fail now and then.
 for (const [name, options] of Object.entries(topologies)) {
   test(`oracle: ${name}: whatever k and however many keys, each reaches its true nearest peers, and nobody else`, () => {
     const settings = fc.record({
@@ -74,27 +75,64 @@ for (const [name, options] of Object.entries(topologies)) {
     })
     fc.assert(
       fc.property(settings, ({ seed, k, count }) => check(sweepAll({ seed, ...options, k }, count), k)),
-      { numRuns: 12, seed: 5 },
+      { numRuns: 12 },
     )
   })
 }
+
+test('oracle: a nearer peer that differs from the nearest known one after more than ten bits is looked for', () => {
+  check(sweepAll({ seed: 1_819_458_758, peers: 200, prefixOf: clustered, k: 1 }, 61), 1)
+})
 
 test('oracle: dead servers in the tables of the others change nothing: records go to the nearest that live', () => {
   fc.assert(
     fc.property(fc.nat(), fc.integer({ min: 10, max: 20 }), (seed, k) => {
       const world = sweepAll({ seed, peers: 200, k, dead: 0.15 }, 60)
-      let told = 0
+      let [told, held] = [0, 0]
       for (let index = 0; index < world.keystore.size; index++) {
         const holders = world.holders.get(index)
+        held += holders?.size ?? 0
         for (const server of nearestServers(world, world.keystore.keyAt(index), k)) told += holders?.has(server) === true ? 1 : 0
       }
       // Full buckets with dead entries have no place for everybody who lives.
       assert.ok(told >= 0.97 * 60 * k, `${told} of ${60 * k}`)
-      assert.equal(world.machine.status(world.now).totals.stored, world.counts.addProviders)
+      assert.equal(world.counts.addProviders, held, 'nothing is sent twice')
+      assert.ok(world.machine.status(world.now).totals.stored <= held)
     }),
     { numRuns: 20 },
   )
 })
+
+/** As many cases as it takes to be quick; `npm run sim -- sweep-oracle` runs any number of them. */
+const cases = Number(process.env['ORACLE_CASES'] ?? 400)
+const firstSeed = Number(process.env['ORACLE_SEED'] ?? randomInt(2 ** 31))
+
+test('oracle: drawn networks whose servers die, cannot be dialed, are late or answer in part: what is certain is true (P7)', () => {
+  const keys = { certain: 0, uncertain: 0 }
+  for (let seed = firstSeed; seed < firstSeed + cases; seed++) {
+    const { certain, uncertain, broken } = judge(drawCase(seed, 120))
+    assert.deepEqual(broken, [], `again: npm run sim -- sweep-oracle --seeds 1 --seed ${seed}`)
+    keys.certain += certain
+    keys.uncertain += uncertain
+  }
+  assert.ok(keys.certain > keys.uncertain, `or this shows nothing: ${JSON.stringify(keys)}, first seed ${firstSeed}`)
+})
+
+/** Seeds that once broke it, by what was wrong. They are counterexamples as long as cases are drawn in the same way. */
+const onceBroken: Readonly<Record<string, readonly number[]>> = {
+  'a nearer peer ten bits below the last that was known was not looked for': [539, 617, 671, 676, 978, 1160],
+  'answers with fewer than k were taken as whole tables, and the keyspace as theirs': [
+    219, 228, 256, 263, 266, 302, 1_019_121, 1_027_899,
+  ],
+  'where nobody bore witness the nearest known were taken as the nearest': [43, 75, 225, 526, 608],
+  'keys that rest were looked for without end while offline': [10_943, 11_177, 13_357, 14_032, 14_081],
+}
+
+for (const [what, seeds] of Object.entries(onceBroken)) {
+  test(`oracle: no more: ${what}`, () => {
+    for (const seed of seeds) assert.deepEqual(judge(drawCase(seed, 120)).broken, [], `seed ${seed}`)
+  })
+}
 
 test('a region is told as a whole, once, whichever of its cells comes first; every key lies in that of a report', () => {
   // As dense as 25,600 servers, so that a region has a few cells; which one comes first depends on our own id, hence on the seed.

@@ -94,6 +94,8 @@ export interface RegionReport {
   readonly failed: number
   /** Keys of which no peer was told, although some could be dialed. They are tried again. */
   readonly missed: number
+  /** Keys that went to the nearest known peers, though nobody could say that no others are nearer (spec P7). */
+  readonly uncertain: number
   readonly lookups: number
   readonly searches: number
   readonly requests: number
@@ -136,6 +138,7 @@ export interface Totals {
   undialable: number
   failed: number
   missed: number
+  uncertain: number
   lookups: number
   searches: number
   requests: number

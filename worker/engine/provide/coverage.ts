@@ -21,21 +21,20 @@ export class Coverage {
     this.#witnesses = witnesses
   }
 
-  /** `farthest`: the peer in the answer that is farthest from the target; undefined: the witness knows nobody else. */
+  /** `farthest`: the peer in the answer that is farthest from the target. */
   answered({ witness, target, farthest }: Answer): void {
-    this.#cover =
-      farthest === undefined
-        ? this.#raised(this.#cover, witness)
-        : this.#witnessed(
-            this.#cover,
-            { witness, turn: sharedBits(witness, target), cut: sharedBits(witness, farthest), target },
-            0,
-          )
+    const reach = { witness, turn: sharedBits(witness, target), cut: sharedBits(witness, farthest), target }
+    this.#cover = this.#witnessed(this.#cover, reach, 0)
+  }
+
+  /** Everything is certain. */
+  fill(): void {
+    this.#cover = true
   }
 
   /**
    * Nobody is left to ask about a place in a gap. It is certain by the witnesses that there are; if there is none, what is in
-   * the gap and nearer to the place than the farthest of its `k` nearest peers is taken as certain.
+   * the gap and nearer to the place than the farthest of its `k` nearest peers is given up: no gap any more, but not certain.
    */
   accept(place: Key, gap: Gap, k: number, peers: TrieNode<unknown> | undefined): void {
     const gapBits = this.witnessesOf(place) > 0 ? keyBits : gap.bits.length
@@ -49,24 +48,30 @@ export class Coverage {
   /** How many have borne witness to the place of `key`, short of those that it takes. */
   witnessesOf(key: Key): number {
     const cover = this.#at(key)
-    return cover === true ? this.#witnesses : cover.length
+    if (cover === true) return this.#witnesses
+    return cover === givenUp ? 0 : cover.length
   }
 
   /**
    * What of the surroundings of `key` is missing for its `k` nearest to be certain: the part nearest to it; undefined if nothing
-   * is missing.
+   * is missing, but for what was given up.
    */
   gapFor(key: Key, k: number, peers: TrieNode<unknown> | undefined): Gap | undefined {
-    return gapOf(this.#cover, { key, peers, need: k, depth: 0, below: 0 }, [])
+    return gapOf(this.#cover, { key, peers, need: k, depth: 0, below: 0 }, { bits: [], isOpen: isUnknown })
+  }
+
+  /** Whether the `k` nearest of `key` are certain, without anything that was given up. */
+  isSureOf(key: Key, k: number, peers: TrieNode<unknown> | undefined): boolean {
+    return gapOf(this.#cover, { key, peers, need: k, depth: 0, below: 0 }, { bits: [], isOpen: () => true }) === undefined
   }
 
   clear(): void {
     this.#cover = noWitness
   }
 
-  #at(key: Key): true | Witnesses {
+  #at(key: Key): Part {
     let cover = this.#cover
-    for (let depth = 0; cover !== true && 'halves' in cover; depth++) cover = cover.halves[bitAt(key, depth)]
+    for (let depth = 0; isHalved(cover); depth++) cover = cover.halves[bitAt(key, depth)]
     return cover
   }
 
@@ -82,8 +87,9 @@ export class Coverage {
   }
 
   #raised(cover: Cover, witness: Key): Cover {
-    if (cover === true) return true
-    if ('halves' in cover) return joined(0, this.#raised(cover.halves[0], witness), this.#raised(cover.halves[1], witness))
+    if (isHalved(cover)) return joined(0, this.#raised(cover.halves[0], witness), this.#raised(cover.halves[1], witness))
+    // Of what was given up one witness is enough: all who could be asked have been.
+    if (cover === true || cover === givenUp) return true
     if (includes(cover, witness)) return cover
     return cover.length + 1 >= this.#witnesses ? true : [...cover, witness]
   }
@@ -97,13 +103,17 @@ export interface Gap {
 export interface Answer {
   readonly witness: Key
   readonly target: Key
-  readonly farthest: Key | undefined
+  readonly farthest: Key
 }
 
-/** Certain, not yet certain, or by halves. */
-type Cover = true | Witnesses | { readonly halves: readonly [Cover, Cover] }
+type Cover = Part | { readonly halves: readonly [Cover, Cover] }
+
+/** Certain, not certain though nobody is left to ask, or not yet certain. */
+type Part = true | typeof givenUp | Witnesses
 
 type Witnesses = readonly Key[]
+
+const givenUp = 'given up'
 
 /** How far down the witness, target and farthest peer share its bits. */
 interface Reach {
@@ -125,38 +135,63 @@ interface Ball {
 
 const noWitness: Witnesses = []
 
-/** How exact the edge of a ball is: so many bits below the peer that it ends with. What is left out is left uncertain. */
+/** How exact the edge of what is given up is: so many bits below the peer that its ball ends with. */
 const edgeBits = 10
 
 function accepted(cover: Cover, ball: Ball, gapBits: number): Cover {
   if (cover === true) return true
   const isInGap = ball.depth >= gapBits
-  if (gapBits === keyBits && !('halves' in cover)) return true
-  if (isInGap && (ball.peers?.size ?? 0) < ball.need) return true
-  if (ball.below > edgeBits + gapBits || ball.depth === keyBits) return cover
+  if (gapBits === keyBits && !isHalved(cover)) return true
+  if (isInGap && (ball.peers?.size ?? 0) < ball.need) return closed(cover)
+  if (ball.below > edgeBits + gapBits || ball.depth === keyBits) return closed(cover)
   const { bit, near, far } = halvesOf(ball)
   const [own, other] = coversOf(cover, bit)
   if (!isInGap || (near.peers?.size ?? 0) >= ball.need) return joined(bit, accepted(own, near, gapBits), other)
-  return joined(bit, true, accepted(other, far, gapBits))
+  return joined(bit, closed(own), accepted(other, far, gapBits))
 }
 
-function gapOf(cover: Cover, ball: Ball, bits: readonly Bit[]): Gap | undefined {
+/** Certain by the witnesses that there are, given up where there is none. */
+function closed(cover: Cover): Cover {
+  if (isHalved(cover)) return joined(0, closed(cover.halves[0]), closed(cover.halves[1]))
+  return cover === true || (cover !== givenUp && cover.length > 0) ? true : givenUp
+}
+
+/** Which parts are missing, and where a cover is. */
+interface Search {
+  readonly bits: readonly Bit[]
+  isOpen(part: Exclude<Part, true>): boolean
+}
+
+function isUnknown(part: Exclude<Part, true>): boolean {
+  return part !== givenUp
+}
+
+/** To the last bit: a peer that is nearer than the farthest of the ball is nearer, however little. */
+function gapOf(cover: Cover, ball: Ball, search: Search): Gap | undefined {
   if (cover === true) return undefined
-  if ((ball.peers?.size ?? 0) < ball.need) return uncertainPart(cover, ball.key, bits)
-  if (ball.below > edgeBits || ball.depth === keyBits) return undefined
+  if ((ball.peers?.size ?? 0) < ball.need) return openPart(cover, ball.key, search)
+  if (ball.depth === keyBits) return undefined
   const { bit, near, far } = halvesOf(ball)
   const [own, other] = coversOf(cover, bit)
-  if ((near.peers?.size ?? 0) >= ball.need) return gapOf(own, near, [...bits, bit])
-  return uncertainPart(own, ball.key, [...bits, bit]) ?? gapOf(other, far, [...bits, opposite(bit)])
+  if ((near.peers?.size ?? 0) >= ball.need) return gapOf(own, near, below(search, bit))
+  return openPart(own, ball.key, below(search, bit)) ?? gapOf(other, far, below(search, opposite(bit)))
 }
 
-/** The part of a cover that is nearest to the key among those of which nothing is certain. */
-function uncertainPart(cover: Cover, key: Key, bits: readonly Bit[]): Gap | undefined {
+/** The part of a cover that is nearest to the key among those that are missing. */
+function openPart(cover: Cover, key: Key, search: Search): Gap | undefined {
   if (cover === true) return undefined
-  if (!('halves' in cover)) return { bits }
-  const bit = bitAt(key, bits.length)
+  if (!isHalved(cover)) return search.isOpen(cover) ? { bits: search.bits } : undefined
+  const bit = bitAt(key, search.bits.length)
   const other = opposite(bit)
-  return uncertainPart(cover.halves[bit], key, [...bits, bit]) ?? uncertainPart(cover.halves[other], key, [...bits, other])
+  return openPart(cover.halves[bit], key, below(search, bit)) ?? openPart(cover.halves[other], key, below(search, other))
+}
+
+function below({ bits, isOpen }: Search, bit: Bit): Search {
+  return { bits: [...bits, bit], isOpen }
+}
+
+function isHalved(cover: Cover): cover is Exclude<Cover, Part> {
+  return typeof cover === 'object' && 'halves' in cover
 }
 
 function halvesOf({ key, peers, need, depth, below }: Ball): { bit: Bit; near: Ball; far: Ball } {
@@ -168,14 +203,18 @@ function halvesOf({ key, peers, need, depth, below }: Ball): { bit: Bit; near: B
 }
 
 /** Of the half with this bit, and of the other one. */
-function coversOf(cover: Exclude<Cover, true>, bit: Bit): [Cover, Cover] {
-  return 'halves' in cover ? [cover.halves[bit], cover.halves[opposite(bit)]] : [cover, cover]
+function coversOf(cover: Cover, bit: Bit): [Cover, Cover] {
+  return isHalved(cover) ? [cover.halves[bit], cover.halves[opposite(bit)]] : [cover, cover]
 }
 
 function joined(bit: Bit, own: Cover, other: Cover): Cover {
   if (own === other) return own
-  if (own !== true && other !== true && !('halves' in own) && !('halves' in other) && isSame(own, other)) return own
+  if (isWitnessed(own) && isWitnessed(other) && isSame(own, other)) return own
   return { halves: bit === 0 ? [own, other] : [other, own] }
+}
+
+function isWitnessed(cover: Cover): cover is Witnesses {
+  return cover !== true && cover !== givenUp && !isHalved(cover)
 }
 
 function isSame(a: Witnesses, b: Witnesses): boolean {

@@ -18,6 +18,8 @@ export class Neighbourhood {
   readonly #coverage = new Coverage(limits.exploredWitnessesMin.value)
   /** Peers that could not be reached. */
   readonly #failed = new BytesMap<Failed>()
+  /** Peers that named everybody who is known to live. */
+  readonly #whole = new BytesMap<true>()
   #self: Peer | undefined
   #since: Millis = 0
   #now: Millis = 0
@@ -68,6 +70,7 @@ export class Neighbourhood {
     this.#named.clear()
     this.#coverage.clear()
     this.#failed.clear()
+    this.#whole.clear()
     this.#since = now
   }
 
@@ -80,7 +83,10 @@ export class Neighbourhood {
       this.#named.set(peer.key, peer)
       if (this.#isOut(peer)) continue
       const known = this.#peers.get(peer.key)
-      if (known === undefined) isNew = true
+      if (known === undefined) {
+        isNew = true
+        this.#whole.clear()
+      }
       if (known === undefined || (!isDialable(known) && isDialable(info))) this.#peers.set(peer.key, info)
     }
     return isNew
@@ -108,16 +114,38 @@ export class Neighbourhood {
   answered(witness: Peer, target: Key, closer: readonly PeerInfo[]): void {
     this.learn(closer)
     const farthest = farthestFrom(target, closer)
-    // A short answer is a whole table, but only where nobody else has been heard of.
-    const isAll = closer.length < this.#k && this.#named.size <= this.#k
-    if (isAll || farthest !== undefined)
-      this.#coverage.answered({ witness: witness.key, target, farthest: isAll ? undefined : farthest })
+    if (farthest !== undefined) this.#coverage.answered({ witness: witness.key, target, farthest })
+    if (!this.#namesAll(witness, closer)) return
+    this.#whole.set(witness.id, true)
+    if (this.#whole.size >= this.#wholeMin()) this.#coverage.fill()
   }
 
-  /** Those that can be asked about a key, nearest first. */
+  /** In a network with fewer than k peers an answer is a whole table: of nobody who lives is it silent. */
+  #namesAll(witness: Peer, closer: readonly PeerInfo[]): boolean {
+    if (!this.#isSmall()) return false
+    const named = new BytesMap<true>()
+    named.set(witness.id, true)
+    for (const { peer } of closer) named.set(peer.id, true)
+    for (const [, { peer }] of this.#peers.entries()) if (!named.has(peer.id)) return false
+    return true
+  }
+
+  /** So many whole tables are everybody: of all who can be asked, and not of one alone, unless there is only one. */
+  #wholeMin(): number {
+    let dialable = 0
+    for (const [, info] of this.#peers.entries()) if (isDialable(info)) dialable++
+    return Math.max(dialable, Math.min(limits.exploredWitnessesMin.value, this.#peers.size))
+  }
+
+  /** Or there is nobody but one whom nobody names. */
+  #isSmall(): boolean {
+    return this.#named.size < this.#k || this.#named.size === 1
+  }
+
+  /** Those that can be asked about a key, nearest first; in a small network all of them. */
   askable(key: Key, count: number): PeerInfo[] {
     const near = this.#peers.nearest(key, limits.exploredNearestMax.value)
-    return near.filter(isDialable).slice(0, count)
+    return near.filter(isDialable).slice(0, this.#isSmall() ? this.#k : count)
   }
 
   /** Of all that were named, whether they live or not, the one nearest to a place. */
@@ -139,6 +167,11 @@ export class Neighbourhood {
 
   gapFor(key: Key): Gap | undefined {
     return this.#coverage.gapFor(key, this.#k, this.#peers.root)
+  }
+
+  /** Whether the k nearest of a key are certain. What was given up is no gap, but it is not. */
+  isSureOf(key: Key): boolean {
+    return this.#coverage.isSureOf(key, this.#k, this.#peers.root)
   }
 
   /** The length of the prefix of the region that a key is in: the longest with k peers. */

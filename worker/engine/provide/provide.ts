@@ -341,7 +341,18 @@ interface ActiveRun {
   movedAt: Millis
 }
 
-const counted = ['keys', 'targeted', 'stored', 'undialable', 'failed', 'missed', 'lookups', 'searches', 'requests'] as const
+const counted = [
+  'keys',
+  'targeted',
+  'stored',
+  'undialable',
+  'failed',
+  'missed',
+  'uncertain',
+  'lookups',
+  'searches',
+  'requests',
+] as const
 
 function newTotals(): Totals {
   return {
@@ -352,6 +363,7 @@ function newTotals(): Totals {
     undialable: 0,
     failed: 0,
     missed: 0,
+    uncertain: 0,
     lookups: 0,
     searches: 0,
     requests: 0,

@@ -210,7 +210,9 @@ export class RegionRun {
     const end = isLast ? this.#to : keys.at(-1)!.key
     const range = { from: this.#from, to: end, isWhole: isLast }
     this.#effects.push({ type: 'page-sent', sent, missed, ...range })
-    const report = { ...counts, ...this.#counts, keys: keys.length, missed: missed.length, prefix: this.prefix, endedAt: wallMs }
+    const uncertain = keys.filter(({ key }) => !this.#init.hood.isSureOf(key)).length
+    const of = { keys: keys.length, missed: missed.length, uncertain, prefix: this.prefix, endedAt: wallMs }
+    const report = { ...counts, ...this.#counts, ...of }
     this.#effects.push({ type: 'region-ended', report: report satisfies RegionReport })
     Object.assign(this.#counts, { lookups: 0, searches: 0, requests: 0 })
     if (hasFailed) this.#end('failed')
