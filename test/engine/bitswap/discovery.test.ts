@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SessionId } from '../../../worker/engine/bitswap/contract.ts'
-import type { BitswapMessage } from '../../../worker/engine/bitswap/message.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import type { Peer } from '../../../worker/engine/peer.ts'
 import { BitswapNetwork, countSent, testBlock, type BitswapNode, type TestBlock } from '../../support/bitswap-network.ts'
@@ -193,24 +192,25 @@ test('who served lately is asked for the block first and alone; the others are n
   assert.equal(countSent(node, 'cancel', rare.cid), 61)
 })
 
-/** Whom `node` asks for the block of `cid` at the moment in which it begins to, if that is `afterMs` from now. */
-function askedForBlockAtOnce(
+/** Whom `node` asks for `cid`, and what, at the moment in which it begins to, if that is `afterMs` from now. */
+function askedAtOnce(
   network: BitswapNetwork,
   node: BitswapNode,
   cid: Uint8Array,
   afterMs: number,
   context?: string,
-): unknown[] {
+): (readonly [Peer, 'block' | 'have'])[] {
   const begunAt = network.now + afterMs
   network.after(afterMs, () => node.want(cid, context === undefined ? {} : { context }))
   network.run(begunAt + 1)
-  return blockAsks(node, begunAt).map(({ peer }) => peer)
+  return asksSince(node, begunAt).map(({ peer, wantType }) => [peer, wantType] as const)
 }
 
-function blockAsks(node: BitswapNode, since: number): { at: number; peer: Peer }[] {
-  const asks = ({ message }: { message: BitswapMessage }) =>
-    message.wantlist.some(({ wantType, cancel }) => wantType === 'block' && !cancel)
-  return node.sentMessages().filter((sent) => sent.at >= since && asks(sent))
+function asksSince(node: BitswapNode, since: number): { at: number; peer: Peer; wantType: 'block' | 'have' }[] {
+  return node.sentMessages().flatMap(({ at, peer, message }) => {
+    const wants = at < since ? [] : message.wantlist.filter(({ cancel }) => !cancel)
+    return wants.map(({ wantType }) => ({ at, peer, wantType }))
+  })
 }
 
 test('a provider that the DHT names gets its want-block at once, although one that is unlikely to have it was asked (B3)', () => {
@@ -225,10 +225,11 @@ test('a provider that the DHT names gets its want-block at once, although one th
   network.connect(node, provider)
   network.provide(second.cid, provider)
   const since = network.now + 2 * limits.burstGapMs.value + 1
-  assert.deepEqual(askedForBlockAtOnce(network, node, second.cid, since - network.now - 1), [ranked.peer])
+  askedAtOnce(network, node, second.cid, since - network.now - 1)
   network.run()
+  const blockAsks = asksSince(node, since).filter(({ wantType }) => wantType === 'block')
   assert.deepEqual(
-    blockAsks(node, since).map(({ at, peer }) => [at - since, peer]),
+    blockAsks.map(({ at, peer }) => [at - since, peer]),
     [
       [0, ranked.peer],
       [20, provider.peer],
@@ -239,25 +240,28 @@ test('a provider that the DHT names gets its want-block at once, although one th
   assert.ok(at <= since + 20 + roundTrip + 1)
 })
 
-test('who sent the last block is asked for the next at once, in the same context, not much later, and until it denies one (B5)', () => {
+test('who sent the last block is asked for the next at once and alone, in the same context, not much later, until it denies one (B5)', () => {
   const network = new BitswapNetwork({ ...steady, searchMs: 10_000 })
   const blocks = Array.from({ length: 22 }, () => testBlock(network.rng))
   const node = network.node()
   const [often, once] = [network.node(blocks.slice(0, 16)), network.node(blocks.slice(16))]
-  for (const party of [often, once, network.node()]) network.connect(node, party)
-  const after = (index: number, afterMs: number, context?: string): unknown[] => {
-    const asked = askedForBlockAtOnce(network, node, blocks[index]?.cid ?? testBlock(network.rng).cid, afterMs, context)
-    network.run(network.now + 3 * roundTrip)
-    return asked
+  const party = { often, once, other: network.node() }
+  for (const connected of Object.values(party)) network.connect(node, connected)
+  const after = (index: number, afterMs: number, context?: string): string[] => {
+    const cid = blocks[index]?.cid ?? testBlock(network.rng).cid
+    const asked = askedAtOnce(network, node, cid, afterMs, context)
+    network.run(network.now + 5 * roundTrip)
+    return asked.map(([peer, type]) => `${Object.entries(party).find(([, one]) => one.peer === peer)?.[0]} ${type}`).toSorted()
   }
+  const byRanking = ['often block', 'once have', 'other have']
   for (let index = 0; index <= 16; index++) after(index, 0)
-  assert.deepEqual(after(17, 0), [once.peer])
-  assert.deepEqual(after(18, 2 * limits.burstGapMs.value), [often.peer])
-  assert.deepEqual(after(19, 0), [once.peer])
-  assert.deepEqual(after(20, 0, 'nft'), [often.peer])
-  assert.deepEqual(after(21, 0), [often.peer])
-  assert.deepEqual(after(99, 0), [once.peer], 'which has it not')
-  assert.deepEqual(after(99, 0), [often.peer])
+  assert.deepEqual(after(17, 0), ['once block'])
+  assert.deepEqual(after(18, 2 * limits.burstGapMs.value), byRanking)
+  assert.deepEqual(after(19, 0), ['once block'])
+  assert.deepEqual(after(20, 0, 'nft'), byRanking)
+  assert.deepEqual(after(21, 0), byRanking)
+  assert.deepEqual(after(99, 0), ['once block'], 'which has it not')
+  assert.equal(after(99, 0).length, 3)
 })
 
 test('a context has a ranking of its own, and who leads there is asked before who leads in all', () => {

@@ -56,10 +56,11 @@ export class BroadcastPlanner {
     const areOthersLeft = isRestAsked && !ask.mayAskRest && this.#hasStrangers(ask)
     if (open.length === 0 && areOthersLeft) return { kind: 'wait' }
     if (open.length === 0 && !isRestAsked) return { kind: 'none' }
-    const size = Math.min(this.#sizeOf(open, ask.steps === 0, isWarm), ask.atMost)
+    const best = open[0]?.link
+    const isLatest = ask.steps === 0 && best?.isFull === false && isPeer(best, latest)
+    // It goes alone: the others are asked when it has denied, or after a step's time. The search does not wait for it.
+    const size = isLatest ? 1 : Math.min(this.#sizeOf(open, ask.steps === 0, isWarm), ask.atMost)
     const chosen = open.slice(0, size)
-    const best = chosen[0]?.link
-    const isLatest = best?.isFull === false && isPeer(best, latest)
     const isLikely = isLatest || this.#isLikely(chosen[0])
     return {
       kind: 'step',
