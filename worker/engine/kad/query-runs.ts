@@ -190,7 +190,8 @@ export class QueryRuns {
         return this.#supplySeeds(run, now)
       case 'need-connection': {
         const { info } = output
-        const priority = priorityOf(run.purpose)
+        const known = this.#shared.world.table?.size ?? 0
+        const priority = priorityOf(run.purpose, known >= limits.lowTablePeers.value)
         run.infos.set(info.peer.id, info)
         run.waitingFor.set(info.peer.id, info.peer)
         if (this.#needs.add(run, info, priority, now)) this.#outbox.push({ type: 'need-connection', info, priority })

@@ -60,13 +60,16 @@ export function newRun(machine: Query, purpose: RunPurpose, now: Millis): Run {
   }
 }
 
-/** What a person waits for goes before what keeps the table fresh; a table without peers helps nobody. */
-export function priorityOf(purpose: RunPurpose): Priority {
+/**
+ * What a person waits for goes before what keeps the table fresh. A table without peers helps nobody: its repair goes
+ * before that, too, until there are some (`isRepaired`).
+ */
+export function priorityOf(purpose: RunPurpose, isRepaired = false): Priority {
   switch (purpose.type) {
     case 'command':
       return priorityOfLane(purpose.lane)
     case 'table-lookup':
-      return purpose.isRepair ? 'normal' : 'maintenance'
+      return purpose.isRepair && !isRepaired ? 'normal' : 'maintenance'
     case 'correction':
     case 'server-check':
     case 'remainder':
