@@ -7,7 +7,7 @@ import type { Asset } from '../../demo/server.ts'
 import { svgOf } from '../../sim/cli/plot.ts'
 import { plots, targetsSection, type WorldResult, worldSection } from './report.ts'
 import { BULK_MS, OPERATION_MS } from './visit.ts'
-import { type Contestant, oneRun, type Part, type Run, TO_THE_END } from './visiting.ts'
+import { type Contestant, oneRun, type Part, type Run, TO_THE_END, within } from './visiting.ts'
 import { LATENCY_MS, SPREAD, startWorld } from './world.ts'
 
 /**
@@ -26,6 +26,8 @@ const folder = 'docs/results'
 const DEAD = 0.3
 const UNDIALABLE = 0.2
 const BLOCK_BYTES = 256 * 1024
+/** A swarm that does not end by then ends with the process. */
+const STOP_MS = 30_000
 
 interface Plan {
   readonly peers: readonly number[]
@@ -92,7 +94,7 @@ async function main(): Promise<void> {
   for (const [index, world] of worlds.entries()) {
     const share = (given.minutes * weightOf(world)) / all
     if (minutes() >= given.minutes) notes.push(`${nameOf(world)}: not measured, the ${given.minutes} minutes were over.`)
-    else results.push(await measure(world, given, { assets, ours, share, notes }))
+    else results.push(...(await measured(world, given, { assets, ours, share, notes })))
     const open = worlds.slice(index + 1).map(nameOf)
     const left = open.length > 0 ? [...notes, `Still to be measured: ${open.join('; ')}.`] : notes
     text = write(results, left, { given, command, sizes, minutes: minutes() })
@@ -132,11 +134,25 @@ function weightOf({ peers, bad }: World): number {
   return (bad ? 3 : 1) * (peers > 100 ? 3 : 2)
 }
 
-async function measure(
-  { peers, bad }: World,
-  given: Plan,
-  { assets, ours, share, notes }: { assets: ReadonlyMap<string, Asset>; ours: Contestant; share: number; notes: string[] },
-): Promise<WorldResult> {
+interface Surroundings {
+  readonly assets: ReadonlyMap<string, Asset>
+  readonly ours: Contestant
+  /** Of the minutes. */
+  readonly share: number
+  readonly notes: string[]
+}
+
+/** One world that fails takes none of the others with it. */
+async function measured(world: World, given: Plan, surroundings: Surroundings): Promise<WorldResult[]> {
+  try {
+    return [await measure(world, given, surroundings)]
+  } catch (error) {
+    surroundings.notes.push(`${nameOf(world)} failed: ${error instanceof Error ? error.message : String(error)}.`)
+    return []
+  }
+}
+
+async function measure({ peers, bad }: World, given: Plan, { assets, ours, share, notes }: Surroundings): Promise<WorldResult> {
   const name = nameOf({ peers, bad })
   const { runs, parts, firsts, holders } = given
   const [dead, undialable] = bad ? [DEAD, UNDIALABLE] : [0, 0]
@@ -165,7 +181,7 @@ async function measure(
       }
     }
   } finally {
-    await world.stop()
+    await within(STOP_MS, world.stop())
   }
   return { name, peers, bad, runs: all }
 }
@@ -191,8 +207,9 @@ knows a peer, and has no broker of gateways, which would search the DHT a second
 Median / p95. ${runs} runs of the tuned and of ours, alternating, one of Helia; each in a fresh browser, all on the same swarm. What has not
 come after ${OPERATION_MS / 1_000} s, a file after ${BULK_MS / 1_000} s, is given up and counts as never; Helia as it comes gets files in the smallest world only. *Cold* and *warm*: from
 navigation to the first provider of a first search, without and with the storage of the visit before. A run has ${TO_THE_END} searches to their end and
-${firsts} that are left at the first provider, each of another CID; blocks of 16 KiB of ${holders} peers that serve no DHT, each peer first not connected, then
-connected. Dials are connections that arrived anywhere, also at the dead; requests, wants and blocks are counted by those that got
+${firsts} that are left at the first provider, each of another CID; blocks of 16 KiB of ${holders} peers that serve no DHT, each peer first not
+connected, then connected: that one right after the other, as when a DAG is read block by block. *After others*: of the same peers once more,
+each after another one. Dials are connections that arrived anywhere, also at the dead; requests, wants and blocks are counted by those that got
 or sent them. *Each block sent*: 1 is once. *The links alone*: the trips of TCP, WebSocket and Noise, of the question, and of the answer on a
 stream of the peer's own, over the holders' links; finding the holder comes on top. CPU is of the first visit, without its end; *its
 process* has the Worker in it. Long tasks of our visits are told apart by Chromium's profiler, a thousand looks a second, with anything

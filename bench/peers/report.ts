@@ -36,6 +36,7 @@ const searchEnd: Measure = { title: 'search ended', of: ({ searches }) => search
 const dials: Measure = { title: 'dials', of: ({ searches }) => costs(searches, 'dials') }
 const unconnected: Measure = { title: 'block, not connected', of: (run) => times(run.unconnected) }
 const connected: Measure = { title: 'block, connected', of: (run) => times(run.connected) }
+const later: Measure = { title: 'after others', of: (run) => times(run.later) }
 /** Of what was tried. */
 const once = (run: Run, name: 'coldMs' | 'warmMs'): number[] => (name in run ? [lost(run[name])] : [])
 const ofPage =
@@ -55,7 +56,7 @@ const oursInLongTasks: Measure = { title: 'of those in our part', of: ofPage(({ 
 const plainMs: Measure = { title: 'plain', of: ({ plain }) => (plain === undefined ? [] : [lost(plain.ms)]) }
 const sessionMs: Measure = { title: 'session', of: ({ session }) => (session === undefined ? [] : [lost(session.ms)]) }
 
-const timeMeasures = [cold, warm, firstProvider, searchEnd, unconnected, connected]
+const timeMeasures = [cold, warm, firstProvider, searchEnd, unconnected, connected, later]
 const costMeasures: readonly Measure[] = [
   dials,
   { title: 'requests', of: ({ searches }) => costs(searches, 'requests') },
@@ -92,12 +93,12 @@ function measured(
 }
 
 function floorRow(world: WorldResult): string[] {
-  const cells = (['unconnected', 'connected'] as const).map((name) => spread(floors(world, name)))
+  const cells = (['unconnected', 'connected', 'later'] as const).map((name) => spread(floors(world, name)))
   return ['*the links alone*', ...timeMeasures.slice(0, -cells.length).map(() => ''), ...cells]
 }
 
 /** What the links take for the blocks that were measured: over this transport nobody is quicker. */
-function floors({ runs }: WorldResult, name: 'unconnected' | 'connected'): number[] {
+function floors({ runs }: WorldResult, name: 'unconnected' | 'connected' | 'later'): number[] {
   return Object.values(runs).flatMap((all) => all.flatMap((run) => run[name].flatMap(({ floorMs }) => floorMs ?? [])))
 }
 

@@ -30,6 +30,8 @@ export interface Run {
   readonly firsts: readonly (number | undefined)[]
   readonly unconnected: readonly Step[]
   readonly connected: readonly Step[]
+  /** Connected, and others were asked since. */
+  readonly later: readonly Step[]
   readonly plain?: Step
   readonly session?: Step
   readonly page?: Watched & { readonly threadMs: number; readonly processMs: number; readonly blame?: Blame | undefined }
@@ -63,7 +65,7 @@ export async function oneRun(
   parts: ReadonlySet<Part>,
   withBulk: boolean,
 ): Promise<Run> {
-  const draft: Draft = { searches: [], firsts: [], unconnected: [], connected: [] }
+  const draft: Draft = { searches: [], firsts: [], unconnected: [], connected: [], later: [] }
   const executablePath = chromiumPath()
   const browser = await chromium.launch({ args: chromiumArgs, ...(executablePath === undefined ? {} : { executablePath }) })
   try {
@@ -114,13 +116,17 @@ async function search(page: Page, world: World, cids: readonly string[], { searc
   for (const cid of cids.slice(TO_THE_END)) firsts.push((await call(page, OPERATION_MS, 'find', cid, 'first')).firstMs)
 }
 
-async function blocks(page: Page, world: World, run: number, { unconnected, connected }: Draft): Promise<void> {
+async function blocks(page: Page, world: World, run: number, { unconnected, connected, later }: Draft): Promise<void> {
   for (const { cids, oneWayMs } of world.blocks(run)) {
     const [first, second] = cids
     const one = await step(world, () => call(page, OPERATION_MS, 'block', first))
     unconnected.push({ ...one, floorMs: TRIPS.unconnected * oneWayMs })
     const other = await step(world, () => call(page, OPERATION_MS, 'block', second))
     connected.push({ ...other, floorMs: TRIPS.connected * oneWayMs })
+  }
+  for (const { cids, oneWayMs } of world.blocks(run)) {
+    const one = await step(world, () => call(page, OPERATION_MS, 'block', cids[2]))
+    later.push({ ...one, floorMs: TRIPS.connected * oneWayMs })
   }
 }
 
@@ -189,7 +195,7 @@ async function rendererMs(browser: Browser): Promise<number> {
   return 1_000 * renderers.reduce((sum, { cpuTime }) => sum + cpuTime, 0)
 }
 
-async function within<Result>(ms: number, work: Promise<Result>): Promise<Result | undefined> {
+export async function within<Result>(ms: number, work: Promise<Result>): Promise<Result | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, ms, undefined)))
   try {

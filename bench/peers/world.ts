@@ -38,9 +38,9 @@ export interface Bulk {
   readonly cids: readonly string[]
 }
 
-/** Two blocks of one holder, and how long a byte takes to it or from it. */
-export interface Pair {
-  readonly cids: readonly [string, string]
+/** Three blocks of one holder, and how long a byte takes to it or from it. */
+export interface Held {
+  readonly cids: readonly [string, string, string]
   readonly oneWayMs: number
 }
 
@@ -49,8 +49,8 @@ export interface World {
   counts(): Counts
   /** Of one run: the same for every contestant, others in every run. */
   searches(run: number): readonly string[]
-  /** Two blocks of one holder each: the first is of a peer not yet connected, the second of a connected one. */
-  blocks(run: number): readonly Pair[]
+  /** Of each holder: the first is of a peer not yet connected, the others of a connected one. */
+  blocks(run: number): readonly Held[]
   readonly bulk: { readonly plain: Bulk; readonly session: Bulk } | undefined
   stop(): Promise<void>
 }
@@ -86,15 +86,15 @@ export async function startWorld(options: WorldOptions, assets: ReadonlyMap<stri
     return holder
   }
 
-  const pairs: Pair[][] = Array.from({ length: options.runs }, () => [])
+  const pairs: Held[][] = Array.from({ length: options.runs }, () => [])
   for (let index = 0; index < options.holders; index++) {
     const blocks = await Promise.all(
-      Array.from({ length: 2 * options.runs }, (_, block) => rawBlock(bytesOf(`${SEED}/block/${index}/${block}`, BLOCK_BYTES))),
+      Array.from({ length: 3 * options.runs }, (_, block) => rawBlock(bytesOf(`${SEED}/block/${index}/${block}`, BLOCK_BYTES))),
     )
     const oneWayMs = delays()
     await hold(`holder/${index}`, blocks, oneWayMs)
     for (const [run, list] of pairs.entries())
-      list.push({ cids: [blocks[2 * run]!.cid.toString(), blocks[2 * run + 1]!.cid.toString()], oneWayMs })
+      list.push({ cids: [0, 1, 2].map((block) => blocks[3 * run + block]!.cid.toString()) as unknown as Held['cids'], oneWayMs })
   }
 
   const file = async (name: string): Promise<Bulk> => {
