@@ -33,7 +33,8 @@ export class EngineClient {
   /** Requests of others that the engine has not answered yet. */
   readonly #exchanges = new Map<ExchangeId, (response: KadResponse | undefined) => void>()
   readonly #queries = new Map<QueryId, QueryRun>()
-  #pendingDials = 0
+  /** Dials whose peer has not answered yet. */
+  readonly #opening = new Set<OrderId>()
   #pendingDialsMax = 0
   #tickAt = Number.POSITIVE_INFINITY
   #lastTickAt = Number.NEGATIVE_INFINITY
@@ -53,12 +54,12 @@ export class EngineClient {
     const { network, number, engine } = init
     const { seed, clientZone } = network
     this.#network = network
-    this.place = new ClientPlace({ seed, clientZone, id: number })
+    this.place = new ClientPlace({ seed, clientZone, id: number, inBrowser: true })
     this.id = newId(new Rng(hashOf(seed, CLIENT_ID, number)))
     this.engine = new Engine({ ...engine, seed: hashOf(seed, CLIENT_SEED, number) })
   }
 
-  /** The most dials that were under way at a time. */
+  /** The most dials whose peer had not answered yet at a time. */
   get pendingDialsMax(): number {
     return this.#pendingDialsMax
   }
@@ -204,7 +205,7 @@ export class EngineClient {
       case 'dial':
         return this.#dial(effect.order, effect.info.peer)
       case 'cancel-dial':
-        if (this.#pending.has(effect.order)) this.#pendingDials--
+        this.#opening.delete(effect.order)
         return this.#cancel(effect.order)
       case 'send-request':
         return this.#request(effect)
@@ -247,13 +248,14 @@ export class EngineClient {
 
   #dial(order: OrderId, peer: Peer): void {
     this.log?.dialed()
-    this.#pendingDialsMax = Math.max(this.#pendingDialsMax, ++this.#pendingDials)
+    this.#opening.add(order)
+    this.#pendingDialsMax = Math.max(this.#pendingDialsMax, this.#opening.size)
     const number = this.#network.numberOf(peer.id)
     const settled = (outcome: DialOutcome) => {
       if (this.#isAsleep) return
       this.#lastBusyAt = this.#network.now
       this.#pending.delete(order)
-      this.#pendingDials--
+      this.#opening.delete(order)
       if (outcome === 'connected') {
         this.#connected.set(peer.id, peer)
         this.handle({ type: 'peer-connected', peer })
@@ -263,7 +265,11 @@ export class EngineClient {
         this.handle({ type: 'dial-failed', order, reason: outcome })
       }
     }
-    const cancel = this.#isOffline ? this.#refuse(settled) : this.#network.dial(this.place, number, settled)
+    const opened = () => {
+      this.#opening.delete(order)
+      this.handle({ type: 'dial-opened', order })
+    }
+    const cancel = this.#isOffline ? this.#refuse(settled) : this.#network.dial(this.place, number, settled, opened)
     this.#pending.set(order, { cancel, asked: undefined })
   }
 

@@ -26,10 +26,13 @@ export class RuleClient {
     patience: Patience
     dialsMax: number
     serialised: boolean
+    /** Then new WebSockets wait as Chromium makes them wait. */
+    inBrowser: boolean
     connected?: readonly number[]
   }) {
     this.#network = init.network
-    this.place = new ClientPlace({ seed: init.network.seed, clientZone: init.network.clientZone, id: init.number })
+    const { seed, clientZone } = init.network
+    this.place = new ClientPlace({ seed, clientZone, id: init.number, inBrowser: init.inBrowser })
     this.#patience = init.patience
     this.#dialsMax = init.dialsMax
     this.#serialised = init.serialised

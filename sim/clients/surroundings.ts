@@ -17,8 +17,8 @@ export interface Surroundings {
   kadPeer(peer: number): KadPeer
   /** Undefined for invented peers. */
   numberOf(id: Uint8Array): number | undefined
-  /** `done` is told once, unless the dial is cancelled. */
-  dial(from: ClientPlace, peer: number | undefined, done: (outcome: DialOutcome) => void): Cancel
+  /** `done` is told once, unless the dial is cancelled; `opened` before it, where one can see the peer answer. */
+  dial(from: ClientPlace, peer: number | undefined, done: (outcome: DialOutcome) => void, opened?: () => void): Cancel
   /** To a connected peer. */
   request(from: ClientPlace, peer: number, request: KadRequest, done: (outcome: RequestOutcome) => void): Cancel
 }

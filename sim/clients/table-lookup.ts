@@ -37,7 +37,8 @@ export function lookFromTable(init: {
   const owner = tables.owner(self)
   const buckets = Array.from({ length: owner.deepest + 1 }, (_, bucket) => tables.bucket(owner, bucket, startAt))
   const seeds = buckets.flat().filter(isDialable).sort(compare).slice(0, settings.k)
-  const client = new RuleClient({ network, number: 1, patience: new GoPatience(), dialsMax, serialised: true, connected })
+  const patience = new GoPatience()
+  const client = new RuleClient({ network, number: 1, patience, dialsMax, serialised: true, inBrowser: true, connected })
   client.place.salt = salt
   const rule = new RememberingLookup({ compare, isDialable }, { k: settings.k, alpha: 10, beta: 3 })
   const log = new LookupLog(world, startAt)

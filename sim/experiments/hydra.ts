@@ -192,7 +192,8 @@ export function goLikeLookup(
   const seeds = asked.toSorted(compare).slice(0, settings.k)
   const connected = host.isConnected ? asked.filter((server) => population.isOnline(server, startAt)) : []
   const rule = new GoLikeLookup({ compare, isDialable: () => true }, { k: settings.k, alpha, beta: 3 })
-  const runner = new RuleClient({ network, number, patience: new GoPatience(), dialsMax: 160, serialised: true, connected })
+  const patience = new GoPatience()
+  const runner = new RuleClient({ network, number, patience, dialsMax: 160, serialised: true, inBrowser: false, connected })
   runner.place.salt = hashOf(settings.seed, number, index)
   const log = new LookupLog(world, startAt)
   runner.begin({ rule, seeds, request, log, isBarred })

@@ -113,6 +113,8 @@ class Rivals {
       // Go: 160 file descriptors for dials, which one lookup never needs. js-libp2p in browsers: MAX_PARALLEL_DIALS.
       dialsMax: name === 'go-like' ? 160 : 50,
       serialised: name === 'go-like',
+      // Go has nothing that keeps a new connection waiting.
+      inBrowser: name === 'js-like',
     })
     client.place.salt = init.salt
     const log = new LookupLog(world, init.startAt)

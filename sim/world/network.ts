@@ -6,6 +6,8 @@ import type { Surroundings } from '../clients/surroundings.ts'
 import { type Faults } from './faults.ts'
 import { newId, zoneAt } from './population.ts'
 import { retransmissionMs, silentDialMs, slowAnswer, zoneRoundTrips } from './settings.ts'
+import type { PendingSocket } from './web-socket-throttle.ts'
+import { WebSocketThrottle } from './web-socket-throttle.ts'
 import type { World } from './world.ts'
 import { Rng } from '../../worker/engine/rng.ts'
 
@@ -13,7 +15,8 @@ import { Rng } from '../../worker/engine/rng.ts'
  * The way between clients and the servers of a world, in one line of virtual time. Several networks can stand on one
  * world: that is how rules are compared, each in a time of its own, with the same delays for the same asks.
  *
- * A dial takes some round trips, a request one; a server that is offline leaves a dialer alone. It does not know what the
+ * A dial takes some round trips, and what Chromium adds to it (`web-socket-throttle.ts`) where the client is in a browser; a request takes
+ * one. A server that is offline leaves a dialer alone. It does not know what the
  * clients are.
  */
 export class Network implements Surroundings {
@@ -58,16 +61,54 @@ export class Network implements Surroundings {
   }
 
   /** `done` is told once, unless the dial is cancelled. `undefined`: a peer that nobody has ever heard of. */
-  dial(from: ClientPlace, server: number | undefined, done: (outcome: DialOutcome) => void): Cancel {
-    const { dialRoundTrips } = this.world.settings
-    if (server === undefined) return this.#after(from, -1, silentDialMs, () => done('refused'))
-    const { population } = this.world
-    if (!population.isDialable(server)) return this.#after(from, -1, 0, () => done('no-dialable-address'))
-    const rtt = this.#roundTrip(from, server, DIAL)
-    if (population.isOnline(server, this.now)) {
-      return this.#after(from, server, dialRoundTrips * rtt + this.#lossDelay(from, server, DIAL, rtt), () => done('connected'))
+  dial(from: ClientPlace, server: number | undefined, done: (outcome: DialOutcome) => void, opened?: () => void): Cancel {
+    const { population, settings } = this.world
+    if (server !== undefined && !population.isDialable(server)) {
+      return this.#after(from, -1, 0, () => done('no-dialable-address'))
     }
-    return this.#after(from, -1, population.isRefusing(server) ? rtt : silentDialMs, () => done('refused'))
+    const socket = from.sockets?.begin(this.now, unitOf(settings.seed ^ THROTTLE, from.salt, server ?? -1))
+    const throttledMs = socket?.delayMs ?? 0
+    const isAnswering = server !== undefined && population.isOnline(server, this.now)
+    const rtt = server === undefined ? 0 : this.#roundTrip(from, server, DIAL)
+    const silentMs = server !== undefined && population.isRefusing(server) ? rtt : silentDialMs
+    const settled = (outcome: DialOutcome) => {
+      socket?.failed(this.now)
+      done(outcome)
+    }
+    const cancel = isAnswering
+      ? this.#connect(from, server, throttledMs, rtt, socket, done, opened)
+      : this.#after(from, -1, throttledMs + silentMs, () => settled('refused'))
+    if (socket === undefined) return cancel
+    return () => {
+      socket.failed(this.now)
+      cancel()
+    }
+  }
+
+  /** The socket is open after its share of the round trips, the connection after all of them. */
+  #connect(
+    from: ClientPlace,
+    server: number,
+    throttledMs: number,
+    rtt: number,
+    socket: PendingSocket | undefined,
+    done: (outcome: DialOutcome) => void,
+    opened: (() => void) | undefined,
+  ): Cancel {
+    const { dialRoundTrips, socketRoundTrips } = this.world.settings
+    const handshakeMs = throttledMs + socketRoundTrips * rtt + this.#lossDelay(from, server, DIAL, rtt)
+    const restMs = (dialRoundTrips - socketRoundTrips) * rtt
+    if (socket === undefined) return this.#after(from, server, handshakeMs + restMs, () => done('connected'))
+    let cancelRest: Cancel = () => {}
+    const cancelHandshake = this.#after(from, server, handshakeMs, () => {
+      socket.opened(this.now)
+      cancelRest = this.#after(from, server, restMs, () => done('connected'))
+      opened?.()
+    })
+    return () => {
+      cancelHandshake()
+      cancelRest()
+    }
   }
 
   /** To a connected peer. `add-provider` is answered by nothing but the news that it has left. */
@@ -156,12 +197,15 @@ export type RequestOutcome =
 export class ClientPlace {
   readonly id: number
   readonly zone: number
+  /** What its new sockets wait for, if it lives in a browser. */
+  readonly sockets: WebSocketThrottle | undefined
   /** Changed with every lookup that is compared, to the same value for every rule. */
   salt: number
 
-  constructor(init: { seed: number; clientZone: number | undefined; id: number }) {
+  constructor(init: { seed: number; clientZone: number | undefined; id: number; inBrowser: boolean }) {
     const { seed, clientZone } = init
     this.id = init.id
+    this.sockets = init.inBrowser ? new WebSocketThrottle() : undefined
     this.zone = clientZone ?? zoneAt(unitOf(seed, CLIENT, init.id))
     this.salt = hashOf(seed, CLIENT, init.id, 1)
   }
@@ -171,6 +215,7 @@ const DIAL = 1
 const ASK = 2
 const CLIENT = 0x636c6e74
 const LOSS = 0x6c6f7373
+const THROTTLE = 0x74687274
 const SLOW = 0x736c6f77
 
 /** Beyond every timeout of the engine. */

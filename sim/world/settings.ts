@@ -33,6 +33,8 @@ export interface WorldSettings {
   readonly jitter: number
   /** Round trips until a connection can carry a request: TCP, TLS 1.3, WebSocket upgrade, Noise, muxer. */
   readonly dialRoundTrips: number
+  /** Those of them until the WebSocket is open: TCP, TLS 1.3, upgrade. Until then a browser counts it as pending. */
+  readonly socketRoundTrips: number
   /** Where clients are, as an index into `zones`; `undefined`: drawn like servers. */
   readonly clientZone: number | undefined
 }
@@ -51,6 +53,7 @@ export const stableWorld: Omit<WorldSettings, 'seed' | 'peers'> = {
   loss: 0,
   jitter: 0.1,
   dialRoundTrips: 5,
+  socketRoundTrips: 3,
   clientZone: undefined,
 }
 

@@ -10,7 +10,7 @@ import type { LookupTally } from '../clients/lookup-log.ts'
 import { lookFromTable, type TableLookup } from '../clients/table-lookup.ts'
 import { hashOf } from '../core/draws.ts'
 import { Keystore } from './keystore.ts'
-import { ClientPlace, Network } from './network.ts'
+import { type Cancel, ClientPlace, Network } from './network.ts'
 import { newId, type PrefixOf, setPrefix } from './population.ts'
 import { stableWorld, type WorldSettings } from './settings.ts'
 import { World } from './world.ts'
@@ -34,6 +34,9 @@ export interface SweepWorldOptions extends Partial<WorldSettings> {
   /** Whether to keep all effects, for tests. */
   readonly traces?: boolean
 }
+
+/** Of a lookup by the go-like rule, each of which stands alone: as many as Chromium does not hold back whatever fails. */
+const lookupDialsMax = 8
 
 /** 10 Mbit/s. */
 export const usualUplink = 1_250
@@ -75,7 +78,7 @@ export class SweepWorld {
     this.#rng = new Rng(hashOf(options.seed, PROVIDER))
     this.world = new KeystoreWorld({ ...stableWorld, ...options }, options.prefixOf, () => this.keystore)
     this.network = new Network({ world: this.world })
-    this.#place = new ClientPlace({ ...this.world.settings, id: 1 })
+    this.#place = new ClientPlace({ ...this.world.settings, id: 1, inBrowser: true })
     const id = newId(this.#rng)
     this.self = { id, key: keyOf(id) }
     this.keystore = new Keystore([], false)
@@ -144,7 +147,7 @@ export class SweepWorld {
   #lookUp(target: Uint8Array): TableLookup {
     const { world, self, now } = this
     const salt = hashOf(world.settings.seed, this.counts.lookups, 1)
-    const dialsMax = limits.pendingDialsMax.value
+    const dialsMax = lookupDialsMax
     return lookFromTable({ world, self: self.key, target, connected: [...this.#connected.keys()], dialsMax, startAt: now, salt })
   }
 
@@ -291,15 +294,17 @@ export class SweepWorld {
     this.#connected.delete(server)
     this.counts.dials++
     let isOpen = true
+    let cancel: Cancel = () => {}
     const end = (isReached: boolean): void => {
       if (!isOpen) return
       isOpen = false
+      cancel()
       if (isReached) this.#connectedTo(server)
       else this.counts.failedDials++
       done(isReached)
     }
     this.#later(limits.dialTimeoutMs.value, () => end(false))
-    if (this.online) this.network.dial(this.#place, server, (outcome) => end(outcome === 'connected'))
+    if (this.online) cancel = this.network.dial(this.#place, server, (outcome) => end(outcome === 'connected'))
   }
 
   #connectedTo(server: number): void {

@@ -14,13 +14,16 @@ test('the same seed gives the same trace, another seed another', () => {
   assert.ok(first.words > 10_000)
 })
 
+/** With 50 dials at a time in a browser, which holds them back for seconds, some of js-libp2p's time out. */
+const recallMin = { ours: 0.95, 'go-like': 0.99, 'js-like': 0.8 }
+
 test('in a stable world of 300 servers every rule finds the 20 nearest, and ends', () => {
   const world = new World({ ...stableWorld, seed: 3, peers: 300 })
   const measured = compareLookups(world, { clients: 2, lookups: 6, rules: ruleNames })
   for (const rule of ruleNames) {
     assert.equal(measured[rule].length, 12)
     const recall = mean(measured[rule].map((one) => one.recall))
-    assert.ok(recall >= (rule === 'ours' ? 0.95 : 0.99), `${rule}: ${recall}`)
+    assert.ok(recall >= recallMin[rule], `${rule}: ${recall}`)
     for (const { durationMs, hops, requests } of measured[rule]) {
       assert.ok(durationMs > 100 && durationMs < 20_000, `${rule}: ${durationMs} ms`)
       assert.ok(hops >= 1 && hops <= 4 && requests >= 20, `${rule}: ${hops} hops, ${requests} requests`)

@@ -43,6 +43,11 @@ export class ConnectionsBench {
     return this.drain()
   }
 
+  opened(number: number, now = 0): string[] {
+    this.machine.handle({ type: 'dial-opened', order: this.order(number) }, now)
+    return this.drain()
+  }
+
   failed(number: number, now = 0): string[] {
     this.machine.handle({ type: 'dial-failed', order: this.order(number), reason: 'refused' }, now)
     return this.drain()
@@ -80,6 +85,8 @@ export class ConnectionsBench {
         return `queued ${number(effect.peer)} for ${effect.user}`
       case 'begun':
         return `begun ${number(effect.peer)} for ${effect.user}, ${effect.agoMs} ms ago`
+      case 'opened':
+        return `opened ${number(effect.peer)} for ${effect.user}`
       case 'ready':
         return `ready ${number(effect.peer)} for ${effect.user}`
       case 'failed':

@@ -99,6 +99,7 @@ export const oneOfEach: Record<QueryEvent['type'], <Q extends Query>(bench: Quer
   expired: (bench) => bench.send({ type: 'expired' }),
   'dial-queued': (bench) => bench.send({ type: 'dial-queued', peer: peer8(2) }),
   'dial-begun': (bench) => bench.send({ type: 'dial-begun', peer: peer8(2), agoMs: 0 }),
+  'dial-opened': (bench) => bench.send({ type: 'dial-opened', peer: peer8(2) }),
   'connection-ready': (bench) => bench.ready(2),
   'connection-failed': (bench) => bench.send({ type: 'connection-failed', peer: peer8(2), reason: 'refused' }),
   'response-received': (bench) => bench.answer(1),

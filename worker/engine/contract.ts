@@ -53,6 +53,8 @@ export type EngineEvent =
       >,
       BitswapCommand
     >
+  /** Optional: the peer has answered, and what is left is the handshake of libp2p. */
+  | { readonly type: 'dial-opened'; readonly order: OrderId }
   | { readonly type: 'dial-succeeded'; readonly order: OrderId }
   | { readonly type: 'dial-failed'; readonly order: OrderId; readonly reason: ConnectionFailure }
   | { readonly type: 'peer-connected'; readonly peer: Peer }

@@ -77,12 +77,13 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
 
   /** For tests of the bounds, and to see what an engine holds. */
   fill(): Fill {
-    const { queued, dialing, failures } = this.#connections.counts()
+    const { queued, dialing, opening, failures } = this.#connections.counts()
     const { peers, wants, sessions, rankedPeers, registryCids } = this.#bitswap.status()
     return {
       ...this.#kad.fill(),
       cachedPeersMax: this.peers.size,
-      pendingDialsMax: dialing,
+      pendingDialsMax: opening,
+      dialsMax: dialing,
       queuedDialsMax: queued,
       failedPeersMax: failures,
       bitswapPeersMax: peers,
@@ -109,6 +110,7 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
         this.#connections.handle(event, now)
         this.#kad.handle(event, now)
         break
+      case 'dial-opened':
       case 'dial-succeeded':
       case 'dial-failed':
       case 'peer-connected':
@@ -229,6 +231,9 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
       case 'begun':
         if (effect.user === 'kad') this.#kad.handle({ type: 'dial-begun', peer: effect.peer, agoMs: effect.agoMs }, now)
         break
+      case 'opened':
+        if (effect.user === 'kad') this.#kad.handle({ type: 'dial-opened', peer: effect.peer }, now)
+        break
       case 'ready':
         this.#partOf(effect.user).handle({ type: 'connection-ready', peer: effect.peer }, now)
         break
@@ -297,7 +302,16 @@ export const defaultKadOptions: KadOptions = { k: 20, alpha: 10, beta: 3 }
 
 type PartEvent = Exclude<
   EngineEvent,
-  { type: 'tick' | 'own-addresses-changed' | 'dial-succeeded' | 'dial-failed' | 'peer-connected' | 'peer-disconnected' }
+  {
+    type:
+      | 'tick'
+      | 'own-addresses-changed'
+      | 'dial-opened'
+      | 'dial-succeeded'
+      | 'dial-failed'
+      | 'peer-connected'
+      | 'peer-disconnected'
+  }
 >
 
 function isForBitswap(event: PartEvent): event is Extract<PartEvent, BitswapEvent> {

@@ -16,7 +16,13 @@ export const limits = {
   addressesPerPeerMax: limit(25, 'addresses', 'what libp2p dials at most; a longer list is cut'),
 
   // connections
-  pendingDialsMax: limit(8, 'count', 'Chromium delays new WebSockets from the ninth pending one on (0.1 s, then seconds)'),
+  pendingDialsMax: limit(
+    10,
+    'count',
+    'Chromium holds the tenth pending WebSocket back for 47 ms, the eleventh for 94, and so on (ADR 17)',
+  ),
+  pendingDialsMin: limit(4, 'count', 'that many, however many dials have failed of late: fewer would not come any sooner'),
+  dialsMax: limit(20, 'count', 'with those whose peer has answered: they need no place, but each costs handshakes'),
   maintenanceDialsMax: limit(
     2,
     'count',
@@ -24,6 +30,11 @@ export const limits = {
   ),
   queuedDialsMax: limit(256, 'count', 'peers that wait for a place to dial; more are refused at once'),
   dialTimeoutMs: limit(5_000, 'ms', 'a peer that has not answered a dial by then is not worth a place'),
+  dialAttemptTimeoutMs: limit(
+    10_000,
+    'ms',
+    'of one address: the engine, which knows what the browser holds back, gives up before',
+  ),
   failedPeersMax: limit(4_096, 'peers', 'remembered failures to dial, for backoff'),
   dialLateMs: limit(
     2_000,

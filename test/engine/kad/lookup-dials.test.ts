@@ -101,6 +101,19 @@ test('time in the queue of dials is no fault of the peer: its patience begins wi
   assert.equal(bench.lookup.phase, 'ended')
 })
 
+test('a dial that the peer has answered keeps nobody from being dialed, and is waited for anew, but not for ever', () => {
+  const seeds = Array.from({ length: limits.lookupDialsMax.value + 2 }, (_, index) => index + 1)
+  const bench = new Bench({ k: 20, beta: 1 }).seeds(...seeds)
+  assert.equal(bench.told('connect').length, limits.lookupDialsMax.value)
+  bench.wait(limits.lookupDialOverdueMs.value - 1).send({ type: 'dial-opened', peer: peer8(1) })
+  assert.equal(bench.told('connect').length, limits.lookupDialsMax.value + 1)
+  for (const number of seeds.slice(1)) bench.settle(number)
+  bench.wait(limits.dialLateMs.value - 1)
+  assert.notEqual(bench.lookup.phase, 'ended')
+  bench.wait(1)
+  assert.equal(bench.lookup.phase, 'ended')
+})
+
 test('a dial that others began long ago is late as soon as that is known', () => {
   const bench = new Bench({ k: 3, beta: 1 }).seeds(1, 2).settle(2)
   bench.send({ type: 'dial-begun', peer: peer8(1), agoMs: limits.dialLateMs.value })

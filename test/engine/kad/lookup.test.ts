@@ -50,6 +50,7 @@ describe('a candidate in every state, with every event', () => {
     'connection lost': (bench: Bench) => bench.send({ type: 'request-failed', peer: peer8(X), reason: 'disconnected' }),
     'dial queued': (bench: Bench) => bench.send({ type: 'dial-queued', peer: peer8(X) }),
     'dial begun': (bench: Bench) => bench.send({ type: 'dial-begun', peer: peer8(X), agoMs: 0 }),
+    'dial opened': (bench: Bench) => bench.send({ type: 'dial-opened', peer: peer8(X) }),
     'patience over': (bench: Bench) => bench.wait(limits.dialLateMs.value),
   } satisfies Record<string, (bench: Bench) => Bench>
 
@@ -69,6 +70,7 @@ describe('a candidate in every state, with every event', () => {
     'connection lost': state,
     'dial queued': state,
     'dial begun': state,
+    'dial opened': state,
     'patience over': state,
   })
   const expected: Record<CandidateState['type'], Record<keyof typeof events, CandidateState['type']>> = {
@@ -134,6 +136,7 @@ describe('a lookup in every phase, with every event', () => {
     'connection-failed': (bench) => bench.send({ type: 'connection-failed', peer: peer8(2), reason: 'refused' }),
     'dial-queued': (bench) => bench.send({ type: 'dial-queued', peer: peer8(2) }),
     'dial-begun': (bench) => bench.send({ type: 'dial-begun', peer: peer8(2), agoMs: 0 }),
+    'dial-opened': (bench) => bench.send({ type: 'dial-opened', peer: peer8(2) }),
     'peer-responded': (bench) => bench.answer(2),
     'request-failed': (bench) => bench.send({ type: 'request-failed', peer: peer8(2), reason: 'timeout' }),
     stop: (bench) => bench.send({ type: 'stop' }),

@@ -19,20 +19,30 @@ class FakeNode {
   readonly aborted: string[] = []
   readonly dialer: Dialer
   readonly #connections: { id: string; connection: Connection }[] = []
-  readonly #dials = new Map<string, { resolve: (connection: Connection) => void; reject: (error: Error) => void }>()
+  readonly #dials = new Map<string, Dial>()
 
   constructor() {
     const node = {
       getConnections: (id: { toString(): string }) =>
         this.#connections.filter((one) => one.id === id.toString()).map(({ connection }) => connection),
-      services: { direct: { dial: (address: Multiaddr, signal: AbortSignal) => this.#dial(address.toString(), signal) } },
+      services: { direct: { dial: (...given: Parameters<Direct['dial']>) => this.#dial(...given) } },
     }
     this.dialer = new Dialer(node as unknown as Node, () => true)
   }
 
-  dial(id: string, addresses: readonly string[], signal: AbortSignal = new AbortController().signal): Promise<void> {
+  dial(
+    id: string,
+    addresses: readonly string[],
+    signal: AbortSignal = new AbortController().signal,
+    opened?: () => void,
+  ): Promise<void> {
     const targets = addresses.map((address) => multiaddr(address))
-    return this.dialer.dial(peerIdFromString(id), targets, signal)
+    return this.dialer.dial(peerIdFromString(id), targets, signal, opened)
+  }
+
+  /** The other side has answered; the handshake begins. */
+  open(address: string): void {
+    this.#dials.get(address)?.opened?.()
   }
 
   /** A connection is there, whoever has made it. */
@@ -56,11 +66,20 @@ class FakeNode {
     await turn()
   }
 
-  #dial(address: string, signal: AbortSignal): Promise<Connection> {
+  #dial(target: Multiaddr, signal: AbortSignal, opened?: () => void): Promise<Connection> {
+    const address = target.toString()
     this.dialed.push(address)
     signal.addEventListener('abort', () => this.aborted.push(address))
-    return new Promise((resolve, reject) => this.#dials.set(address, { resolve, reject }))
+    return new Promise((resolve, reject) => this.#dials.set(address, { resolve, reject, opened }))
   }
+}
+
+type Direct = Node['services']['direct']
+
+interface Dial {
+  readonly resolve: (connection: Connection) => void
+  readonly reject: (error: Error) => void
+  readonly opened: (() => void) | undefined
 }
 
 function turn(): Promise<void> {
@@ -91,6 +110,26 @@ test('whoever wants a relay that is being dialed for a peer behind it waits for 
   await node.succeed(peer, relayed)
   await behind
   assert.deepEqual(node.dialed, [relayAddress, relayed])
+})
+
+test('that the peer has answered is told, and of a relay before it nothing', async () => {
+  const node = new FakeNode()
+  const told: string[] = []
+  const direct = '/dns4/peer.example/tcp/443/wss'
+  const first = node.dial(peer, [direct], undefined, () => told.push('direct'))
+  await turn()
+  node.open(direct)
+  assert.deepEqual(told, ['direct'])
+  await node.succeed(peer, direct)
+  await first
+  const second = node.dial(peer, [relayed], undefined, () => told.push('relayed'))
+  await turn()
+  node.open(relayAddress)
+  await node.succeed(relay, relayAddress)
+  node.open(relayed)
+  await node.succeed(peer, relayed)
+  await second
+  assert.deepEqual(told, ['direct'])
 })
 
 test('when the dial that was waited for has failed, it is tried again', async () => {

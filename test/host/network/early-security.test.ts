@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import type { ConnectionEncrypter } from '@libp2p/interface'
 import { ping } from '@libp2p/ping'
 import { webSockets } from '@libp2p/websockets'
-import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { withEarlySecurity } from '../../../worker/host/network/early-security.ts'
+import { startMutePeer } from '../../support/mute-peer.ts'
 
 async function client(t: TestContext) {
   const node = await createLibp2p({
@@ -55,29 +52,13 @@ test('a peer that does not agree to Noise is not connected to', async (t) => {
 
 test('the first message of Noise leaves before the peer has said a word', async (t) => {
   const heard = Promise.withResolvers<void>()
-  const mute = createServer((socket) => {
-    let bytes = 0
-    socket.once('data', (head) => {
-      const key = /sec-websocket-key: (.*)\r\n/i.exec(String(head))?.[1] ?? ''
-      const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
-      socket.write(
-        `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
-      )
-      socket.on('data', (data) => {
-        bytes += data.length
-        // The two lines of multistream-select are 29 bytes, Noise's first message is 34.
-        if (bytes >= 29 + 34) heard.resolve()
-      })
-    })
-    socket.on('error', () => {})
-    t.after(() => socket.destroy())
+  const address = await startMutePeer(t, (bytes) => {
+    // The two lines of multistream-select are 29 bytes, Noise's first message is 34.
+    if (bytes >= 29 + 34) heard.resolve()
   })
-  mute.listen(0, '127.0.0.1')
-  await once(mute, 'listening')
-  t.after(() => mute.close())
   const node = await client(t)
   const over = new AbortController()
-  const dialed = node.dial(multiaddr(`/ip4/127.0.0.1/tcp/${(mute.address() as AddressInfo).port}/ws`), { signal: over.signal })
+  const dialed = node.dial(address, { signal: over.signal })
   await heard.promise
   over.abort()
   await assert.rejects(dialed)

@@ -15,6 +15,7 @@ import type { OrderId } from '../../../worker/engine/machine.ts'
 import { PeerCache, type Address, type Peer, type PeerIdBytes } from '../../../worker/engine/peer.ts'
 import { createAddressPolicy } from '../../../worker/host/addresses.ts'
 import { createNode } from '../../../worker/host/network/node.ts'
+import { startMutePeer } from '../../support/mute-peer.ts'
 import { openWebSocketTransports } from '../../support/web-socket-transports.ts'
 import { Network } from '../../../worker/host/network/network.ts'
 import { encodeFrame } from '../../../worker/wire/frame.ts'
@@ -299,6 +300,17 @@ test('a peer may send a message of 2 MiB at once: it hears of the whole window b
   for (const word of words) stream.send(encodeFrame(word))
   assert.ok((await told) >= 2 * 1024 * 1024 - sent)
   stream.abort(new Error('done'))
+})
+
+test('a peer that has answered a dial is told of at once, though it then says nothing', async (t) => {
+  const address = policy((await startMutePeer(t)).bytes) as Address
+  const { publicKey } = await generateKeyPair('Ed25519')
+  const mute = cache.intern(publicKey.toMultihash().bytes as PeerIdBytes)
+  const order = nextOrder++ as OrderId
+  const opened = next('dial-opened')
+  network.perform({ type: 'dial', order, info: { peer: mute, addresses: [address] } })
+  assert.equal((await opened).order, order)
+  network.perform({ type: 'cancel-dial', order })
 })
 
 test('a peer that hangs up is told as gone, and its requests fail', async () => {

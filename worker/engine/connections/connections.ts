@@ -5,12 +5,13 @@ import { isBehindRelays, type Peer, type PeerInfo } from '../peer.ts'
 import { Breakers } from '../resilience/breakers.ts'
 import { DialTimes } from '../resilience/dial-times.ts'
 import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, ConnectionUser, NeedPriority } from './contract.ts'
+import { DialPlaces } from './dial-places.ts'
 
 /**
  * Who is connected, who is wanted, and whom to dial next: one dial budget for the whole engine, because a browser
  * slows every new socket down when many are pending.
  *
- *   need ──▶ queued ──place free──▶ dialing ──succeeded──▶ ready (forgotten here, `connected` there)
+ *   need ──▶ queued ──place free──▶ dialing ──opened──▶ dialing, without a place ──succeeded──▶ ready (forgotten here, `connected` there)
  *               │                      ├──failed, timeout, hopeless while others wait──▶ failed
  *               │                      └──needed no more, and others wait──▶ (gone)
  *               └──connected already, no dialable address, breaker open──▶ ready or failed at once
@@ -20,6 +21,8 @@ import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, Connection
  * so that dead peers cost those behind them little; dials through relays, which take several times as long, are measured by
  * their own. One that nobody needs any more goes on while its place is not needed
  * either: the next lookup then finds the peer connected, or known to be dead.
+ *
+ * A peer that has answered needs no place for the rest of its handshake: what the browser counts is over (`dial-places.ts`).
  *
  * It does not know why anybody needs a peer, nor which protocols a connection speaks.
  */
@@ -31,6 +34,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   readonly #dialing = new Map<OrderId, Wanted>()
   readonly #dialTimes: DialTimes
   readonly #relayedDialTimes = new DialTimes(limits.relayedDialLateMs.value)
+  readonly #places = new DialPlaces()
   readonly #breakers = new Breakers({
     failuresToOpen: 1,
     firstMs: limits.dialBackoffFirstMs.value,
@@ -39,6 +43,8 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   })
   readonly #effects: ConnectionsEffect[] = []
   #queued = 0
+  /** How many dials may be pending, as of the last event. */
+  #placeCount = limits.pendingDialsMax.value
 
   /** `dialTimes`, of dials to peers that are not behind relays, is written here, and read by whoever waits for dials. */
   constructor(init: { orders: OrderIds; denied?: BytesMap<true>; dialTimes?: DialTimes }) {
@@ -58,6 +64,9 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
       case 'drop-need':
         this.#dropNeed(event.user, event.peer)
         break
+      case 'dial-opened':
+        this.#dialOpened(event.order, now)
+        break
       case 'dial-succeeded':
         this.#dialSucceeded(event.order, now)
         break
@@ -76,6 +85,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
         this.#connected.delete(event.peer.id)
         break
     }
+    this.#placeCount = this.#places.count(now)
     do this.#startDials(now)
     while (this.#yieldPlace(now))
     this.#tellQueued(event)
@@ -88,10 +98,12 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   nextDeadline(): Millis | undefined {
     let deadline: Millis | undefined
     const next = this.#nextInLine()
+    const isFull = this.#isFull()
     for (const wanted of this.#dialing.values()) {
       if (wanted.state.type !== 'dialing') continue
       deadline = earlier(deadline, wanted.state.expiresAt)
-      if (yieldsTo(wanted, next)) deadline = earlier(deadline, wanted.state.startedAt + wanted.times.hopelessMs)
+      if (yieldsTo(wanted, next) && (isFull || !wanted.state.isOpen))
+        deadline = earlier(deadline, wanted.state.startedAt + wanted.times.hopelessMs)
     }
     return deadline
   }
@@ -101,11 +113,13 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   }
 
   /** For `status()` and for tests of the bounds. */
-  counts(): { connected: number; queued: number; dialing: number; failures: number } {
+  counts(): { connected: number; queued: number; dialing: number; opening: number; places: number; failures: number } {
     return {
       connected: this.#connected.size,
       queued: this.#queued,
       dialing: this.#dialing.size,
+      opening: this.#opening(),
+      places: this.#placeCount,
       failures: this.#breakers.size,
     }
   }
@@ -148,6 +162,20 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     if (wanted.users.size === 0 && wanted.state.type === 'queued') this.#forget(wanted)
   }
 
+  /** It needs its place no more, is not silent, and begins anew as to patience: about as many round trips are left. */
+  #dialOpened(order: OrderId, now: Millis): void {
+    const wanted = this.#dialing.get(order)
+    if (wanted?.state.type !== 'dialing' || wanted.state.isOpen) return
+    this.#peerAnswered(wanted.state, wanted.times, now)
+    wanted.state = { ...wanted.state, startedAt: now, isOpen: true }
+    for (const user of wanted.users.keys()) this.#effects.push({ type: 'opened', user, peer: wanted.info.peer })
+  }
+
+  #peerAnswered(state: Dialing, times: DialTimes, now: Millis): void {
+    this.#places.succeeded(now)
+    if (!state.isHeldBack) times.succeeded(now - state.startedAt)
+  }
+
   #dialSucceeded(order: OrderId, now: Millis): void {
     const wanted = this.#dialing.get(order)
     if (wanted !== undefined) this.#peerConnected(wanted.info.peer, now)
@@ -158,15 +186,20 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     this.#breakers.succeeded(peer.id)
     const wanted = this.#wanted.get(peer.id)
     if (wanted === undefined) return
-    if (wanted.state.type === 'dialing') wanted.times.succeeded(now - wanted.state.startedAt)
+    const { state, times } = wanted
+    if (state.type === 'dialing' && !state.isOpen) this.#peerAnswered(state, times, now)
     for (const user of wanted.users.keys()) this.#effects.push({ type: 'ready', user, peer })
     this.#forget(wanted)
   }
 
   #failed(wanted: Wanted, reason: ConnectionFailure, now: Millis): void {
-    const { peer } = wanted.info
+    const { info, state } = wanted
+    const { peer } = info
     this.#breakers.failed(peer.id, now)
-    if (reason === 'timeout') wanted.times.silent()
+    if (state.type === 'dialing' && !state.isOpen) {
+      if (reason === 'refused' || reason === 'timeout') this.#places.failed(now)
+      if (reason === 'timeout' && !state.isHeldBack) wanted.times.silent()
+    }
     for (const user of wanted.users.keys()) this.#effects.push({ type: 'failed', user, peer, reason })
     this.#forget(wanted)
   }
@@ -186,17 +219,21 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   }
 
   #startDials(now: Millis): void {
-    while (this.#queued > 0 && this.#dialing.size < limits.pendingDialsMax.value) {
+    while (this.#queued > 0 && this.#hasPlace()) {
       const wanted = this.#mostUrgent()
       if (wanted === undefined) return
       const order = this.#orders.next()
-      wanted.state = { type: 'dialing', order, startedAt: now, expiresAt: now + limits.dialTimeoutMs.value }
+      const heldBackMs = this.#places.heldBackMs(this.#opening() + 1, now)
+      const startedAt = now + heldBackMs
+      const expiresAt = startedAt + limits.dialTimeoutMs.value
+      wanted.state = { type: 'dialing', order, startedAt, expiresAt, isHeldBack: heldBackMs > 0, isOpen: false }
       this.#queued--
       this.#dialing.set(order, wanted)
       this.#breakers.begun(wanted.info.peer.id)
       this.#effects.push({ type: 'dial', order, info: wanted.info })
-      if (!wanted.wasQueued) continue
-      for (const user of wanted.users.keys()) this.#effects.push({ type: 'begun', user, peer: wanted.info.peer, agoMs: 0 })
+      if (!wanted.wasQueued && heldBackMs === 0) continue
+      const agoMs = now - startedAt
+      for (const user of wanted.users.keys()) this.#effects.push({ type: 'begun', user, peer: wanted.info.peer, agoMs })
     }
   }
 
@@ -214,7 +251,9 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   #yieldPlace(now: Millis): boolean {
     const next = this.#nextInLine()
     if (next === undefined) return false
-    const dialing = [...this.#dialing.values()]
+    // One whose peer has answered holds no place, unless there are too many in all.
+    const isFull = this.#isFull()
+    const dialing = [...this.#dialing.values()].filter(({ state }) => isFull || !isOpen(state))
     const yielding =
       dialing.find(({ users }) => users.size === 0) ??
       dialing.find((wanted) => yieldsTo(wanted, next) && this.#isHopeless(wanted, now))
@@ -228,6 +267,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     if (wanted.state.type !== 'dialing') return
     this.#effects.push({ type: 'cancel-dial', order: wanted.state.order })
     if (this.#isHopeless(wanted, now)) return this.#failed(wanted, 'timeout', now)
+    if (!wanted.state.isOpen) this.#places.failed(now)
     this.#breakers.abandoned(wanted.info.peer.id, now)
     this.#forget(wanted)
   }
@@ -236,9 +276,24 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     return state.type === 'dialing' && isDue(state.startedAt, times.hopelessMs, now)
   }
 
+  #hasPlace(): boolean {
+    return this.#opening() < this.#placeCount && !this.#isFull()
+  }
+
+  #isFull(): boolean {
+    return this.#dialing.size >= limits.dialsMax.value
+  }
+
+  /** Dials that the browser counts as pending. */
+  #opening(): number {
+    let opening = 0
+    for (const { state } of this.#dialing.values()) if (!isOpen(state)) opening++
+    return opening
+  }
+
   /** Who waits for a place although all of them are taken. */
   #nextInLine(): Wanted | undefined {
-    return this.#queued === 0 || this.#dialing.size < limits.pendingDialsMax.value ? undefined : this.#mostUrgent()
+    return this.#queued === 0 || this.#hasPlace() ? undefined : this.#mostUrgent()
   }
 
   /**
@@ -287,7 +342,20 @@ interface Wanted {
   readonly users: Map<ConnectionUser, NeedPriority>
   /** Its users were told that it waits. */
   wasQueued: boolean
-  state:
-    | { readonly type: 'queued' }
-    | { readonly type: 'dialing'; readonly order: OrderId; readonly startedAt: Millis; readonly expiresAt: Millis }
+  state: { readonly type: 'queued' } | Dialing
+}
+
+interface Dialing {
+  readonly type: 'dialing'
+  readonly order: OrderId
+  /** In a while, if the browser holds it back: that time says nothing about the peer. */
+  readonly startedAt: Millis
+  readonly expiresAt: Millis
+  readonly isHeldBack: boolean
+  /** The peer has answered; the handshake is under way. */
+  readonly isOpen: boolean
+}
+
+function isOpen(state: Wanted['state']): boolean {
+  return state.type === 'dialing' && state.isOpen
 }

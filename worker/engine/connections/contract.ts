@@ -17,6 +17,8 @@ export type ConnectionsEvent =
   | Tick
   | { readonly type: 'need'; readonly user: ConnectionUser; readonly info: PeerInfo; readonly priority: NeedPriority }
   | { readonly type: 'drop-need'; readonly user: ConnectionUser; readonly peer: Peer }
+  /** Optional: the peer has answered, and what is left is the handshake of libp2p. */
+  | { readonly type: 'dial-opened'; readonly order: OrderId }
   | { readonly type: 'dial-succeeded'; readonly order: OrderId }
   | { readonly type: 'dial-failed'; readonly order: OrderId; readonly reason: ConnectionFailure }
   | { readonly type: 'peer-connected'; readonly peer: Peer }
@@ -29,7 +31,9 @@ export type ConnectionsEffect =
   | { readonly type: 'cancel-dial'; readonly order: OrderId }
   /** The need waits for a place to dial. `begun` follows, or the answer. */
   | { readonly type: 'queued'; readonly user: ConnectionUser; readonly peer: Peer }
-  /** The dial began `agoMs` ago. Told to whoever was `queued`, or came later. */
+  /** The dial began `agoMs` ago; in a while, if negative, as the browser holds it back. Told to whoever was `queued`, or came later. */
   | { readonly type: 'begun'; readonly user: ConnectionUser; readonly peer: Peer; readonly agoMs: number }
+  /** The peer has answered the dial. */
+  | { readonly type: 'opened'; readonly user: ConnectionUser; readonly peer: Peer }
   | { readonly type: 'ready'; readonly user: ConnectionUser; readonly peer: Peer }
   | { readonly type: 'failed'; readonly user: ConnectionUser; readonly peer: Peer; readonly reason: ConnectionFailure }

@@ -25,10 +25,10 @@ export type CandidateState =
   | { readonly type: 'undialable' }
 
 /**
- * `queued`: waits for a place, which is nobody's fault. `overdue`: others are asked in its place, but it still holds the
+ * `queued`: waits for a place, which is nobody's fault. `opened`: the peer has answered the dial, and is connected soon. `overdue`: others are asked in its place, but it still holds the
  * end up. `late`: it holds nothing up.
  */
-export type DialPace = 'queued' | 'prompt' | 'overdue' | 'late'
+export type DialPace = 'queued' | 'prompt' | 'opened' | 'overdue' | 'late'
 
 export interface Candidate {
   readonly peer: Peer

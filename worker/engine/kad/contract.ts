@@ -85,6 +85,8 @@ export type KadEvent =
   | { readonly type: 'dial-queued'; readonly peer: Peer }
   /** Optional, after `need-connection`: the dial began so long ago. */
   | { readonly type: 'dial-begun'; readonly peer: Peer; readonly agoMs: number }
+  /** Optional, after that: the peer has answered, and is about to be connected. */
+  | { readonly type: 'dial-opened'; readonly peer: Peer }
   /** Answers to `need-connection`. A peer may be lost again at any time: then requests fail. */
   | { readonly type: 'connection-ready'; readonly peer: Peer }
   | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }

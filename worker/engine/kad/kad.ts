@@ -156,6 +156,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
         return this.#started?.maintenance.handle({ type: 'network-changed' }, now)
       case 'dial-queued':
       case 'dial-begun':
+      case 'dial-opened':
         return this.#runs.dialMoved(event, now)
       case 'connection-ready':
       case 'connection-failed':

@@ -16,6 +16,7 @@ export type LookupEvent =
   | { readonly type: 'candidates-exhausted' }
   | { readonly type: 'dial-queued'; readonly peer: Peer }
   | { readonly type: 'dial-begun'; readonly peer: Peer; readonly agoMs: number }
+  | { readonly type: 'dial-opened'; readonly peer: Peer }
   | { readonly type: 'connection-ready'; readonly peer: Peer }
   | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
   | { readonly type: 'peer-responded'; readonly peer: Peer; readonly closer: readonly PeerInfo[] }

@@ -99,6 +99,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
         break
       case 'dial-queued':
       case 'dial-begun':
+      case 'dial-opened':
         this.#dialMoved(event, now)
         break
       case 'connection-ready':
@@ -195,10 +196,11 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     return known
   }
 
-  #dialMoved(event: Extract<LookupEvent, { type: 'dial-queued' | 'dial-begun' }>, now: Millis): void {
+  #dialMoved(event: Extract<LookupEvent, { type: 'dial-queued' | 'dial-begun' | 'dial-opened' }>, now: Millis): void {
     const candidate = this.#candidates.get(event.peer)
     if (candidate?.state.type !== 'dialing') return
     if (event.type === 'dial-queued') return this.#setState(candidate, { type: 'dialing', since: now, pace: 'queued' })
+    if (event.type === 'dial-opened') return this.#setState(candidate, { type: 'dialing', since: now, pace: 'opened' })
     const since = now - event.agoMs
     this.#setState(candidate, { type: 'dialing', since, pace: paceOf(since, now, this.#patience) })
   }

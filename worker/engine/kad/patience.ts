@@ -60,7 +60,9 @@ export function stateInTime(state: CandidateState, now: Millis, patience: Patien
       return isDue(state.since, patience.slowAfterMs, now) ? { type: 'slow', since: state.since, isLate } : state
     }
     case 'dialing': {
-      const pace = state.pace === 'queued' ? 'queued' : paceOf(state.since, now, patience)
+      if (state.pace === 'queued') return state
+      const inTime = paceOf(state.since, now, patience)
+      const pace = state.pace === 'opened' && inTime !== 'late' ? 'opened' : inTime
       return pace === state.pace ? state : { type: 'dialing', since: state.since, pace }
     }
     case 'resting':

@@ -144,8 +144,8 @@ export class QueryRuns {
     if (!run.isQueued || run.machine.stage === 'ended') this.#start(run, now)
   }
 
-  dialMoved(event: Extract<QueryEvent, { type: 'dial-queued' | 'dial-begun' }>, now: Millis): void {
-    const dialedAt = event.type === 'dial-queued' ? undefined : now - event.agoMs
+  dialMoved(event: Extract<QueryEvent, { type: 'dial-queued' | 'dial-begun' | 'dial-opened' }>, now: Millis): void {
+    const dialedAt = event.type === 'dial-queued' ? undefined : event.type === 'dial-begun' ? now - event.agoMs : now
     for (const run of this.#needs.dialMoved(event.peer, dialedAt)) this.feed(run, event, now)
   }
 

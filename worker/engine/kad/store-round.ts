@@ -87,6 +87,7 @@ export class StoreRound {
       case 'tick':
       case 'dial-queued':
       case 'dial-begun':
+      case 'dial-opened':
       case 'seeds-found':
       case 'seeds-missing':
       case 'expired':

@@ -6,7 +6,7 @@ import { isMaintenance, isSearch, priorityOf, type Run, type RunPurpose } from '
 /**
  * Whose turn it is among the queries that wait, and how long another would have to.
  *
- * What a person waits for goes first, and maintenance gets only some of the places. All searches share eight places to dial: a few
+ * What a person waits for goes first, and maintenance gets only some of the places. All searches share ten places to dial: a few
  * at a time end as many in a minute as all of them at once would, but each of them soon. Less urgent ones keep nobody waiting.
  * It does not know what the queries do.
  */

@@ -67,6 +67,7 @@ export class Walk {
       case 'tick':
       case 'dial-queued':
       case 'dial-begun':
+      case 'dial-opened':
       case 'connection-ready':
         this.#lookup.handle(event, now)
         return undefined

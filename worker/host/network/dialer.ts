@@ -31,8 +31,11 @@ export class Dialer {
     this.#isAvailable = isAvailable
   }
 
-  /** Resolves with a connection. Rejects with the error of the likeliest transport, or with the signal's reason. */
-  async dial(id: PeerId, targets: readonly Multiaddr[], signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves with a connection. Rejects with the error of the likeliest transport, or with the signal's reason. `opened`: the peer
+   * itself, and not a relay, has answered.
+   */
+  async dial(id: PeerId, targets: readonly Multiaddr[], signal: AbortSignal, opened?: () => void): Promise<void> {
     const known: Known[] = []
     for (const target of targets) {
       const transport = transportOf(target)
@@ -47,7 +50,7 @@ export class Dialer {
     if (await this.#joins(id, signal)) return
     if (hasWebRtc) this.#agreeing.set(peer, true)
     try {
-      const race = this.#race(id, known, signal)
+      const race = this.#race(id, known, signal, opened)
       const isDirect = known.some(({ transport }) => transport !== 'webrtc' && transport !== 'relay')
       const transport = await (isDirect ? this.#noted(peer, race) : race)
       this.#planner.succeeded(peer, transport)
@@ -67,14 +70,14 @@ export class Dialer {
     this.#planner.forget()
   }
 
-  async #race(id: PeerId, known: readonly Known[], signal: AbortSignal): Promise<TransportName> {
+  async #race(id: PeerId, known: readonly Known[], signal: AbortSignal, opened?: () => void): Promise<TransportName> {
     const peer = id.toMultihash().bytes
     const { transport } = await raceDials<Multiaddr, Connection>({
       steps: this.#planner.plan(peer, known),
       signal,
       dial: (target, dialSignal) => {
-        const isAgreed = transportOf(target) === 'webrtc'
-        return isAgreed ? this.#agree(id, target, dialSignal) : this.#attempt(target, dialSignal, limits.dialTimeoutMs.value)
+        if (transportOf(target) === 'webrtc') return this.#agree(id, target, dialSignal)
+        return this.#attempt(target, dialSignal, limits.dialAttemptTimeoutMs.value, opened)
       },
       discard: (connection) => void connection.close().catch(() => connection.abort(new Error('not needed'))),
       onFailed: (failed) => this.#planner.failed(peer, failed),
@@ -124,12 +127,12 @@ export class Dialer {
     }
   }
 
-  async #attempt(target: Multiaddr, signal: AbortSignal, timeoutMs: number): Promise<Connection> {
+  async #attempt(target: Multiaddr, signal: AbortSignal, timeoutMs: number, opened?: () => void): Promise<Connection> {
     this.#attempts++
     try {
       const limited = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
       await this.#reachRelay(target, limited)
-      return await this.#node.services.direct.dial(target, limited)
+      return await this.#node.services.direct.dial(target, limited, relayOf(target) === undefined ? opened : undefined)
     } finally {
       this.#attempts--
     }

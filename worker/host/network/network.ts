@@ -197,8 +197,11 @@ export class Network {
     let outcome: EngineEvent
     try {
       const id = toPeerId(info.peer.id)
-      const targets = info.addresses.filter((address) => address.dialable).map((address) => dialTarget(address, id))
-      await this.#dialer.dial(id, targets, controller.signal)
+      const targets = info.addresses
+        .filter((address) => address.dialable)
+        .map(({ bytes }) => multiaddr(bytes).encapsulate(`/p2p/${id.toString()}`))
+      const opened = () => this.#dials.has(order) && this.#init.dispatch({ type: 'dial-opened', order })
+      await this.#dialer.dial(id, targets, controller.signal, opened)
       outcome = { type: 'dial-succeeded', order }
     } catch (error) {
       outcome = { type: 'dial-failed', order, reason: dialFailure(error) }
@@ -372,10 +375,6 @@ function bestConnection(connections: readonly Connection[], limitedAllowed: bool
 
 function toPeerId(id: Uint8Array): PeerId {
   return peerIdFromMultihash(Digest.decode(id) as Parameters<typeof peerIdFromMultihash>[0])
-}
-
-function dialTarget(address: Address, id: PeerId): Multiaddr {
-  return multiaddr(address.bytes).encapsulate(`/p2p/${id.toString()}`)
 }
 
 function identifiedAddresses(result: IdentifyResult): Multiaddr[] {

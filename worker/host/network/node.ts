@@ -28,13 +28,22 @@ export interface NodeOptions {
 
 /** Dials one address at once. libp2p's own queue takes one address of a peer after the other; we race transports. */
 interface DirectDialer {
-  dial(address: Multiaddr, signal: AbortSignal): Promise<Connection>
+  /** `opened`: told when the peer has answered and what is left is the handshake of libp2p, where the transport shows it. */
+  dial(address: Multiaddr, signal: AbortSignal, opened?: () => void): Promise<Connection>
 }
 
 /** The part of libp2p's components that is needed for it. */
 interface DialComponents {
-  readonly transportManager: { dial(address: Multiaddr, options: { signal: AbortSignal }): Promise<Connection> }
+  readonly transportManager: {
+    dial(
+      address: Multiaddr,
+      options: { signal: AbortSignal; onProgress(event: { readonly type: string }): void },
+    ): Promise<Connection>
+  }
 }
+
+/** What libp2p says next when a WebSocket is open, and when a WebTransport session is. */
+const openedTypes: readonly string[] = ['upgrader:encrypt-outbound-connection', 'webtransport:open-authentication-stream']
 
 export type Node = Libp2p<{ readonly direct: DirectDialer; readonly ping: Ping }>
 
@@ -61,7 +70,12 @@ export async function createNode(options: NodeOptions): Promise<Node> {
       identify: identify(),
       ping: ping(),
       direct: ({ transportManager }: DialComponents): DirectDialer => ({
-        dial: (address, signal) => transportManager.dial(address, { signal }),
+        dial: (address, signal, opened) => {
+          const onProgress = ({ type }: { readonly type: string }) => {
+            if (openedTypes.includes(type)) opened?.()
+          }
+          return transportManager.dial(address, { signal, onProgress })
+        },
       }),
     },
     connectionManager: {

@@ -26,6 +26,7 @@ export type QueryEvent =
   | { readonly type: 'expired' }
   | { readonly type: 'dial-queued'; readonly peer: Peer }
   | { readonly type: 'dial-begun'; readonly peer: Peer; readonly agoMs: number }
+  | { readonly type: 'dial-opened'; readonly peer: Peer }
   | { readonly type: 'connection-ready'; readonly peer: Peer }
   | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
   | {
