@@ -19,28 +19,16 @@ export const limits = {
   pendingDialsMax: limit(
     10,
     'count',
-    'Chromium holds the tenth pending WebSocket back for 47 ms, the eleventh for 94, and so on (ADR 17)',
+    'Chromium holds the tenth pending WebSocket back for 47 ms, the eleventh for 94 … (ADR 18)',
   ),
   pendingDialsMin: limit(4, 'count', 'that many, however many dials have failed of late: fewer would not come any sooner'),
   dialsMax: limit(20, 'count', 'with those whose peer has answered: they need no place, but each costs handshakes'),
-  maintenanceDialsMax: limit(
-    2,
-    'count',
-    'of those for keeping the table fresh: the other places are for what a person waits for',
-  ),
+  maintenanceDialsMax: limit(2, 'count', 'of those for keeping the table fresh: the other places are for persons'),
   queuedDialsMax: limit(256, 'count', 'peers that wait for a place to dial; more are refused at once'),
   dialTimeoutMs: limit(5_000, 'ms', 'a peer that has not answered a dial by then is not worth a place'),
-  dialAttemptTimeoutMs: limit(
-    10_000,
-    'ms',
-    'of one address: the engine, which knows what the browser holds back, gives up before',
-  ),
+  dialAttemptTimeoutMs: limit(10_000, 'ms', 'of one address: the engine, which knows what is held back, gives up before'),
   failedPeersMax: limit(4_096, 'peers', 'remembered failures to dial, for backoff'),
-  dialLateMs: limit(
-    2_000,
-    'ms',
-    'a dial that takes longer holds nothing up and gives its place to one that waits; five round trips of 350 ms fit',
-  ),
+  dialLateMs: limit(2_000, 'ms', 'a dial not answered by then holds nothing up and gives its place to one that waits'),
   relayedDialLateMs: limit(
     5_000,
     'ms',
