@@ -11,7 +11,8 @@ import { DialPlaces } from './dial-places.ts'
  * Who is connected, who is wanted, and whom to dial next: one dial budget for the whole engine, because a browser
  * slows every new socket down when many are pending.
  *
- *   need ──▶ queued ──place free──▶ dialing ──opened──▶ dialing, without a place ──succeeded──▶ ready (forgotten here, `connected` there)
+ *   need ──▶ queued ──place free──▶ dialing ──succeeded──▶ ready (forgotten here, `connected` there)
+ *               │                      ├──opened──▶ dialing without a place
  *               │                      ├──failed, timeout, hopeless while others wait──▶ failed
  *               │                      └──needed no more, and others wait──▶ (gone)
  *               └──connected already, no dialable address, breaker open──▶ ready or failed at once
