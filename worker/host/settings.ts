@@ -21,7 +21,7 @@ const hourMs = 3_600_000
 
 function discoverySettings(given: StartOptions['discovery']): DiscoverySettings {
   const { broadcast = 'steps', coldStart = 'steps', leaders = { type: 'dynamic' } } = given
-  const { peersPerSecond = 4, searchDelay = 0, guesses = 'dynamic', listenToWants = true } = given
+  const { peersPerSecond = 2, searchDelay = 0, guesses = 'dynamic', listenToWants = true } = given
   require(['steps', 'ranked', 'flood'].includes(broadcast), "discovery.broadcast must be 'steps', 'ranked' or 'flood'.")
   require(['steps', 'flood', 'dht'].includes(coldStart), "discovery.coldStart must be 'steps', 'flood' or 'dht'.")
   require(peersPerSecond > 0 && peersPerSecond <= 10_000, 'discovery.peersPerSecond must be from above 0 to 10,000.')

@@ -37,12 +37,13 @@ class Bench {
     for (let time = served; time < asked; time++) this.discovery.missed(link.peer, link, contexts, 0)
   }
 
-  choose(ask: Partial<BroadcastAsk> = {}) {
+  choose(ask: Partial<BroadcastAsk> = {}, now = 0) {
     const { asked, links } = this
-    const common = { asked, links, contexts: [], steps: 0, dials: 0, mayAskRest: true, atMost: 1_000 }
-    const step = this.planner.choose({ ...common, ...ask }, 0)
+    const common = { asked, links, contexts: [], steps: 0, dials: 0, searchesSince: undefined, mayAskRest: true, atMost: 1_000 }
+    const step = this.planner.choose({ ...common, ...ask }, now)
     assert.ok(step.kind === 'step')
-    for (const link of step.links) asked.set(link.peer.id, newWantPeer(link.peer, 'broadcast', undefined, link))
+    for (const link of step.links)
+      asked.set(link.peer.id, { ...newWantPeer(link.peer, 'broadcast', undefined, link), askedAt: now })
     return { ...step, numbers: step.links.map((link) => this.all.indexOf(link)) }
   }
 }
@@ -133,4 +134,36 @@ test('a cold start asks a handful at least, or all at once where a flood was cho
   const warm = new Bench(500, { coldStart: 'flood' })
   warm.record(0, limits.rankingWarmWants.value, 30)
   assert.ok(warm.choose().numbers.length < 20)
+})
+
+/** One peer nearly always has it, the others rarely; one answer in ten comes after ten seconds. */
+function benchWithLateAnswers(): Bench {
+  const bench = new Bench(400, { peersPerSecond: 16 })
+  bench.record(0, 95, 100)
+  for (let number = 1; number < 400; number++) bench.record(number, number < 40 ? 1 : 0, 400)
+  for (let answer = 0; answer < 100; answer++) bench.discovery.answered(answer % 10 === 0 ? 10_000 : 100)
+  return bench
+}
+
+test('while the likely one may only be late, the unlikely ones are asked slowly; once it is too late for that, by the dozen', () => {
+  const bench = benchWithLateAnswers()
+  assert.deepEqual(bench.choose().numbers, [0])
+  const early = bench.choose({ steps: 1 }, 500)
+  assert.ok(early.isPatient)
+  const late = benchWithLateAnswers()
+  late.choose()
+  const { numbers } = late.choose({ steps: 1 }, 11_000)
+  assert.ok(numbers.length >= 2 * early.numbers.length, `${numbers.length} are asked, and ${early.numbers.length}`)
+})
+
+test('while the search is about to name a provider few are asked, and none the fewer when it mostly names none', () => {
+  const sizeWith = (found: number): number => {
+    const bench = new Bench(400, { peersPerSecond: 16 })
+    bench.record(0, 95, 100)
+    for (let number = 1; number < 400; number++) bench.record(number, number < 40 ? 1 : 0, 400)
+    for (let search = 0; search < 100; search++) bench.discovery.searched(search < found ? 2_000 : undefined)
+    bench.choose()
+    return bench.choose({ steps: 1, searchesSince: 0 }, 500).numbers.length
+  }
+  assert.ok(sizeWith(0) >= 3 * sizeWith(90), `${sizeWith(0)} are asked, and ${sizeWith(90)}`)
 })

@@ -184,3 +184,12 @@ describe('dial times', () => {
     assert.equal(learned(128).lateMs, 1.125 * 500)
   })
 })
+
+test('how many durations were longer, and by how much, is known of the last ones, and of too few nothing', () => {
+  const window = new DurationWindow()
+  for (let duration = 1; duration < limits.durationWindowMin.value; duration++) window.add(duration)
+  assert.equal(window.beyond(0), undefined)
+  for (let duration = 0; duration < limits.durationWindowMax.value; duration++) window.add(duration % 4 === 0 ? 900 : 100)
+  assert.deepEqual(window.beyond(300), { share: 0.25, byMs: 600 })
+  assert.deepEqual(window.beyond(900), { share: 0, byMs: 0 })
+})

@@ -130,7 +130,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       case 'message-failed':
         return this.#failed(event.order, now)
       case 'provider-found':
-        return this.#wants.providerFound(event.search, event.provider)
+        return this.#wants.providerFound(event.search, event.provider, now)
       case 'provider-search-ended':
         return this.#wants.searchEnded(event.search, event.failure, now)
       case 'block-loaded':

@@ -3,6 +3,7 @@ import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import type { Rng } from '../rng.ts'
+import { anyOf, awaitedAnswers, worthwhileSpeed } from './broadcast-speed.ts'
 import type { Discovery } from './discovery.ts'
 import type { Link } from './link.ts'
 import type { RankedPeer } from './ranking.ts'
@@ -59,7 +60,9 @@ export class BroadcastPlanner {
     const best = open[0]?.link
     const isLatest = ask.steps === 0 && best?.isFull === false && isPeer(best, latest)
     // It goes alone: the others are asked when it has denied, or after a step's time. The search does not wait for it.
-    const size = isLatest ? 1 : Math.min(this.#sizeOf(open, ask.steps === 0, isWarm), ask.atMost)
+    const speed = isWarm && ask.steps > 0 ? this.#speed(ask, open, now) : Number.POSITIVE_INFINITY
+    const patient = Math.max(1, Math.ceil((speed * this.stepMs) / 1_000))
+    const size = isLatest ? 1 : Math.min(this.#sizeOf(open, ask.steps === 0, isWarm), ask.atMost, patient)
     const chosen = open.slice(0, size)
     const isLikely = isLatest || this.#isLikely(chosen[0])
     return {
@@ -69,6 +72,8 @@ export class BroadcastPlanner {
       isLast: chosen.length === open.length && !areOthersLeft,
       toSendBlock: isLikely ? best : undefined,
       isHunch: isLikely && !isLatest && chosen[0]!.chance < 0.5,
+      waitMs: Math.max(this.stepMs, Math.min(limits.broadcastStepMaxMs.value, 1_000 / speed)),
+      isPatient: speed < Number.POSITIVE_INFINITY,
     }
   }
 
@@ -85,6 +90,8 @@ export class BroadcastPlanner {
       isLast: true,
       toSendBlock: undefined,
       isHunch: false,
+      waitMs: this.stepMs,
+      isPatient: false,
     }
   }
 
@@ -149,6 +156,18 @@ export class BroadcastPlanner {
     return best?.link?.isFull === false && best.chance * (3 + 2 * this.#stepWorth) >= 1
   }
 
+  /** How many peers a second, at most: questions are in vain when an answer comes that was only late (`broadcast-speed.ts`). */
+  #speed({ asked, searchesSince }: BroadcastAsk, open: readonly Candidate[], now: Millis): number {
+    const awaited = awaitedAnswers(asked, this.#discovery, now)
+    const search = this.#discovery.searchesBeyond(searchesSince === undefined ? Number.POSITIVE_INFINITY : now - searchesSince)
+    const amongOpen = (1 - awaited.among) * anyOf(open)
+    return worthwhileSpeed(
+      [awaited.late, search],
+      { peers: open.length, share: amongOpen },
+      this.#discovery.options.peersPerSecond,
+    )
+  }
+
   /** In peers asked. */
   get #stepWorth(): number {
     return (this.#discovery.options.peersPerSecond * this.stepMs) / 1_000
@@ -178,6 +197,8 @@ export interface BroadcastAsk {
   readonly steps: number
   /** Ranked peers that this want has had dialed. */
   readonly dials: number
+  /** Since when a search is under way that has named nobody yet. */
+  readonly searchesSince: Millis | undefined
   readonly mayAskRest: boolean
   readonly atMost: number
 }
@@ -194,6 +215,10 @@ export type BroadcastStep =
       readonly toSendBlock: Link | undefined
       /** It is likelier that this one has it not. */
       readonly isHunch: boolean
+      /** Until the next step. */
+      readonly waitMs: Millis
+      /** Late answers are still expected: silence does not end the step. */
+      readonly isPatient: boolean
     }
   /** Those who are left wait until the search has had its time. */
   | { readonly kind: 'wait' }

@@ -19,6 +19,8 @@ export class Discovery {
   readonly registry = new Registry()
   readonly searchDelay: SearchDelay
   readonly #answers = new DurationWindow()
+  readonly #searchTimes = new DurationWindow()
+  readonly #searches = { all: 0, found: 0 }
   readonly #peers: PeerCache
   /** The one used longest ago is first. */
   readonly #contexts = new Map<string, Ranking>()
@@ -52,6 +54,26 @@ export class Discovery {
   /** A peer that was asked whether it has something has said so. */
   answered(tookMs: Millis): void {
     this.#answers.add(tookMs)
+  }
+
+  /** Which share of answers comes later than so long after the question, and how much later on average. */
+  answersBeyond(ms: Millis): Later {
+    return this.#answers.beyond(ms) ?? { share: 0, byMs: 0 }
+  }
+
+  /** A search has named the first provider, or has ended without. */
+  searched(tookMs: Millis | undefined): void {
+    this.#searches.all++
+    if (tookMs === undefined) return
+    this.#searches.found++
+    this.#searchTimes.add(tookMs)
+  }
+
+  /** The same for the first provider that a search names, if it names one. */
+  searchesBeyond(ms: Millis): Later {
+    const later = this.#searchTimes.beyond(ms)
+    if (later === undefined) return { share: 0, byMs: 0 }
+    return { share: (later.share * this.#searches.found) / this.#searches.all, byMs: later.byMs }
   }
 
   /** By then three of four that have something have said so; a little more, so that the usual answer is not missed by a hair. */
@@ -204,6 +226,11 @@ export class Discovery {
   #info(stored: StoredPeer | undefined): PeerInfo | undefined {
     return stored === undefined ? undefined : { peer: this.#peers.intern(stored.id as PeerIdBytes), addresses: stored.addresses }
   }
+}
+
+export interface Later {
+  readonly share: number
+  readonly byMs: Millis
 }
 
 /** Each peer once, however often it is mentioned. */

@@ -4,6 +4,7 @@ import type { Millis } from '../machine.ts'
 import type { BroadcastStep } from './broadcast.ts'
 import type { WantWorld } from './want-order.ts'
 import type { WantPeer } from './want-peer.ts'
+import type { WantSearch } from './want-search.ts'
 
 /**
  * How far one want has asked around, and when it asks further.
@@ -17,6 +18,8 @@ export class WantBroadcast {
   #asked = 0
   /** Answers of those who were asked are what it waits for. */
   #awaitsAnswers = false
+  /** It also waits for those that were silent for long. */
+  #isPatient = false
   /** `undefined`: there was nobody left. */
   #dueAt: Millis | undefined
 
@@ -54,13 +57,13 @@ export class WantBroadcast {
 
   isDue(peers: BytesMap<WantPeer>, now: Millis): boolean {
     if (this.#dueAt === undefined) return false
-    return now >= this.#dueAt || (this.#awaitsAnswers && !isAnswerDue(peers))
+    return now >= this.#dueAt || (this.#awaitsAnswers && !isAnswerDue(peers, this.#isPatient))
   }
 
   /** Whom to ask now; undefined if nobody may be asked yet, or nobody is left. */
   next(
     world: WantWorld,
-    want: { peers: BytesMap<WantPeer>; contexts: Iterable<string>; seeksSince: Millis; hasSearched: boolean },
+    want: { peers: BytesMap<WantPeer>; contexts: Iterable<string>; seeksSince: Millis; search: WantSearch },
     now: Millis,
   ): Extract<BroadcastStep, { links: unknown }> | undefined {
     const { planner, links } = world
@@ -72,7 +75,8 @@ export class WantBroadcast {
         contexts: [...want.contexts],
         steps: this.#steps,
         dials: this.#dials,
-        mayAskRest: now >= restAt || want.hasSearched || planner.asksRestAtOnce(now),
+        searchesSince: want.search.since,
+        mayAskRest: now >= restAt || want.search.hasEnded || planner.asksRestAtOnce(now),
         atMost: this.roomIn(world),
       },
       now,
@@ -85,13 +89,15 @@ export class WantBroadcast {
     this.#steps++
     this.#dials += chosen.dials.length
     this.#asked += chosen.links.length
-    this.#dueAt = chosen.isLast ? undefined : now + planner.stepMs
+    this.#isPatient = chosen.isPatient
+    this.#dueAt = chosen.isLast ? undefined : now + chosen.waitMs
     return chosen
   }
 }
 
-function isAnswerDue(peers: BytesMap<WantPeer>): boolean {
+function isAnswerDue(peers: BytesMap<WantPeer>, isPatient: boolean): boolean {
   for (const { state } of peers.values()) {
+    if (isPatient && state.type === 'denied' && state.by === 'silence') return true
     if (state.type === 'asked-have' || state.type === 'connecting' || state.type === 'identifying') return true
     if (state.type === 'asked-block' && !state.overdue) return true
   }

@@ -11,6 +11,7 @@ import type { Want } from './want.ts'
 export function learnFromBlock({ discovery, counters }: BitswapContext, want: Want, link: Link, now: Millis): void {
   const entry = want.peers.get(link.peer.id)
   discovery.delivered(link.peer, want.contexts, now)
+  if (entry !== undefined) learnFromAnswer({ discovery }, want, entry, now)
   if (judgeGuess({ discovery }, want, link.peer, true, now)) counters.guessHits++
   if (want.guess.wasMade) counters.guessedWants++
   // Those that connected peers had are Bitswap's own; the others the search found.
@@ -19,11 +20,31 @@ export function learnFromBlock({ discovery, counters }: BitswapContext, want: Wa
   if (!isFound && entry?.dials === 0 && want.seeksSince !== undefined) discovery.blockTook(now - want.seeksSince, now)
 }
 
-/** The first HAVE to a question that went to many: how long such answers take is how long a step waits. */
-export function learnFromHave({ discovery }: BitswapContext, want: Want, entry: WantPeer, now: Millis): void {
-  const { source, state } = entry
-  if (want.holder === undefined && source === 'broadcast' && 'sentAt' in state && state.sentAt !== undefined)
-    discovery.answered(now - state.sentAt)
+/**
+ * The first HAVE, or the block, to a question that went to many: how long such answers take is how long a step waits. Those that
+ * come when their time was up already count too, or nobody would ever be thought late.
+ */
+export function learnFromAnswer(
+  { discovery }: Pick<BitswapContext, 'discovery'>,
+  want: Want,
+  entry: WantPeer,
+  now: Millis,
+): void {
+  const { source, askedAt } = entry
+  if (source !== 'broadcast' || askedAt === undefined) return
+  for (const other of want.peers.values()) if (hasSaid(other)) return
+  discovery.answered(now - askedAt)
+}
+
+function hasSaid({ state }: WantPeer): boolean {
+  return state.type === 'have' || ((state.type === 'asked-block' || state.type === 'guessed') && state.said)
+}
+
+/** How long a search takes until it names a provider, and how often it names none. */
+export function learnFromSearch({ discovery }: BitswapContext, { search }: Want, event: 'named' | 'ended', now: Millis): void {
+  const { since } = search
+  if (since !== undefined) discovery.searched(event === 'named' ? now - since : undefined)
+  search.named()
 }
 
 /**

@@ -25,6 +25,8 @@ export interface WantPeer {
   info: PeerInfo | undefined
   dials: number
   blockAsks: number
+  /** When the first question to it had left. */
+  askedAt: Millis | undefined
   failedMessages: number
 }
 
@@ -76,7 +78,7 @@ export type WantPeerEvent =
 export function newWantPeer(peer: Peer, source: PeerSource, info: PeerInfo | undefined, link: Link | undefined): WantPeer {
   const state: WantPeerState =
     link !== undefined ? { type: 'unasked' } : info !== undefined ? { type: 'heard' } : { type: 'gone' }
-  return { peer, source, state, link, info, dials: 0, blockAsks: 0, failedMessages: 0 }
+  return { peer, source, state, link, info, dials: 0, blockAsks: 0, askedAt: undefined, failedMessages: 0 }
 }
 
 /** Whether a want may still get its block from this peer without a word from outside. */
@@ -108,6 +110,7 @@ export function verdict({ state, blockAsks }: WantPeer, answerMs: Millis, now: M
 export function step(entry: WantPeer, event: WantPeerEvent, now: Millis): void {
   if (event === 'have-asked' || event === 'block-asked' || event === 'block-guessed') count(entry, event)
   if (event === 'need-made') entry.dials++
+  if (event === 'message-sent') entry.askedAt ??= now
   if (event === 'message-failed') entry.failedMessages++
   entry.state = next(entry, event, now)
 }

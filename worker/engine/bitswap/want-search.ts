@@ -39,12 +39,21 @@ export class WantSearch {
     return this.#state.type === 'over'
   }
 
+  /** Of the search that is under way and has named nobody yet. */
+  get since(): Millis | undefined {
+    return this.#state.type === 'searching' && !this.#state.hasNamed ? this.#state.since : undefined
+  }
+
+  named(): void {
+    if (this.#state.type === 'searching') this.#state = { ...this.#state, hasNamed: true }
+  }
+
   /** Returns whether a search is to begin now. */
   begin(now: Millis): boolean {
     const state = this.#state
     if (state.type !== 'idle' && state.type !== 'resting') return false
     if (state.dueAt === undefined || now < state.dueAt) return false
-    this.#state = { type: 'searching', round: state.type === 'idle' ? 1 : state.round + 1 }
+    this.#state = { type: 'searching', round: state.type === 'idle' ? 1 : state.round + 1, since: now, hasNamed: false }
     return true
   }
 
@@ -72,6 +81,6 @@ export function deniedByProviders(peers: BytesMap<WantPeer>): boolean {
 
 type SearchState =
   | { readonly type: 'idle'; readonly dueAt: Millis | undefined }
-  | { readonly type: 'searching'; readonly round: number }
+  | { readonly type: 'searching'; readonly round: number; readonly since: Millis; readonly hasNamed: boolean }
   | { readonly type: 'resting'; readonly round: number; readonly dueAt: Millis }
   | { readonly type: 'over'; readonly round: number }

@@ -329,7 +329,7 @@ export class Want {
     this.#isWide = true
     if (isFirst && this.#holder !== undefined) return this.#broadcast.pause(world, now)
     const { peers, contexts, search } = this
-    const want = { peers, contexts, seeksSince: this.#seeksSince!, hasSearched: search.hasEnded }
+    const want = { peers, contexts, seeksSince: this.#seeksSince!, search }
     const atMost = this.#broadcast.roomIn(world)
     const chosen = this.#broadcast.next(world, want, now)
     if (chosen === undefined) return

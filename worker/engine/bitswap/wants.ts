@@ -17,7 +17,7 @@ import { ProviderSearches } from './provider-searches.ts'
 import type { Session } from './session.ts'
 import { Sessions } from './sessions.ts'
 import { notFound, sessionClosed, sessionNotOpen, tally, timedOut, tooManyWants } from './want-failures.ts'
-import { judgeGuess, learnFromBlock, learnFromDenial, learnFromEnd, learnFromHave } from './want-lessons.ts'
+import { judgeGuess, learnFromAnswer, learnFromBlock, learnFromDenial, learnFromEnd, learnFromSearch } from './want-lessons.ts'
 import type { PeerSource, WantPeerEvent } from './want-peer.ts'
 import type { Delivery, WantOrder } from './want-order.ts'
 import { Want } from './want.ts'
@@ -159,7 +159,7 @@ export class Wants {
       session.note(link.peer, presence.type)
       if (presence.type === 'have') for (const other of session.found(want, now)) this.#advise(other, link, 'session', entry.info)
     }
-    if (presence.type === 'have') learnFromHave(this.#context, want, entry, now)
+    if (presence.type === 'have') learnFromAnswer(this.#context, want, entry, now)
     else learnFromDenial(this.#context, want, link.peer, now)
     want.apply(entry, presence.type, now)
     this.#tell(want, { type: presence.type, peer: link.peer })
@@ -226,9 +226,10 @@ export class Wants {
     return state !== undefined && 'sentAt' in state
   }
 
-  providerFound(search: OrderId, provider: PeerInfo): void {
+  providerFound(search: OrderId, provider: PeerInfo, now: Millis): void {
     const want = this.#searches.wantOf(search)
     if (want === undefined) return
+    learnFromSearch(this.#context, want, 'named', now)
     const isKnown = want.peers.get(provider.peer.id)?.source === 'provider'
     if (want.addPeer(provider.peer, 'provider', provider, this.#links.get(provider.peer.id)) === undefined) return
     for (const session of want.sessions) session.note(provider.peer, 'joined', provider)
@@ -239,6 +240,7 @@ export class Wants {
   searchEnded(search: OrderId, failure: Failure | undefined, now: Millis): void {
     const want = this.#searches.ended(search)
     if (want === undefined) return
+    learnFromSearch(this.#context, want, 'ended', now)
     want.searchEnded(failure, now)
     this.#dirty.add(want)
   }

@@ -26,6 +26,20 @@ export class DurationWindow {
     return p90 === undefined ? ceiling : Math.min(Math.max(factor * p90, floor), ceiling)
   }
 
+  /** The share of durations that were longer than this, and by how much on average. Undefined while there are too few to know. */
+  beyond(duration: Millis): { readonly share: number; readonly byMs: Millis } | undefined {
+    const count = this.#durations.length
+    if (count < limits.durationWindowMin.value) return undefined
+    this.#sorted ??= this.#durations.toSorted((a, b) => a - b)
+    let longer = 0
+    let sum = 0
+    for (let index = count - 1; index >= 0 && this.#sorted[index]! > duration; index--) {
+      longer++
+      sum += this.#sorted[index]! - duration
+    }
+    return { share: longer / count, byMs: longer === 0 ? 0 : sum / longer }
+  }
+
   /** `share`: above 0 to 1. Undefined while there are too few durations to know. */
   percentile(share: number): Millis | undefined {
     const count = this.#durations.length

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { limits } from '../../../worker/engine/limits.ts'
+import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
+
+test('answers that come when their time was up teach how late answers are', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10], searchMs: 10_000 })
+  const node = network.node()
+  const slow = network.scripted(({ wantlist }) => {
+    const asked = wantlist.filter(({ cancel }) => !cancel)
+    if (asked.length === 0) return undefined
+    slow.send(node.peer, { presences: asked.map(({ cid }) => ({ cid, type: 'have' as const })) }, 4_000)
+    return undefined
+  })
+  network.connect(node, slow)
+  for (let count = 0; count < limits.durationWindowMin.value; count++) {
+    const want = node.want(testBlock(network.rng).cid)
+    network.run(network.now + 5_000)
+    node.hears({ type: 'cancel-want', want })
+    network.run(network.now + 1_000)
+  }
+  // A step now waits for as long as it may: what is thought usual is what came, and not the little that came in time.
+  const since = network.now
+  for (let index = 0; index < 40; index++)
+    network.connect(
+      node,
+      network.scripted(() => undefined),
+    )
+  node.want(testBlock(network.rng).cid)
+  network.run(since + limits.broadcastStepMaxMs.value - 10)
+  const early = node
+    .sentMessages()
+    .filter(({ at, message }) => at >= since && message.wantlist.some(({ cancel }) => !cancel)).length
+  network.run(since + limits.broadcastStepMaxMs.value + 10)
+  const all = node
+    .sentMessages()
+    .filter(({ at, message }) => at >= since && message.wantlist.some(({ cancel }) => !cancel)).length
+  assert.ok(early < all, `${early} of ${all} within a step`)
+})
