@@ -13,7 +13,7 @@ export const overload: Experiment = {
   name: 'overload',
   title: 'ten times the queries an engine takes: no bound exceeded, what is accepted ends, urgent work goes first',
   defaults: { seed: 1, seeds: 2, peers: 2_000 },
-  reportOptions: { seed: 101, seeds: 5, peers: 10_000 },
+  reportOptions: { seed: 301, seeds: 5, peers: 10_000 },
   run(options, progress) {
     const runs = Array.from({ length: options.seeds }, (_, index) => {
       progress(`seed ${options.seed + index}`)
@@ -37,11 +37,12 @@ export const overload: Experiment = {
       experiment: 'overload',
       settings: { ...options, queries: QUERIES, withinMs: WITHIN_MS, aminoWorld },
       notes: [
-        `${QUERIES} queries within ${WITHIN_MS / 1_000} s given to one engine, that takes ${limits.kadQueriesMax.value}: a mixture of closest peers, providers and values.`,
-        `An engine runs ${limits.kadSearchesMax.value} searches at once, less urgent ones not counted; the others wait. One is refused at once when it would wait more than ${limits.kadQueueWaitMs.value / 1_000} s by how fast searches have been ending, and later when it has waited ${limits.kadQueueTimeoutMs.value / 1_000} s. Its ${limits.kadQueryTimeoutMs.value / 1_000} s of searching begin with its turn.`,
+        `${QUERIES} queries within ${WITHIN_MS / 1_000} s given to one engine, that takes ${limits.kadPageQueriesMax.value} of the page: a mixture of closest peers, providers and values.`,
+        `An engine runs ${limits.kadSearchesMax.value} searches at once, less urgent ones not counted; the others wait. One is refused at once when it would wait more than ${limits.kadQueueWaitMs.value / 1_000} s by how fast searches end while as many run as may, and later when it has waited ${limits.kadQueueTimeoutMs.value / 1_000} s. Its ${limits.kadQueryTimeoutMs.value / 1_000} s of searching begin with its turn.`,
         'Answered: with a result, or with `not-found`, which is the answer for a value that nobody holds: a third of the queries.',
-        'The flood: every tenth of a second as many background searches are given as the engine takes.',
-        'Looked at while the rules were made: seeds 1, 2, 1000 and 1001; this page begins with another.',
+        `The flood: every tenth of a second as many background searches are given as the engine takes, ${limits.kadUnhurriedQueriesMax.value}.`,
+        `The gallery: a page that looks for the providers of ${GALLERY} contents at once, each held by the 20 nearest that are there`,
+        'Looked at while the rules were made: seeds 1, 2, 1000 to 1002, 101 to 105; this page begins with another.',
         'The bounds were looked at after every hundredth of a second.',
       ],
       tables: [
@@ -73,11 +74,23 @@ export const overload: Experiment = {
             ['share of the accepted that was answered', over(({ accepted, answered }) => answered / accepted)],
           ],
         },
+        {
+          title: `A gallery: ${GALLERY} searches for providers at once`,
+          columns: ['what', 'came out'],
+          rows: [
+            ['refused at once', over(({ gallery }) => gallery.filter(isRefused).length)],
+            ['answered with a provider', over(({ gallery }) => gallery.filter(({ items }) => items.length > 0).length)],
+            ['ended after, p50 s', over(({ gallery }) => percentile(gallery.map(durationOf), 0.5) / 1_000)],
+            ['the last, s', over(({ gallery }) => Math.max(...gallery.map(durationOf)) / 1_000)],
+          ],
+        },
       ],
       plots: [],
     }
   },
 }
+
+const GALLERY = 100
 
 const QUERIES = 10 * limits.kadQueriesMax.value
 const WITHIN_MS = 10_000
@@ -94,6 +107,7 @@ interface Overloaded {
   readonly inVain: number
   readonly timedOut: number
   readonly open: number
+  readonly gallery: readonly QueryRun[]
 }
 
 function overloadOne(options: Options): Overloaded {
@@ -121,6 +135,7 @@ function overloadOne(options: Options): Overloaded {
     network.agenda.run(network.now + 10)
     look()
   }
+  const gallery = showGallery(network, client, rng)
   const urgent = underFlood(network, client, rng, look)
   const refused = runs.filter((run) => isRefused(run) && run.endedAt === run.startedAt)
   const accepted = runs.filter((run) => !refused.includes(run))
@@ -136,7 +151,23 @@ function overloadOne(options: Options): Overloaded {
     inVain: done.filter(isRefused).length,
     timedOut: done.filter(hasTimedOut).length,
     open: accepted.length - done.length,
+    gallery,
   }
+}
+
+function showGallery(network: Network, client: EngineClient, rng: Rng): QueryRun[] {
+  const { world } = network
+  const search = (): QueryRun => {
+    const multihash = Uint8Array.of(0x12, 32, ...rng.bytes(32))
+    const isReachable = (server: number) => world.population.isReachable(server, network.now)
+    const holders = world.population.nearest(keyOf(multihash), world.settings.k, isReachable)
+    for (const holder of holders) world.addProvider(holder, multihash, world.kadPeer(holders[0]!))
+    return client.query((query) => ({ type: 'find-providers', query, multihash, limit: 10 }))
+  }
+  const gallery = Array.from({ length: GALLERY }, search)
+  const longest = limits.kadQueueTimeoutMs.value + limits.kadQueryTimeoutMs.value
+  network.agenda.run(network.now + longest, () => gallery.every(({ endedAt }) => endedAt !== undefined))
+  return gallery
 }
 
 function isRefused({ failure }: QueryRun): boolean {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { KadEffect } from '../../../worker/engine/kad/contract.ts'
 import { limits } from '../../../worker/engine/limits.ts'
+import type { QueryId } from '../../../worker/engine/query.ts'
 import type { OrderId } from '../../../worker/engine/machine.ts'
 import type { Peer } from '../../../worker/engine/peer.ts'
 import { KadNetwork, kadPeer } from '../../support/kad-network.ts'
@@ -177,14 +178,32 @@ describe('lookups', () => {
 describe('bounds and bad input', () => {
   test('too many queries at once are refused, and others get on', () => {
     const network = new KadNetwork({ seed: 1, peers: 100 })
-    const queries = Array.from({ length: limits.kadQueriesMax.value + 1 }, () => network.queryId())
+    const queries = Array.from({ length: limits.kadPageQueriesMax.value + 1 }, () => network.queryId())
     for (const query of queries) network.handle({ type: 'closest-peers', query, key })
     assert.equal(network.ending(queries.at(-1)!)?.failure?.code, 'too-many-queries')
     network.handle({ type: 'cancel', query: queries[0]! })
     const another = network.queryId()
     network.handle({ type: 'closest-peers', query: another, key })
     assert.equal(network.ending(another), undefined)
-    assert.equal(network.kad.status().activeQueries, limits.kadQueriesMax.value)
+    assert.equal(network.kad.status().activeQueries, limits.kadPageQueriesMax.value)
+  })
+
+  test('places are left for what the engine looks for itself, and by what is in no hurry for what is', () => {
+    const network = new KadNetwork({ seed: 1, peers: 100 })
+    const isRefused = (query: QueryId, lane?: 'background') => {
+      network.handle({ type: 'closest-peers', query, key, lane })
+      return network.ending(query)?.failure?.code === 'too-many-queries'
+    }
+    for (let index = 0; index < limits.kadUnhurriedQueriesMax.value; index++) {
+      assert.equal(isRefused(network.queryId(), 'background'), false)
+    }
+    assert.equal(isRefused(network.queryId(), 'background'), true)
+    while (network.kad.status().activeQueries < limits.kadPageQueriesMax.value) assert.equal(isRefused(network.queryId()), false)
+    assert.equal(isRefused(network.queryId()), true)
+    for (let own = 1; network.kad.status().activeQueries < limits.kadQueriesMax.value; own++) {
+      assert.equal(isRefused((-2 * own) as QueryId), false)
+    }
+    assert.equal(isRefused(-1_000 as QueryId), true)
   })
 
   test('arguments out of bounds fail with "invalid-argument"', () => {

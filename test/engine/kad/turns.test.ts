@@ -7,7 +7,6 @@ import { limits } from '../../../worker/engine/limits.ts'
 import type { QueryId } from '../../../worker/engine/query.ts'
 import { key8 } from '../../support/kad-peers.ts'
 import { KadNetwork } from '../../support/kad-network.ts'
-import { effectsOf, settled } from '../../support/kad-scenarios.ts'
 
 const query = 1 as QueryId
 const urgent: RunPurpose = { type: 'command', query }
@@ -87,14 +86,33 @@ describe('turns', () => {
     const first = begun(turns)
     wait(turns, urgent, 5)
     assert.equal(turns.expectedWaitMs(urgent), 0)
-    // Four in eight seconds.
+    // Four in eight seconds. Of the three that are left nothing is learned: they have more places to dial.
     turns.end(first[0]!, 8_000)
+    turns.end(first[1]!, 9_000)
     assert.equal(turns.expectedWaitMs(urgent), 5 * 2_000)
     wait(turns, background, 3)
     assert.equal(turns.expectedWaitMs(urgent), 5 * 2_000)
     assert.equal(turns.expectedWaitMs(background), 8 * 2_000)
     assert.equal(turns.expectedWaitMs(direct), 0)
   })
+})
+
+test('of equal urgency the page and the engine take turns: a block does not wait for a hundred searches of the page', () => {
+  const turns = new Turns()
+  const engine: RunPurpose = { type: 'command', query: -2 as QueryId }
+  const pages = wait(turns, urgent, 10)
+  assert.deepEqual(begun(turns), pages.slice(0, 4))
+  const blocks = wait(turns, engine, 3)
+  turns.end(pages[0]!, 10)
+  turns.end(pages[1]!, 10)
+  assert.deepEqual(begun(turns), blocks.slice(0, 2))
+  turns.end(pages[2]!, 10)
+  assert.deepEqual(begun(turns), [pages[4]])
+  turns.end(blocks[0]!, 10)
+  assert.deepEqual(begun(turns), [blocks[2]])
+  // As many of each: the first that came.
+  turns.end(pages[3]!, 10)
+  assert.deepEqual(begun(turns), [pages[5]])
 })
 
 test('the time of a search begins with its turn; one whose turn does not come in time ends as if it had been refused', () => {
@@ -106,33 +124,42 @@ test('the time of a search begins with its turn; one whose turn does not come in
     network.handle({ type: 'closest-peers', query: id, key: Uint8Array.of(1) })
     return id
   }
-  for (let index = 0; index < limits.kadSearchesMax.value; index++) begin()
+  const rounds = Math.ceil(queueMs / searchMs)
+  for (let index = 0; index < rounds * limits.kadSearchesMax.value; index++) begin()
   const inVain = begin()
-  network.run(10_000)
+  const freeAt = rounds * searchMs
+  network.run(freeAt - queueMs + 1)
   const later = begin()
   network.run(queueMs)
   assert.equal(network.ending(inVain)?.failure?.code, 'too-many-queries')
+  network.run(freeAt)
   assert.deepEqual([network.kad.status().runningQueries, network.kad.status().queuedQueries], [1, 0])
-  network.run(queueMs + searchMs - 1)
+  network.run(freeAt + searchMs - 1)
   assert.equal(network.ending(later), undefined)
-  network.run(queueMs + searchMs)
+  network.run(freeAt + searchMs)
   assert.equal(network.ending(later)?.failure?.code, 'timeout')
 })
 
 test('a search that would wait too long is refused at once, but not one whose answer is at hand', () => {
-  const network = settled({ peers: 80, dead: 0.4 })
-  const before = network.queryId()
-  network.handle({ type: 'closest-peers', query: before, key: Uint8Array.of(2) })
-  network.finish(before)
-  const known = effectsOf(network, 'persist-table-entry')[0]!.info.peer
-  const refused = (id: QueryId) => network.ending(id)?.failure?.code === 'too-many-queries'
-  let last = network.queryId()
-  for (let index = 0; index < limits.kadQueriesMax.value && !refused(last); index++) {
-    last = network.queryId()
-    network.handle({ type: 'closest-peers', query: last, key: Uint8Array.of(1, index) })
+  const network = new KadNetwork({ seed: 1, peers: 80 })
+  const search = (index: number): QueryId => {
+    const id = network.queryId()
+    network.handle({ type: 'closest-peers', query: id, key: Uint8Array.of(2, index) })
+    return id
   }
-  assert.ok(refused(last) && network.kad.status().activeQueries < limits.kadQueriesMax.value)
+  // Not started: each takes all of its time, four at once.
+  const searchMs = limits.kadQueryTimeoutMs.value
+  const max = limits.kadSearchesMax.value
+  for (let index = 0; index < max; index++) search(index)
+  network.run(searchMs)
+  assert.equal(network.kad.status().activeQueries, 0)
+  const [known] = network.peers
+  network.start([{ id: known!.peer.id, addresses: known!.addresses, lastUsefulAt: 0 }])
+  const refused = (id: QueryId) => network.ending(id)?.failure?.code === 'too-many-queries'
+  const accepted = max + limits.kadQueueWaitMs.value / (searchMs / max) + 1
+  for (let index = 0; index < accepted; index++) assert.equal(refused(search(index)), false)
+  assert.equal(refused(search(accepted)), true)
   const atHand = network.queryId()
-  network.handle({ type: 'find-peer', query: atHand, id: known.id })
+  network.handle({ type: 'find-peer', query: atHand, id: known!.peer.id })
   assert.equal(network.ending(atHand)?.result?.type, 'find-peer')
 })

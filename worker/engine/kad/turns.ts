@@ -7,7 +7,8 @@ import { isMaintenance, isSearch, priorityOf, type Run, type RunPurpose } from '
  * Whose turn it is among the queries that wait, and how long another would have to.
  *
  * What a person waits for goes first, and maintenance gets only some of the places. All searches share ten places to dial: a few
- * at a time end as many in a minute as all of them at once would, but each of them soon. Less urgent ones keep nobody waiting.
+ * at a time end as many in a minute as all of them at once would, but each of them soon. Less urgent ones keep nobody waiting. Where the
+ * page and Bitswap both have some of one urgency they take turns: a block does not wait for a hundred searches that began before.
  * It does not know what the queries do.
  */
 export class Turns {
@@ -37,20 +38,28 @@ export class Turns {
   end(run: Run, now: Millis): void {
     this.#queued.delete(run)
     if (!this.#running.has(run)) return
-    if (isSearch(run.purpose) && run.begunAt !== undefined && now > run.begunAt) {
-      const share = (now - run.begunAt) / this.#count(this.#running, ({ purpose }) => isSearch(purpose))
+    const searches = this.#count(this.#running, ({ purpose }) => isSearch(purpose))
+    // Fewer say nothing: one alone takes nearly as long as one of four.
+    if (isSearch(run.purpose) && run.begunAt !== undefined && now > run.begunAt && searches >= limits.kadSearchesMax.value) {
+      const share = (now - run.begunAt) / searches
       this.#searchMs = this.#searchMs === undefined ? share : this.#searchMs + (share - this.#searchMs) * newestWeight
     }
     this.#running.delete(run)
   }
 
-  /** The most urgent for which there is a place, and of those the first that came. */
+  /** The most urgent for which there is a place; of those one of whoever has fewer running, page or engine, and the first that came. */
   next(): Run | undefined {
     if (this.#queued.size === 0 || this.#running.size >= limits.kadRunningQueriesMax.value) return undefined
     for (const priority of mostUrgentFirst) {
+      const firsts = new Map<boolean, Run>()
       for (const run of this.#queued) {
-        if (priorityOf(run.purpose) === priority && this.#hasPlace(run)) return run
+        if (firsts.size === 2) break
+        const { purpose } = run
+        const isNew = priorityOf(purpose) === priority && !firsts.has(isOfPage(purpose))
+        if (isNew && this.#hasPlace(run)) firsts.set(isOfPage(purpose), run)
       }
+      const [first, second] = firsts.values()
+      if (first !== undefined) return second !== undefined && this.#alike(second) < this.#alike(first) ? second : first
     }
     return undefined
   }
@@ -76,6 +85,13 @@ export class Turns {
     return rivals < limits.kadSearchesMax.value
   }
 
+  /** Of the same origin and urgency, under way. */
+  #alike({ purpose: of }: Run): number {
+    return this.#count(this.#running, ({ purpose }) => {
+      return isOfPage(purpose) === isOfPage(of) && priorityOf(purpose) === priorityOf(of)
+    })
+  }
+
   #count(runs: ReadonlySet<Run>, matches: (run: Run) => boolean): number {
     let count = 0
     for (const run of runs) if (matches(run)) count++
@@ -87,6 +103,11 @@ export class Turns {
 const newestWeight = 0.125
 
 const mostUrgentFirst: readonly Priority[] = ['urgent', 'normal', 'maintenance']
+
+/** Queries that the engine itself gives have negative ids. */
+function isOfPage(purpose: RunPurpose): boolean {
+  return purpose.type === 'command' && purpose.query > 0
+}
 
 function urgencyOf(priority: Priority): number {
   return mostUrgentFirst.indexOf(priority)

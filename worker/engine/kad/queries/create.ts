@@ -17,12 +17,19 @@ export type QueryCommand = Exclude<KadCommand, { type: 'cancel' }>
 
 /** Why a command cannot be carried out, if so. The page has checked its form already. `underWay`: queries at present. */
 export function commandFault(command: QueryCommand, underWay: number): Failure | undefined {
-  if (underWay >= limits.kadQueriesMax.value) return tooMany(underWay)
+  if (underWay >= placesFor(command)) return tooMany(underWay)
   const fault = (message: string): Failure => ({ code: 'invalid-argument', message })
   if (keyBytesOf(command).length === 0) return fault('The key is empty. Give the bytes to look for.')
   if (command.type === 'find-providers' && !(command.limit >= 1)) return fault('The limit must be at least 1.')
   if (command.type === 'get-value' && !(command.quorum >= 1)) return fault('The quorum must be at least 1.')
   return undefined
+}
+
+/** The page leaves some to the searches of Bitswap, and what is in no hurry to what is. */
+function placesFor(command: QueryCommand): number {
+  const isUnhurried = 'lane' in command && command.lane !== undefined && !isDirect(command)
+  if (isUnhurried) return limits.kadUnhurriedQueriesMax.value
+  return command.query > 0 ? limits.kadPageQueriesMax.value : limits.kadQueriesMax.value
 }
 
 export function tooMany(underWay: number): Failure {
