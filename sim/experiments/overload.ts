@@ -6,7 +6,7 @@ import { estimate, percentile } from '../core/statistics.ts'
 import { Network } from '../world/network.ts'
 import { aminoWorld } from '../world/settings.ts'
 import { World } from '../world/world.ts'
-import type { Cell, Experiment, Options } from './experiment.ts'
+import type { Cell, Experiment, Options, Table } from './experiment.ts'
 
 /** A3: ten times as many queries as an engine takes, after some one at a time; then a flood of unhurried searches under urgent ones. */
 export const overload: Experiment = {
@@ -74,16 +74,7 @@ export const overload: Experiment = {
             ['share of the accepted that was answered', over(({ accepted, answered }) => answered / accepted)],
           ],
         },
-        {
-          title: `A gallery: ${GALLERY} searches for providers at once`,
-          columns: ['what', 'came out'],
-          rows: [
-            ['refused at once', over(({ gallery }) => gallery.filter(isRefused).length)],
-            ['answered with a provider', over(({ gallery }) => gallery.filter(({ items }) => items.length > 0).length)],
-            ['ended after, p50 s', over(({ gallery }) => percentile(gallery.map(durationOf), 0.5) / 1_000)],
-            ['the last, s', over(({ gallery }) => Math.max(...gallery.map(durationOf)) / 1_000)],
-          ],
-        },
+        galleryTable(runs),
       ],
       plots: [],
     }
@@ -91,6 +82,20 @@ export const overload: Experiment = {
 }
 
 const GALLERY = 100
+
+function galleryTable(runs: readonly Overloaded[]): Table {
+  const over = (value: (gallery: readonly QueryRun[]) => number) => estimate(runs.map(({ gallery }) => value(gallery)))
+  return {
+    title: `A gallery: ${GALLERY} searches for providers at once`,
+    columns: ['what', 'came out'],
+    rows: [
+      ['refused at once', over((gallery) => gallery.filter(isRefused).length)],
+      ['answered with a provider', over((gallery) => gallery.filter(({ items }) => items.length > 0).length)],
+      ['ended after, p50 s', over((gallery) => percentile(gallery.map(durationOf), 0.5) / 1_000)],
+      ['the last, s', over((gallery) => Math.max(...gallery.map(durationOf)) / 1_000)],
+    ],
+  }
+}
 
 const QUERIES = 10 * limits.kadQueriesMax.value
 const WITHIN_MS = 10_000

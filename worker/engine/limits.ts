@@ -277,23 +277,11 @@ export const limits = {
   // Kademlia: queries and requests
   kadRequestTimeoutMs: limit(10_000, 'ms', 'as on Amino; long before that a lookup has stopped waiting'),
   kadQueriesMax: limit(128, 'queries', 'at once; more are refused, so that those under way get on'),
-  kadPageQueriesMax: limit(
-    120,
-    'queries',
-    'of those, before the page’s own are refused: the rest is for the searches of Bitswap',
-  ),
+  kadPageQueriesMax: limit(120, 'queries', 'of those, before the page’s own are refused: Bitswap searches, too'),
   kadUnhurriedQueriesMax: limit(64, 'queries', 'of those, before searches in no hurry are refused'),
   kadRunningQueriesMax: limit(32, 'queries', 'of all kinds at once; more wait their turn'),
-  kadSearchesMax: limit(
-    4,
-    'queries',
-    'that search at once, less urgent ones not counted: with more each ends later, and hardly more end in a minute (sim overload)',
-  ),
-  kadQueueWaitMs: limit(
-    180_000,
-    'ms',
-    'a search that would wait longer, by how fast others end, is refused: 100 at once are not',
-  ),
+  kadSearchesMax: limit(4, 'queries', 'that search at once, less urgent ones not counted: hardly more would end in a minute'),
+  kadQueueWaitMs: limit(180_000, 'ms', 'a search that would wait longer, by how fast others end, is refused'),
   kadQueueTimeoutMs: limit(200_000, 'ms', 'and one that has waited longer ends with the same failure'),
   kadMaintenanceQueriesMax: limit(4, 'queries', 'of those, for keeping table and records fresh'),
   kadRequestsMax: limit(256, 'requests', 'in flight; more wait, what a person waits for first'),
