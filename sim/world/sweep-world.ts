@@ -311,6 +311,7 @@ export class SweepWorld {
     if (!this.#connected.delete(server)) {
       this.counts.connections++
       this.contacts[server]!++
+      this.#machine.handle({ type: 'peer-connected', peer: this.infoOf(server).peer }, this.now)
     }
     this.#connected.set(server, true)
     const [oldest] = this.#connected.keys()

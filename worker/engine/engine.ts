@@ -113,8 +113,11 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
       case 'dial-opened':
       case 'dial-succeeded':
       case 'dial-failed':
+        this.#connections.handle(event, now)
+        break
       case 'peer-connected':
         this.#connections.handle(event, now)
+        this.#provide.handle(event, now)
         break
       case 'peer-disconnected':
         this.#connections.handle(event, now)
@@ -254,17 +257,19 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
     if (effect.type === 'query-item') {
       if (effect.item.type === 'peer' && effect.item.outcome !== 'failed') found?.push(effect.item.info)
     } else if (effect.type === 'query-ended' && effect.result.type === 'ask-peer') {
-      this.#provide.handle({ type: 'peer-asked', order, closer: effect.result.closer }, now)
+      const { closer, wasNotTried } = effect.result
+      this.#provide.handle({ type: 'peer-asked', order, closer, wasNotTried }, now)
     } else if (effect.type === 'query-ended' && effect.result.type === 'tell-peer') {
-      this.#provide.handle({ type: 'peer-told', order, sent: effect.result.sent }, now)
+      const { sent, wasNotTried } = effect.result
+      this.#provide.handle({ type: 'peer-told', order, sent, wasNotTried }, now)
     } else if (effect.type !== 'query-progress') {
       this.#found.delete(query)
       const peers = effect.type === 'query-ended' ? found : undefined
       // A query that was refused ends the order of whatever kind it was.
       if (found !== undefined) this.#provide.handle({ type: 'closest-found', order, peers }, now)
       else {
-        this.#provide.handle({ type: 'peer-asked', order, closer: undefined }, now)
-        this.#provide.handle({ type: 'peer-told', order, sent: 0 }, now)
+        this.#provide.handle({ type: 'peer-asked', order, closer: undefined, wasNotTried: true }, now)
+        this.#provide.handle({ type: 'peer-told', order, sent: 0, wasNotTried: true }, now)
       }
     }
   }

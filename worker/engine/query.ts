@@ -59,9 +59,10 @@ export type QueryResult =
   | { readonly type: 'get-value'; readonly value: Uint8Array; readonly confirmations: number; readonly stats: LookupStats }
   | { readonly type: 'put-value'; readonly counts: StoreCounts; readonly stats: LookupStats }
   | { readonly type: 'provide'; readonly counts: StoreCounts; readonly stats: LookupStats }
-  | { readonly type: 'ask-peer'; readonly closer: readonly PeerInfo[] }
+  /** Undefined when it did not answer. `wasNotTried`: there was no place to dial it. */
+  | { readonly type: 'ask-peer'; readonly closer: readonly PeerInfo[] | undefined; readonly wasNotTried: boolean }
   /** How many of the list have left, counted from its beginning. */
-  | { readonly type: 'tell-peer'; readonly sent: number }
+  | { readonly type: 'tell-peer'; readonly sent: number; readonly wasNotTried: boolean }
 
 /** Of the k nearest peers, how many hold the record now. The others add up to `targeted`. */
 export interface StoreCounts {

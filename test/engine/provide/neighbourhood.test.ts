@@ -12,12 +12,13 @@ function info(first: number): PeerInfo {
   return { peer: { id: Uint8Array.of(first) as PeerIdBytes, key }, addresses: [{ bytes: Uint8Array.of(1), dialable: true }] }
 }
 
-test('a peer that failed once is known again after a rest, one that failed twice only when all is forgotten', () => {
+test('a peer that lives and failed once is known again after a rest, one that failed twice only when all is forgotten', () => {
   const hood = new Neighbourhood(20)
   const [late, other] = [info(1), info(2)]
   const known = () => hood.askable(late.peer.key, 2).map(({ peer }) => peer.id[0])
   hood.refresh(undefined, 0)
   hood.learn([late, other])
+  hood.seen(late.peer)
   hood.fail(late.peer)
   // Whoever names it has not reached it either.
   hood.learn([late])
@@ -44,6 +45,7 @@ test('a peer that is out already, as for another region, does not lose its secon
   const late = info(1)
   hood.refresh(undefined, 0)
   hood.learn([late])
+  hood.seen(late.peer)
   hood.fail(late.peer)
   hood.fail(late.peer)
   hood.advance(rest)
@@ -72,4 +74,19 @@ test('answers with fewer than k are everybody only where k peers have never been
     const elsewhere = info(0xf000_0000).peer.key
     assert.equal(hood.isCertain(elsewhere), isWhole, `${known} known, ${witnesses} asked`)
   }
+})
+
+test('a peer that was never connected has no second try, unless it was not even dialed', () => {
+  const hood = new Neighbourhood(20)
+  const [gone, waiting] = [info(1), info(2)]
+  hood.refresh(undefined, 0)
+  hood.learn([gone, waiting])
+  hood.fail(gone.peer)
+  hood.fail(waiting.peer, true)
+  hood.advance(rest)
+  hood.recall()
+  assert.deepEqual(
+    hood.askable(gone.peer.key, 2).map(({ peer }) => peer),
+    [waiting.peer],
+  )
 })

@@ -36,10 +36,17 @@ export type ProvideEvent =
   | { readonly type: 'keys-loaded'; readonly order: OrderId; readonly keys: readonly ProvidedKey[]; readonly wallMs: number }
   | { readonly type: 'keys-not-loaded'; readonly order: OrderId }
   | { readonly type: 'closest-found'; readonly order: OrderId; readonly peers: readonly PeerInfo[] | undefined }
-  /** What the peer said; undefined when it did not answer. */
-  | { readonly type: 'peer-asked'; readonly order: OrderId; readonly closer: readonly PeerInfo[] | undefined }
+  /** What the peer said; undefined when it did not answer. `wasNotTried`: there was no place to dial it. */
+  | {
+      readonly type: 'peer-asked'
+      readonly order: OrderId
+      readonly closer: readonly PeerInfo[] | undefined
+      readonly wasNotTried?: boolean
+    }
   /** The first `sent` multihashes are known to have arrived. */
-  | { readonly type: 'peer-told'; readonly order: OrderId; readonly sent: number }
+  | { readonly type: 'peer-told'; readonly order: OrderId; readonly sent: number; readonly wasNotTried?: boolean }
+  /** Whoever was connected lives: a failure of it is worth a second try. */
+  | { readonly type: 'peer-connected'; readonly peer: Peer }
   | { readonly type: 'own-addresses-changed'; readonly addresses: readonly Address[] }
   /** What the browser says of the network. */
   | { readonly type: 'online-changed'; readonly online: boolean }

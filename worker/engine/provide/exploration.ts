@@ -57,7 +57,7 @@ export class Exploration {
     if (event.type !== 'peer-asked' || peer === undefined) return false
     search.asking.delete(event.order)
     search.answered.set(peer.id, true)
-    if (event.closer === undefined) this.#hood.fail(peer)
+    if (event.closer === undefined) this.#hood.fail(peer, event.wasNotTried)
     else this.#hood.answered(peer, search.target.key, event.closer)
     this.#proceed(search)
     return true

@@ -20,6 +20,8 @@ export class Neighbourhood {
   readonly #failed = new BytesMap<Failed>()
   /** Peers that named everybody who is known to live. */
   readonly #whole = new BytesMap<true>()
+  /** Peers that were connected, however long ago: the oldest are forgotten first. */
+  readonly #seen = new BytesMap<true>()
   #self: Peer | undefined
   #since: Millis = 0
   #now: Millis = 0
@@ -92,16 +94,25 @@ export class Neighbourhood {
     return isNew
   }
 
-  /** After a rest it may be tried once more; having failed then too it is left out until all is forgotten (as in go-libp2p-kad-dht). */
-  fail(peer: Peer): void {
+  seen(peer: Peer): void {
+    this.#seen.delete(peer.id)
+    this.#seen.set(peer.id, true)
+    if (this.#seen.size > limits.neighbourhoodPeersMax.value) this.#seen.shift()
+  }
+
+  /**
+   * Who has been seen alive, or was not even tried, may be tried once more after a rest. Having failed then too, or without that, a
+   * peer is left out until all is forgotten (as in go-libp2p-kad-dht): most that were never seen are gone.
+   */
+  fail(peer: Peer, wasNotTried = false): void {
     const info = this.#peers.get(peer.key)
     if (info === undefined) return
     this.#peers.delete(peer.key)
-    const isFirst = !this.#failed.has(peer.id)
+    const isForgiven = !this.#failed.has(peer.id) && (wasNotTried || this.#seen.has(peer.id))
     this.#failed.set(peer.id, {
-      resting: isFirst ? info : undefined,
+      resting: isForgiven ? info : undefined,
       until: this.#now + limits.neighbourRestMs.value,
-      isFinal: !isFirst,
+      isFinal: !isForgiven,
     })
   }
 

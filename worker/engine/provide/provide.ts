@@ -58,6 +58,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
 
   handle(event: ProvideEvent, now: Millis): void {
     this.#hood.advance(now)
+    if (event.type === 'peer-connected') return this.#hood.seen(event.peer)
     this.#take(event, now)
     this.#proceed(now)
   }
@@ -98,7 +99,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
     }
   }
 
-  #take(event: ProvideEvent, now: Millis): void {
+  #take(event: Exclude<ProvideEvent, { type: 'peer-connected' }>, now: Millis): void {
     switch (event.type) {
       case 'tick':
         return this.#tick(now)

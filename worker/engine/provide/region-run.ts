@@ -95,7 +95,7 @@ export class RegionRun {
         this.#explored(state)
         return true
       case 'sending':
-        if (event.type !== 'peer-told' || !state.sending.peerTold(event.order, event.sent)) return false
+        if (event.type !== 'peer-told' || !state.sending.peerTold(event)) return false
         this.#passOn(state.sending.takeSettled())
         if (state.sending.hasRoundEnded || state.sending.hasFailed) this.#roundEnded(state, wallMs)
         return true

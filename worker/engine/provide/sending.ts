@@ -4,7 +4,7 @@ import type { OrderId, OrderIds } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import { allocate } from './allocation.ts'
 import { compareKeys } from './bits.ts'
-import type { Lane, ProvideEffect, ProvidedKey } from './contract.ts'
+import type { Lane, ProvideEffect, ProvideEvent, ProvidedKey } from './contract.ts'
 import { isDialable, type Neighbourhood } from './neighbourhood.ts'
 import { Trie } from './trie.ts'
 
@@ -88,7 +88,7 @@ export class Sending {
   }
 
   /** Returns whether there was such an order. */
-  peerTold(order: OrderId, sent: number): boolean {
+  peerTold({ order, sent, wasNotTried }: Extract<ProvideEvent, { type: 'peer-told' }>): boolean {
     const share = this.#telling.get(order)
     if (share === undefined) return false
     this.#telling.delete(order)
@@ -99,7 +99,7 @@ export class Sending {
     this.#tried.set(peer.id, hasFailed)
     if (hasFailed) {
       this.#hasFailures = true
-      this.#hood.fail(peer)
+      this.#hood.fail(peer, wasNotTried)
       this.#leaveOut(peer)
     }
     this.#open[share.wave]!--

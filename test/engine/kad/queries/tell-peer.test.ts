@@ -35,7 +35,7 @@ test('what has left counts when a request behind it on the same stream is answer
   assert.deepEqual(types(bench), [...Array.from({ length: 20 }, () => 'add-provider'), 'find-node'])
   assert.deepEqual(bench.of('send-request').at(-1)!.request, { type: 'find-node', key: peer8(1).id }, 'whose answer is short')
   assert.equal(bench.ended(), undefined)
-  assert.deepEqual(bench.answer(1).ended(), { type: 'tell-peer', sent: 20 })
+  assert.deepEqual(bench.answer(1).ended(), { type: 'tell-peer', sent: 20, wasNotTried: false })
 })
 
 test('no more than sixteen wait to leave at a time', () => {
@@ -48,14 +48,31 @@ test('no more than sixteen wait to leave at a time', () => {
 test('without the answer all of it is told once more on another stream; without a second one nothing counts', () => {
   const again = refused(allLeft(telling(3).ready(1)))
   assert.equal(types(again).length, 7)
-  assert.deepEqual(allLeft(again).answer(1).ended(), { type: 'tell-peer', sent: 3 })
-  assert.deepEqual(refused(allLeft(refused(allLeft(telling(3).ready(1))))).ended(), { type: 'tell-peer', sent: 0 })
+  assert.deepEqual(allLeft(again).answer(1).ended(), { type: 'tell-peer', sent: 3, wasNotTried: false })
+  assert.deepEqual(refused(allLeft(refused(allLeft(telling(3).ready(1))))).ended(), {
+    type: 'tell-peer',
+    sent: 0,
+    wasNotTried: false,
+  })
 })
 
 test('a tab that gives the peer up says that nothing has arrived', () => {
   const lost = telling(3)
     .ready(1)
     .send({ type: 'connection-failed', peer: peer8(1), reason: 'refused' })
-  assert.deepEqual(lost.ended(), { type: 'tell-peer', sent: 0 })
-  assert.deepEqual(allLeft(telling(3).ready(1)).send({ type: 'expired' }).ended(), { type: 'tell-peer', sent: 0 })
+  assert.deepEqual(lost.ended(), { type: 'tell-peer', sent: 0, wasNotTried: false })
+  assert.deepEqual(allLeft(telling(3).ready(1)).send({ type: 'expired' }).ended(), {
+    type: 'tell-peer',
+    sent: 0,
+    wasNotTried: false,
+  })
+})
+
+test('a peer that there was no place to dial was not tried; one whose dial began was', () => {
+  const queued = (): QueryBench<TellPeer> => telling(3).send({ type: 'dial-queued', peer: peer8(1) })
+  const overloaded = telling(3).send({ type: 'connection-failed', peer: peer8(1), reason: 'overloaded' })
+  assert.deepEqual(overloaded.ended(), { type: 'tell-peer', sent: 0, wasNotTried: true })
+  assert.deepEqual(queued().send({ type: 'expired' }).ended(), { type: 'tell-peer', sent: 0, wasNotTried: true })
+  const begun = queued().send({ type: 'dial-begun', peer: peer8(1), agoMs: 0 })
+  assert.deepEqual(begun.send({ type: 'expired' }).ended(), { type: 'tell-peer', sent: 0, wasNotTried: false })
 })

@@ -4,13 +4,13 @@ import type { OrderId } from '../../machine.ts'
 import type { Key, PeerInfo } from '../../peer.ts'
 import type { QueryId } from '../../query.ts'
 import { Outbox } from '../outbox.ts'
-import { noPeers, type Query, type QueryContext, type QueryEvent, type QueryOutput, type QueryStage } from './contract.ts'
+import type { Query, QueryContext, QueryEvent, QueryOutput, QueryStage } from './contract.ts'
 
 /**
  * Asks one certain peer whom it knows near a key.
  *
  *   walking (connecting, asking) ──answered──▶ ended
- *      └──no connection, no answer, expired──▶ ended, failed
+ *      └──no connection, no answer, expired──▶ ended, with nothing
  */
 export class AskPeer implements Query {
   readonly target: Key
@@ -20,6 +20,8 @@ export class AskPeer implements Query {
   readonly #key: Uint8Array
   readonly #outbox = new Outbox<QueryOutput>()
   #order: OrderId | undefined
+  /** For a place to dial. */
+  #isQueued = false
   #hasEnded = false
 
   constructor(init: { context: QueryContext; query: QueryId; info: PeerInfo; key: Uint8Array }) {
@@ -44,10 +46,20 @@ export class AskPeer implements Query {
       case 'response-received':
         if (event.order === this.#order) this.#answered(event)
         break
+      case 'dial-queued':
+        this.#isQueued = true
+        break
+      case 'dial-begun':
+        this.#isQueued = false
+        break
       case 'connection-failed':
+        this.#end(undefined, event.reason === 'overloaded')
+        break
       case 'request-failed':
+        this.#end(undefined)
+        break
       case 'expired':
-        this.#fail()
+        this.#end(undefined, this.#isQueued)
         break
       default:
     }
@@ -68,18 +80,17 @@ export class AskPeer implements Query {
   }
 
   #answered({ response }: Extract<QueryEvent, { type: 'response-received' }>): void {
-    if (response.type !== 'find-node') return this.#fail()
+    if (response.type !== 'find-node') return this.#end(undefined)
     const { options, peers, world } = this.#context
     const closer = response.closer
       .slice(0, options.k * limits.closerPeersPerBucket.value)
       .map(({ id, addresses }): PeerInfo => ({ peer: peers.intern(id), addresses }))
       .filter(({ peer: { id } }) => !world.denied.has(id) && !(world.self !== undefined && equalBytes(world.self.id, id)))
-    this.#hasEnded = true
-    this.#outbox.push({ type: 'query-ended', query: this.#query, result: { type: 'ask-peer', closer } })
+    this.#end(closer)
   }
 
-  #fail(): void {
+  #end(closer: readonly PeerInfo[] | undefined, wasNotTried = false): void {
     this.#hasEnded = true
-    this.#outbox.push({ type: 'query-failed', query: this.#query, failure: noPeers, stats: undefined })
+    this.#outbox.push({ type: 'query-ended', query: this.#query, result: { type: 'ask-peer', closer, wasNotTried } })
   }
 }

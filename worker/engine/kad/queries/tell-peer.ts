@@ -32,6 +32,8 @@ export class TellPeer implements Query {
   #confirming: OrderId | undefined
   #unconfirmed = 0
   #isConnected = false
+  /** For a place to dial. */
+  #isQueued = false
   #hasEnded = false
 
   constructor(init: { context: QueryContext; query: QueryId; info: PeerInfo; multihashes: readonly Uint8Array[] }) {
@@ -50,6 +52,12 @@ export class TellPeer implements Query {
   handle(event: QueryEvent): void {
     if (this.#hasEnded) return
     switch (event.type) {
+      case 'dial-queued':
+        this.#isQueued = true
+        break
+      case 'dial-begun':
+        this.#isQueued = false
+        break
       case 'connection-ready':
         this.#isConnected = true
         break
@@ -64,8 +72,9 @@ export class TellPeer implements Query {
         else this.#settle(event.order, false)
         break
       case 'connection-failed':
+        return this.#end(0, event.reason === 'overloaded')
       case 'expired':
-        return this.#end(0)
+        return this.#end(0, this.#isQueued && !this.#isConnected)
       default:
     }
     this.#fill()
@@ -120,8 +129,8 @@ export class TellPeer implements Query {
     this.#next = 0
   }
 
-  #end(sent: number): void {
+  #end(sent: number, wasNotTried = false): void {
     this.#hasEnded = true
-    this.#outbox.push({ type: 'query-ended', query: this.#query, result: { type: 'tell-peer', sent } })
+    this.#outbox.push({ type: 'query-ended', query: this.#query, result: { type: 'tell-peer', sent, wasNotTried } })
   }
 }
