@@ -46,7 +46,7 @@ export interface Property {
 export const k = 20
 /** Keys that leave the queue together (`toldKeysMax`), and how many such lots may be under way when a tab is closed. */
 const waveKeys = 64
-const openWaves = 3
+const openWaves = 4
 
 export function propertiesOf(seen: Seen): Property[] {
   const [first, second, third] = seen.visits as [VisitSeen, VisitSeen, VisitSeen]
@@ -119,7 +119,7 @@ ${visits.join('\n')}
 One provide a CID would have been ${cids} lookups; a page that provides them one by one connects as often as it finds peers disconnected.
 
 **What is told twice.** Keys leave the queue ${waveKeys} at a time, when all their servers have been told (spec P11). What had been told of those that
-were under way when the tab was closed is told again: one or two lots of ${waveKeys}, rarely three. Where a peer hangs while the tab is closed it
+were under way when the tab was closed is told again: one to three lots of ${waveKeys}, and one that was settled and not yet written. Where a peer hangs while the tab is closed it
 can be as much as a page of the region, 1,024 CIDs; no peer hangs in this swarm. The client's count of what is stored is by region, so that
 of a region that was broken off it says nothing.
 

@@ -58,8 +58,9 @@ export class SweepWorld {
   readonly records: Uint32Array
   /** While false nobody answers. */
   online = true
-  /** Called with each effect, for experiments. */
+  /** Called with each effect and event, for experiments. */
   onEffect: ((effect: ProvideEffect) => void) | undefined
+  onEvent: ((event: ProvideEvent) => void) | undefined
   keystore: Keystore
   #machine: Provide
   readonly #options: SweepWorldOptions
@@ -129,6 +130,7 @@ export class SweepWorld {
 
   send(event: ProvideEvent): void {
     const machine = this.#machine
+    this.onEvent?.(event)
     machine.handle(event, this.now)
     for (let effect = machine.poll(); effect !== undefined; effect = machine.poll()) {
       this.onEffect?.(effect)

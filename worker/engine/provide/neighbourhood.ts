@@ -48,6 +48,11 @@ export class Neighbourhood {
     this.#since = Number.NEGATIVE_INFINITY
   }
 
+  /** The time, for all who work with it. */
+  get now(): Millis {
+    return this.#now
+  }
+
   advance(now: Millis): void {
     this.#now = now
   }

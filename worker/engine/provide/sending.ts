@@ -1,6 +1,6 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
-import type { OrderId, OrderIds } from '../machine.ts'
+import type { Millis, OrderId, OrderIds } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import { allocate } from './allocation.ts'
 import { compareKeys } from './bits.ts'
@@ -17,8 +17,9 @@ import { Trie } from './trie.ts'
  *
  * The keys go in waves, so that those in front are settled with all their peers while the others have not begun: what is
  * settled need not be told again, should the tab be closed. Nobody waits for the end of a wave, though.
- * A peer holds one lane and no more; one that hangs gives it back when its order ends. Between two rounds the next nearest can
- * be made certain: it does not know how peers are found.
+ * A peer holds one lane and no more; one that hangs gives it back when its orders end. It gets the next waves while the receipt for
+ * the last is still out, where receipts come soon, but only a few ahead of the first that is not settled: what is under way when a tab is closed is told again.
+ * Between two rounds the next nearest can be made certain: it does not know how peers are found.
  */
 export class Sending {
   readonly #orders: OrderIds
@@ -28,9 +29,11 @@ export class Sending {
   readonly #trie = new Trie<number>()
   readonly #effects: SendingEffect[] = []
   readonly #told = new BytesMap<Set<number>>()
-  readonly #telling = new Map<OrderId, Share>()
+  readonly #telling = new Map<OrderId, Telling>()
   /** Peers that were told something, or could not be: whether the last attempt failed. */
   readonly #tried = new BytesMap<boolean>()
+  /** Whether the last lot of a peer came soon: then it is the way there that takes time, not the bytes. */
+  readonly #isQuick = new BytesMap<boolean>()
   #waiting: Share[] = []
   /** By wave: shares that are not told yet, or not in this round; infinite for one without anybody to tell, ever. */
   #open: number[]
@@ -54,8 +57,9 @@ export class Sending {
     return this.#waiting.length === 0 && this.#telling.size === 0
   }
 
+  /** Peers that are being told. */
   get lanes(): number {
-    return this.#telling.size
+    return this.#busy().size
   }
 
   /** Whether a peer failed whose keys could go to others. */
@@ -77,22 +81,39 @@ export class Sending {
 
   /** Gives the free lanes to those that wait. */
   proceed(lanes: number, lane: Lane): void {
-    while (this.#telling.size < lanes) {
-      const busy = new BytesMap<true>()
-      for (const { info } of this.#telling.values()) busy.set(info.peer.id, true)
-      const next = this.#waiting.findIndex(({ info }) => !busy.has(info.peer.id))
+    for (;;) {
+      const busy = this.#busy()
+      const ahead = this.#open.findIndex((shares) => shares > 0) + limits.tellsPerPeerMax.value - 1
+      const mayTell = ({ info: { peer }, wave }: Share): boolean => {
+        const orders = busy.get(peer.id)
+        if (orders === undefined) return busy.size < lanes
+        return orders < limits.tellsPerPeerMax.value && wave <= ahead && this.#isQuick.get(peer.id) === true
+      }
+      const next = this.#waiting.findIndex(mayTell)
       if (next < 0) return
       const [share] = this.#waiting.splice(next, 1)
       this.#tell(share!, lane)
     }
   }
 
+  /** Orders under way, by peer. */
+  #busy(): BytesMap<number> {
+    const busy = new BytesMap<number>()
+    for (const { share } of this.#telling.values()) {
+      const { id } = share.info.peer
+      busy.set(id, (busy.get(id) ?? 0) + 1)
+    }
+    return busy
+  }
+
   /** Returns whether there was such an order. */
   peerTold({ order, sent, wasNotTried }: Extract<ProvideEvent, { type: 'peer-told' }>): boolean {
-    const share = this.#telling.get(order)
-    if (share === undefined) return false
+    const telling = this.#telling.get(order)
+    if (telling === undefined) return false
     this.#telling.delete(order)
+    const { share, since } = telling
     const { peer } = share.info
+    this.#isQuick.set(peer.id, this.#hood.now - since < limits.tellAheadMs.value)
     const told = this.#toldOf(share.info)
     for (const index of share.keys.slice(0, sent)) told.add(index)
     const hasFailed = sent < share.keys.length
@@ -181,7 +202,7 @@ export class Sending {
 
   #tell(share: Share, lane: Lane): void {
     const order = this.#orders.next()
-    this.#telling.set(order, share)
+    this.#telling.set(order, { share, since: this.#hood.now })
     this.#toldOf(share.info)
     const multihashes = share.keys.map((index) => this.#keys[index]!.multihash)
     this.#effects.push({ type: 'tell-peer', order, info: share.info, multihashes, lane })
@@ -210,6 +231,11 @@ interface Share {
   readonly info: PeerInfo
   readonly wave: number
   readonly keys: number[]
+}
+
+interface Telling {
+  readonly share: Share
+  readonly since: Millis
 }
 
 type SendingEffect = Extract<ProvideEffect, { type: 'tell-peer' | 'drop-order' }>

@@ -38,11 +38,11 @@ test('what has left counts when a request behind it on the same stream is answer
   assert.deepEqual(bench.answer(1).ended(), { type: 'tell-peer', sent: 20, wasNotTried: false })
 })
 
-test('no more than sixteen wait to leave at a time', () => {
+test('no more than five wait to leave at a time', () => {
   const bench = telling(40).ready(1)
-  assert.equal(types(bench).length, 16)
+  assert.equal(types(bench).length, 5)
   bench.send({ type: 'notice-sent', order: bench.of('send-request')[0]!.order, peer: peer8(1) })
-  assert.equal(types(bench).length, 17)
+  assert.equal(types(bench).length, 6)
 })
 
 test('without the answer all of it is told once more on another stream; without a second one nothing counts', () => {
