@@ -23,7 +23,7 @@ const slowMbits = (slowUplink * 8) / 1_000
 
 const notes = [
   `Amino with all servers dialable: sessions, stale and missing table entries as measured. A tab is open for some minutes every ${everyHours} hours and gone in between, with its connections and all that it knew of its neighbours; what the keystore holds is left. Records stay with a server for 48 h, whether it is online or not.`,
-  '*never told*: CIDs that no server has at the end. *outdated*: CIDs of which at some moment since their first time every record was older than 48 h; counted for all CIDs, exactly; *oldest* is the worst of them. *expired*: of 400 CIDs, hour by hour, none of the 20 nearest servers that were online then held a record younger than 48 h; *under 5*: fewer than five did. *holders*: how many did, on average, and in the worst percent of these looks.',
+  '*never told*: CIDs that no server has at the end. *outdated*: CIDs of which at some moment since their first time every record was older than 48 h; counted for all CIDs, exactly; *oldest* is the worst of them. *expired*: of 400 CIDs, hour by hour since they had left the queue, none of the 20 nearest servers that were online then held a record younger than 48 h; *under 5*: fewer than five did. *holders*: how many did, on average, and in the worst percent of these looks. *amid*: looks, beside these, at CIDs of which some servers had been told and others not, because the tab was closed in the middle of their first telling; *none held*: so many of them found no holder that was online.',
   '*rounds*: how often each CID was told to 20 servers. *first round*: minutes that the tab was open until all had been told once.',
   `The bound is computed, not searched. The sweep tells again before anything new what expires within ${limits.sweepReserveMs.value / hour} h (spec P3): so it must get round in ${sweepHours} h, with time to spare before ${recordHours} h, or some of what is new is never reached. With m minutes for a round, measured in visits of that length, it takes m / ${sweepHours / everyHours} minutes in every ${everyHours} hours; with n CIDs a minute, measured, ${sweepHours / everyHours} visits keep ${sweepHours / everyHours} × minutes × n CIDs. Alone, whatever is told in turn must get round in ${recordHours} h.`,
   `Uplink ${(usualUplink * 8) / 1_000} Mbit/s, but for the bound of CIDs: there ${slowMbits} Mbit/s, so that it lies where it can be run. *alone*: one lookup a CID by the go-like rule, eight dials at a time, one CID after the other, round and round.`,
@@ -77,13 +77,16 @@ const columns = [
   'under 5 %',
   'holders',
   'worst 1 %',
+  'amid',
+  'none held',
   'rounds',
   'first round min',
 ]
 
 function cellsOf(outcome: Readonly<Record<keyof DaysOutcome, number | Estimate>>): Cell[] {
-  const { neverTold, outdated, oldestHours, expired, thin, holders, holdersWorst, rounds, firstRoundMinutes } = outcome
-  return [neverTold, outdated, oldestHours, expired, thin, holders, holdersWorst, rounds, firstRoundMinutes]
+  const { neverTold, outdated, oldestHours, expired, thin, holders, holdersWorst, amid, amidExpired } = outcome
+  const { rounds, firstRoundMinutes } = outcome
+  return [neverTold, outdated, oldestHours, expired, thin, holders, holdersWorst, amid, amidExpired, rounds, firstRoundMinutes]
 }
 
 function keptTable(options: Options, progress: (line: string) => void): Table {

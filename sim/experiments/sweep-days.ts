@@ -19,13 +19,16 @@ export interface DaysOutcome {
   readonly outdated: number
   readonly oldestHours: number
   /**
-   * Of the sampled CIDs, hour by hour since their first time: for how many none, or fewer than five, of the 20 nearest that were
+   * Of the sampled CIDs, hour by hour since they had left the queue: for how many none, or fewer than five, of the 20 nearest that were
    * online then held a record younger than 48 h, in % ; and how many held one, on average and in the worst percent.
    */
   readonly expired: number
   readonly thin: number
   readonly holders: number
   readonly holdersWorst: number
+  /** Looks at CIDs of which some servers had been told and others not, because the tab was closed meanwhile; nobody held it in so many. */
+  readonly amid: number
+  readonly amidExpired: number
   /** How often each CID was told to all, on average. */
   readonly rounds: number
   /** Minutes open until everything had been told once; NaN if that did not come. */
@@ -43,7 +46,7 @@ export function liveDays(options: Omit<SweepWorldOptions, 'remembersEvery'>, day
   const remembersEvery = Math.max(1, Math.floor(days.cids / sampled))
   const world = new SweepWorld({ ...options, remembersEvery })
   world.fill(days.cids, true)
-  const watch = new Watch(world, remembersEvery)
+  const watch = new Watch(world, remembersEvery, days.way)
   const alone = new Rng(options.seed).shuffle(Array.from({ length: days.cids }, (_, index) => index))
   let next = 0
   let openMs = 0
@@ -75,12 +78,16 @@ export function liveDays(options: Omit<SweepWorldOptions, 'remembersEvery'>, day
 class Watch {
   readonly #world: SweepWorld
   readonly #every: number
+  readonly #way: Days['way']
   readonly #counts: number[] = []
+  /** Of CIDs that have not been told to all for the first time. */
+  readonly #amid: number[] = []
   #lookAt = hour
 
-  constructor(world: SweepWorld, every: number) {
+  constructor(world: SweepWorld, every: number, way: Days['way']) {
     this.#world = world
     this.#every = every
+    this.#way = way
   }
 
   until(at: number): void {
@@ -98,7 +105,10 @@ class Watch {
       const told = holders.get(index)
       if (told === undefined) continue
       const isHeld = (server: number): boolean => (told.get(server) ?? Number.NEGATIVE_INFINITY) > now - recordMs
-      this.#counts.push(this.#world.nearestOnline(keystore.keyAt(index), world.settings.k).filter(isHeld).length)
+      const held = this.#world.nearestOnline(keystore.keyAt(index), world.settings.k).filter(isHeld).length
+      // Alone, a CID is told to all in one go.
+      if (this.#way === 'sweep' && keystore.isQueued(index)) this.#amid.push(held)
+      else this.#counts.push(held)
     }
   }
 
@@ -120,6 +130,8 @@ class Watch {
       thin: share(5),
       holders: this.#counts.reduce((sum, count) => sum + count, 0) / this.#counts.length,
       holdersWorst: percentile(this.#counts, 0.01),
+      amid: this.#amid.length,
+      amidExpired: this.#amid.filter((held) => held === 0).length,
       rounds: counts.addProviders / (world.settings.k * keystore.size),
     }
   }

@@ -27,6 +27,7 @@ const counted = [
   'stored',
   'undialable',
   'failed',
+  'uncertain',
 ] as const
 
 export type Estimates = Readonly<Record<(typeof counted)[number], Estimate>>
@@ -62,6 +63,7 @@ export function sweepOnce(settings: WorldOptions, cids: number): Counted {
     stored: percent(totals.stored),
     undialable: percent(totals.undialable),
     failed: percent(totals.failed),
+    uncertain: (100 * totals.uncertain) / totals.keys,
   }
 }
 

@@ -83,7 +83,7 @@ const notes = [
   `*alone*: the way before the sweep, in the same world: for each CID, in no order, a lookup by the go-like rule and an ADD_PROVIDER to each of the 20 it found, one CID after the other, eight dials at a time as in the sweep. Above ${sampleMax} CIDs those of a sample of ${sampleMax}, scaled up. A connection is used again while it is among the ${connectionsMax} open ones; with several hundred, as Go may have, fewer would be made.`,
   '*computed*: nothing but ADD_PROVIDERs grows any more once every region has more keys than peers. FIND_NODEs, connections and lookups are those of the largest run; records, and the time that their bytes take, are added.',
   `Time is that of one tab: six peers told at a time, dials of five round trips, and ${addProviderBytes} bytes a record over an uplink of ${(usualUplink * 8) / 1_000} Mbit/s.`,
-  '*reported*: what the engine itself says of a region. *of the 20 nearest*: who really holds the records, of those servers that were online and nearest when they were told. Servers that are gone and cannot be dialed from here look alike to a browser: the 20 that it counts on are then nearer than the 20 that are online.',
+  '*reported*: what the engine itself says of a region. *of the 20 nearest*: who really holds the records, of those servers that were online and nearest when they were told. Servers that are gone and cannot be dialed from here look alike to a browser: the 20 that it counts on are then nearer than the 20 that are online. *uncertain*: of these CIDs the engine itself says that nobody was left who could say that no other server is nearer (spec P7).',
   `± is the 95 % confidence interval over seeds; above ${severalSeedsMax} CIDs one seed was run.`,
 ]
 
@@ -231,10 +231,11 @@ function worldTable(options: Options): Table {
       'reported: stored %',
       'undialable %',
       'failed %',
+      'CIDs uncertain %',
     ],
     rows: worldArms.map(({ name, settings }): Cell[] => {
       const run = overSeeds(options, (seed) => sweepOnce({ ...settings, seed, peers: options.peers }, worldCids))
-      const { requests, connections, failedDials, minutes, records, nearestTold, dialableTold, stored, undialable, failed } = run
+      const { requests, connections, failedDials, minutes, records, nearestTold, dialableTold } = run
       return [
         name,
         requests,
@@ -244,9 +245,10 @@ function worldTable(options: Options): Table {
         records,
         nearestTold,
         scaled({ dialableTold }, 100).dialableTold,
-        stored,
-        undialable,
-        failed,
+        run.stored,
+        run.undialable,
+        run.failed,
+        run.uncertain,
       ]
     }),
   }

@@ -85,6 +85,11 @@ export class Keystore {
     return found
   }
 
+  /** Not all of its peers have been told, as far as the engine has said. */
+  isQueued(index: number): boolean {
+    return this.#isQueued[index] === 1
+  }
+
   told(index: number, now: number): void {
     const gap = now - this.toldAt[index]!
     if (gap > this.#longestGaps[index]!) this.#longestGaps[index] = gap

@@ -13,7 +13,7 @@ import { Trie } from './trie.ts'
  *
  *   allocated ──lane free──▶ telling ──all sent──▶ told
  *       ▲                       └──given up──▶ failed
- *       └──its keys go to the next nearest, up to three rounds──┘
+ *       └──its keys go to the next nearest, up to six rounds──┘
  *
  * The keys go in waves, so that those in front are settled with all their peers while the others have not begun: what is
  * settled need not be told again, should the tab be closed. Nobody waits for the end of a wave, though.
