@@ -364,6 +364,8 @@ export const limits = {
   neighbourhoodPeersMax: limit(2_048, 'peers', 'remembered from the regions before'),
   neighbourhoodMs: limit(1_800_000, 'ms', 'what was certain about a region is not after half an hour'),
   neighbourRestMs: limit(15_000, 'ms', 'before a peer that failed once is tried again: its breaker permits that from 10 s on'),
+  neighboursMetMax: limit(64, 'peers', 'met for the first time, of which it is remembered whether they failed'),
+  neighboursLateMax: limit(8, 'peers', 'of those: while no more fail it is likelier that one is late than that it is gone'),
   exploredNearestMax: limit(128, 'peers', 'nearest known among whom some must be dialable, before a lookup from the table'),
   exploredWitnessesMin: limit(2, 'peers', 'whose answers must agree on who is in a part of the keyspace: one may lie'),
   exploredAnswersMin: limit(3, 'requests', 'nearest peers that have answered when nobody is left to ask, as in a lookup'),

@@ -76,17 +76,26 @@ test('answers with fewer than k are everybody only where k peers have never been
   }
 })
 
-test('a peer that was never connected has no second try, unless it was not even dialed', () => {
+test('where many fail, one that was never connected has no second try, unless it was not even dialed, or is connected afterwards', () => {
   const hood = new Neighbourhood(20)
-  const [gone, waiting] = [info(1), info(2)]
+  const [gone, waiting, late, ...others] = Array.from({ length: 11 }, (_, index) => info(index + 1)) as [
+    PeerInfo,
+    PeerInfo,
+    PeerInfo,
+  ]
   hood.refresh(undefined, 0)
-  hood.learn([gone, waiting])
+  hood.learn([gone, waiting, late, ...others])
+  for (const { peer } of others) hood.fail(peer)
   hood.fail(gone.peer)
+  hood.fail(late.peer)
   hood.fail(waiting.peer, true)
+  hood.seen(late.peer)
   hood.advance(rest)
   hood.recall()
+  const known = hood.askable(gone.peer.key, 20).map(({ peer }) => peer.id[0])
   assert.deepEqual(
-    hood.askable(gone.peer.key, 2).map(({ peer }) => peer),
-    [waiting.peer],
+    known.toSorted((a = 0, b = 0) => a - b),
+    [2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+    'the first eight may have been late',
   )
 })

@@ -22,6 +22,8 @@ export class Neighbourhood {
   readonly #whole = new BytesMap<true>()
   /** Peers that were connected, however long ago: the oldest are forgotten first. */
   readonly #seen = new BytesMap<true>()
+  /** Of the last peers that were met for the first time, whether each failed. */
+  #firsts: boolean[] = []
   #self: Peer | undefined
   #since: Millis = 0
   #now: Millis = 0
@@ -63,9 +65,9 @@ export class Neighbourhood {
    */
   recall(): void {
     for (const failed of this.#failed.values()) {
-      if (failed.resting === undefined || this.#now < failed.until) continue
-      this.#peers.set(failed.resting.peer.key, failed.resting)
-      failed.resting = undefined
+      if (failed.state !== 'resting' || this.#now < failed.until) continue
+      this.#peers.set(failed.info.peer.key, failed.info)
+      failed.state = 'back'
     }
   }
 
@@ -99,31 +101,40 @@ export class Neighbourhood {
     return isNew
   }
 
+  /** Connected, be it after it had been given up: then it was only late. */
   seen(peer: Peer): void {
-    this.#seen.delete(peer.id)
+    if (!this.#seen.delete(peer.id)) this.#met(false)
     this.#seen.set(peer.id, true)
     if (this.#seen.size > limits.neighbourhoodPeersMax.value) this.#seen.shift()
+    const failed = this.#failed.get(peer.id)
+    if (failed?.state === 'out' && failed.isFirst) failed.state = 'resting'
+  }
+
+  #met(hasFailed: boolean): void {
+    this.#firsts.push(hasFailed)
+    this.#firsts = this.#firsts.slice(-limits.neighboursMetMax.value)
   }
 
   /**
-   * Who has been seen alive, or was not even tried, may be tried once more after a rest. Having failed then too, or without that, a
-   * peer is left out until all is forgotten (as in go-libp2p-kad-dht): most that were never seen are gone.
+   * Who has been seen alive, or was not even tried, may be tried once more after a rest; so may strangers where few of them fail:
+   * elsewhere most of those that do are gone. Having failed then too, or without that, a peer is left out until all is forgotten (as in
+   * go-libp2p-kad-dht).
    */
   fail(peer: Peer, wasNotTried = false): void {
     const info = this.#peers.get(peer.key)
     if (info === undefined) return
     this.#peers.delete(peer.key)
-    const isForgiven = !this.#failed.has(peer.id) && (wasNotTried || this.#seen.has(peer.id))
-    this.#failed.set(peer.id, {
-      resting: isForgiven ? info : undefined,
-      until: this.#now + limits.neighbourRestMs.value,
-      isFinal: !isForgiven,
-    })
+    const isFirst = !this.#failed.has(peer.id)
+    if (isFirst && !wasNotTried && !this.#seen.has(peer.id)) this.#met(true)
+    const failures = this.#firsts.filter((hasFailed) => hasFailed).length
+    const isForgiven = wasNotTried || this.#seen.has(peer.id) || failures <= limits.neighboursLateMax.value
+    const until = this.#now + limits.neighbourRestMs.value
+    this.#failed.set(peer.id, { info, until, isFirst, state: isFirst && isForgiven ? 'resting' : 'out' })
   }
 
   #isOut(peer: Peer): boolean {
     const failed = this.#failed.get(peer.id)
-    return failed !== undefined && (failed.isFinal || failed.resting !== undefined)
+    return failed !== undefined && failed.state !== 'back'
   }
 
   /** What `witness` said when it was asked for `target`. */
@@ -197,10 +208,11 @@ export class Neighbourhood {
 }
 
 interface Failed {
-  /** Until it is recalled. */
-  resting: PeerInfo | undefined
+  readonly info: PeerInfo
   readonly until: Millis
-  readonly isFinal: boolean
+  readonly isFirst: boolean
+  /** `resting`: until it is recalled. */
+  state: 'resting' | 'back' | 'out'
 }
 
 export function isDialable(info: PeerInfo): boolean {
