@@ -58,13 +58,13 @@ export class SweepWorld {
   readonly records: Uint32Array
   /** While false nobody answers. */
   online = true
-  /** Called with each effect and event, for experiments. */
+  /** Called with each effect, for experiments. */
   onEffect: ((effect: ProvideEffect) => void) | undefined
-  onEvent: ((event: ProvideEvent) => void) | undefined
   keystore: Keystore
   #machine: Provide
   readonly #options: SweepWorldOptions
   readonly #rng: Rng
+  readonly #orders = new OrderIds()
   readonly #place: ClientPlace
   /** In order of use. */
   readonly #connected = new Map<number, true>()
@@ -130,7 +130,6 @@ export class SweepWorld {
 
   send(event: ProvideEvent): void {
     const machine = this.#machine
-    this.onEvent?.(event)
     machine.handle(event, this.now)
     for (let effect = machine.poll(); effect !== undefined; effect = machine.poll()) {
       this.onEffect?.(effect)
@@ -353,8 +352,6 @@ export class SweepWorld {
     const { k = stableWorld.k, intervalMs = limits.provideIntervalMs.value } = this.#options
     return new Provide({ options: { k, intervalMs, withoutAddress: false }, orders: this.#orders })
   }
-
-  readonly #orders = new OrderIds()
 }
 
 /** Of the keys of the provider no hash has been made: the keystore knows them. */

@@ -286,8 +286,10 @@ test('while the receipt of a lot is out the next two leave; on a slow uplink, wh
       const own = [...peerOf.values()].filter((peer) => peer === peerOf.get(effect.order))
       most = Math.max(most, own.length)
     }
-    made.onEvent = (event) => {
+    const send = made.send.bind(made)
+    made.send = (event) => {
       if (event.type === 'peer-told') peerOf.delete(event.order)
+      send(event)
     }
     made.start()
     assert.ok(made.runUntilIdle(24 * hour))
