@@ -232,3 +232,36 @@ test('a file comes in a few round trips also over links that take longer than a 
   const tookMs = Math.max(...[...node.ended.values()].map(({ at }) => at)) - 10_000
   assert.ok(tookMs <= 6.5 * 1_200, `${tookMs} ms`)
 })
+
+/** Somebody has wanted the first of the blocks; of the others nothing was heard. */
+function afterOneWasWanted(has: 'all' | 'first') {
+  const network = new BitswapNetwork({ latencyMs: [50, 50] })
+  const blocks = Array.from({ length: 30 }, () => testBlock(network.rng))
+  const node = network.node()
+  const wanter = network.node()
+  const seeder = network.node(blocks)
+  for (const other of [wanter, ...Array.from({ length: 12 }, () => network.node())]) network.connect(node, other)
+  network.connect(wanter, seeder)
+  network.connect(node, seeder)
+  wanter.want(blocks[0]!.cid)
+  network.run(5_000)
+  if (has === 'all') for (const { cid, bytes } of blocks) wanter.store.set(cid, bytes)
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  const since = network.now
+  for (const { cid } of blocks) node.want(cid, { session: 1 })
+  network.run()
+  return { node, times: [...node.ended.values()].map(({ at }) => at - since).sort((a, b) => a - b) }
+}
+
+test('where one want of a session guesses at a peer, those that follow do so too: their blocks come in the same round trip', () => {
+  const { node, times } = afterOneWasWanted('all')
+  assert.equal(times.length, 30)
+  assert.ok(times[limits.wantBlocksPerPeerFirst.value - 1]! <= 110, `${times.join()}`)
+  assert.equal(node.machine.status().counters.duplicateBlocksReceived, 0)
+})
+
+test('where that peer has nothing more, those that guessed wait for those that go ahead: few ask around', () => {
+  const { node, times } = afterOneWasWanted('first')
+  assert.equal(times.length, 30)
+  assert.ok(countSent(node, 'have') <= 3 * limits.sessionScoutsMax.value * 14, `${countSent(node, 'have')} want-haves`)
+})

@@ -4,6 +4,7 @@ import type { Millis } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import type { Link } from './link.ts'
 import type { Sign } from './registry.ts'
+import type { Session, SessionPeer } from './session.ts'
 import type { WantWorld } from './want-order.ts'
 import type { WantPeer } from './want-peer.ts'
 
@@ -61,25 +62,40 @@ export class Guess {
 
 /**
  * Whom to ask at once, and whom to dial beside that. A candidate that is not connected holds nothing up: by the time it
- * is, the others could have been asked. `asked`: peers the want knows already.
+ * is, the others could have been asked. `asked`: peers the want knows already; `followed`: sessions in
+ * which others look for peers: where nobody was heard to want the same, whom those have guessed at is as good a guess.
  */
 export function chooseGuesses(
   key: Uint8Array,
   asked: BytesMap<WantPeer>,
+  followed: Iterable<Session>,
   { discovery, links }: WantWorld,
   now: Millis,
-): { readonly now: readonly Sign[]; readonly dials: readonly (Sign & { info: PeerInfo })[] } {
+): { readonly now: readonly Guessed[]; readonly dials: readonly (Sign & { info: PeerInfo })[] } {
   const { registry, options } = discovery
-  const signs = options.guesses === 0 ? [] : registry.candidates(key, now)
-  const near = signs.filter(({ peer }) => {
+  if (options.guesses === 0) return { now: [], dials: [] }
+  const mayGuess = ({ peer }: { readonly peer: Peer }): boolean => {
     const link = links.get(peer.id)
     const entry = asked.get(peer.id)
     return link?.isFull === false && link.outbox.canTake(key) && (entry === undefined || entry.state.type === 'unasked')
-  })
+  }
+  const signs = registry.candidates(key, now)
+  const near = signs.filter(mayGuess)
   const isDear = near.length > 0 && links.get(near[0]!.peer.id)!.isSlow
   const count = options.guesses === 'dynamic' ? registry.guessCount(near, links.size, isDear) : options.guesses
+  const chosen = near.slice(0, count).map((sign): Guessed => ({ ...sign, sign }))
   const far = signs.filter((sign): sign is Sign & { info: PeerInfo } => !links.has(sign.peer.id) && isReachable(sign.info))
-  return { now: near.slice(0, count), dials: far.slice(0, limits.guessDialsMax.value) }
+  const load = ({ peer }: SessionPeer): number => links.get(peer.id)!.blocksInFlight
+  const members = [...followed].flatMap((session) => [...session.candidates()].filter(mayGuess))
+  const others = chosen.length > 0 ? [] : members.sort((a, b) => load(a) - load(b))
+  return { now: [...chosen, ...others.slice(0, 1)], dials: far.slice(0, limits.guessDialsMax.value) }
+}
+
+export interface Guessed {
+  readonly peer: Peer
+  readonly info: PeerInfo | undefined
+  /** By which it was chosen; others are followed in it. */
+  readonly sign?: Sign
 }
 
 function isReachable(info: PeerInfo | undefined): boolean {

@@ -94,7 +94,9 @@ export class Session {
    * What they find is most likely good for all, and a search by each would cost as much again.
    */
   scoutedUntil(want: Want, since: Millis): Millis | undefined {
-    if (this.lastBlockAt !== undefined || this.#scouts.size === 0 || this.#scouts.has(want)) return undefined
+    if (this.#scouts.size === 0 || this.#scouts.has(want)) return undefined
+    // Who sent one block may have none of the others: the other scouts are about to hear from those that do.
+    if (this.lastBlockAt !== undefined) return since + limits.scoutsWaitMs.value
     // Twice as many each time: a thousand wants that begin to ask around at once would be a flood.
     const [first = 0] = this.#wants.values()
     const crowd = (this.#wants.get(want)! - first + 1) / limits.sessionScoutsMax.value

@@ -205,16 +205,16 @@ export class Want {
     return now
   }
 
-  /** Once, before anybody else is asked, unless the session knows better. Candidates are members of the session. */
+  /** Once, before anybody else is asked, unless the session knows better. Candidates are members of the session. Two in three of those that follow whisper. */
   #guess(world: WantWorld, now: Millis): void {
     const isKnown = this.#holder !== undefined || this.#bestForBlock('trusted') !== undefined || this.#isQueued
     if (isKnown) return this.guess.make([], now)
-    const chosen = chooseGuesses(this.key, this.peers, world, now)
+    const chosen = chooseGuesses(this.key, this.peers, this.#followsUntil === undefined ? [] : this.sessions, world, now)
     const links: Link[] = []
-    for (const sign of chosen.now) {
-      const entry = this.addPeer(sign.peer, 'registry', sign.info, world.links.get(sign.peer.id))
+    for (const { peer, info, sign } of chosen.now) {
+      const entry = this.addPeer(peer, sign === undefined ? 'session' : 'registry', info, world.links.get(peer.id))
       if (entry === undefined) break
-      this.guess.add(sign)
+      if (sign !== undefined) this.guess.add(sign)
       this.apply(entry, 'block-guessed', now)
       this.#ask(entry, 'block')
       links.push(entry.link!)
@@ -224,7 +224,8 @@ export class Want {
     for (const session of this.sessions) {
       for (const { peer, info } of [...chosen.now, ...chosen.dials]) session.note(peer, 'joined', info)
     }
-    if (links.length > 0) this.#askAround(world.planner.whisper(this.peers, world.links), now)
+    if (links.length > 0 && (chosen.now[0]!.sign !== undefined || this.load % 3 > 0))
+      this.#askAround(world.planner.whisper(this.peers, world.links), now)
   }
 
   #expire(now: Millis): void {
