@@ -24,6 +24,7 @@ export const limits = {
   pendingDialsMin: limit(4, 'count', 'that many, however many dials have failed of late: fewer would not come any sooner'),
   dialsMax: limit(20, 'count', 'with those whose peer has answered: they need no place, but each costs handshakes'),
   maintenanceDialsMax: limit(2, 'count', 'of those for keeping the table fresh: the other places are for persons'),
+  repairDialsMax: limit(4, 'count', 'of those for the repair of a table without peers, for the same reason'),
   queuedDialsMax: limit(256, 'count', 'peers that wait for a place to dial; more are refused at once'),
   dialTimeoutMs: limit(5_000, 'ms', 'a peer that has not answered a dial by then is not worth a place'),
   dialAttemptTimeoutMs: limit(10_000, 'ms', 'of one address: the engine, which knows what is held back, gives up before'),

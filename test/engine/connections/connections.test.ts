@@ -321,6 +321,16 @@ test('maintenance takes only some of the places, and a search that comes later i
   assert.deepEqual(bench.succeeded(1), ['ready 1 for kad', `dial ${max + 1}`])
 })
 
+test('the repair of a table takes half of the places, so that a first search is dialed beside it, and goes before what nobody waits for', () => {
+  const bench = new Bench()
+  const max = limits.repairDialsMax.value
+  for (let number = 1; number <= 20; number++) bench.need(number, { priority: 'repair' })
+  assert.equal(bench.machine.counts().dialing, max)
+  assert.deepEqual(bench.need(99, { priority: 'urgent' }), ['dial 99'])
+  for (let number = 100; number <= 110; number++) bench.need(number, { priority: 'normal' })
+  assert.deepEqual(bench.succeeded(1), ['ready 1 for kad', `dial ${max + 1}`])
+})
+
 test('a peer that maintenance has queued is dialed at once when a person needs it too', () => {
   const bench = new Bench()
   for (let number = 1; number <= 20; number++) bench.need(number, { priority: 'maintenance' })

@@ -136,15 +136,15 @@ describe('maintenance', () => {
     const network = started({ peers: 60 })
     network.run(60_000)
     let size = 0
-    const seen = { normal: 0, maintenance: 0 }
+    const seen = { repair: 0, maintenance: 0 }
     for (const effect of network.effects) {
       if (effect.type === 'table-changed') size = effect.size
       if (effect.type !== 'need-connection') continue
-      const expected = size < limits.lowTablePeers.value ? 'normal' : 'maintenance'
+      const expected = size < limits.lowTablePeers.value ? 'repair' : 'maintenance'
       assert.equal(effect.priority, expected, `with ${size} peers`)
       seen[expected]++
     }
-    assert.ok(seen.normal > 0 && seen.maintenance > 0)
+    assert.ok(seen.repair > 0 && seen.maintenance > 0)
   })
 
   test('every ten minutes the own id and a random key of each filled bucket are looked up, at low priority', () => {

@@ -129,7 +129,7 @@ describe('lookups', () => {
     network.handle({ type: 'closest-peers', query: second, key })
     // The bootstrap lookup needed them at a lower priority first.
     const needs = effectsOf(network, 'need-connection').map(({ priority }) => priority)
-    assert.deepEqual(needs, ['normal', 'normal', 'urgent', 'urgent'])
+    assert.deepEqual(needs, ['repair', 'repair', 'urgent', 'urgent'])
     network.handle({ type: 'cancel', query: first })
     network.handle({ type: 'cancel', query: second })
     assert.equal(effectsOf(network, 'drop-connection-need').length, 0)

@@ -299,26 +299,35 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
 
   /**
    * First come, first served within a priority. The queue is short: a scan costs less than three of them kept.
-   * Maintenance never takes every place: after a warm start it is first in the queue, and the first search of a person
-   * waited for its handshakes.
+   * Maintenance and repair never take every place: after a start they are first in the queue, and the first search of a person
+   * waited for their handshakes.
    */
   #mostUrgent(): Wanted | undefined {
     let best: Wanted | undefined
-    let bestRank = this.#maintenanceDials() < limits.maintenanceDialsMax.value ? Infinity : ranks.maintenance
+    let bestRank = Infinity
+    const full = this.#fullRanks()
     for (const wanted of this.#wanted.values()) {
       if (wanted.state.type !== 'queued') continue
       const rank = rankOf(wanted)
-      if (rank >= bestRank) continue
+      if (rank >= bestRank || full.includes(rank)) continue
       best = wanted
       bestRank = rank
     }
     return best
   }
 
-  #maintenanceDials(): number {
-    let dials = 0
-    for (const wanted of this.#dialing.values()) if (rankOf(wanted) === ranks.maintenance) dials++
-    return dials
+  /** Those that have all the places that they may have. */
+  #fullRanks(): number[] {
+    let [maintenance, repair] = [0, 0]
+    for (const wanted of this.#dialing.values()) {
+      const rank = rankOf(wanted)
+      if (rank === ranks.maintenance) maintenance++
+      else if (rank === ranks.repair) repair++
+    }
+    const full: number[] = []
+    if (maintenance >= limits.maintenanceDialsMax.value) full.push(ranks.maintenance)
+    if (repair >= limits.repairDialsMax.value) full.push(ranks.repair)
+    return full
   }
 }
 
@@ -334,7 +343,13 @@ function yieldsTo(wanted: Wanted, next: Wanted | undefined): boolean {
   return next !== undefined && rankOf(next) <= rankOf(wanted)
 }
 
-const ranks: Readonly<Record<NeedPriority, number>> = { immediate: 0, urgent: 1, normal: 2, maintenance: 3 }
+const ranks: Readonly<Record<NeedPriority, number>> = {
+  immediate: 0,
+  urgent: 1,
+  repair: 2,
+  normal: 3,
+  maintenance: 4,
+}
 
 interface Wanted {
   readonly info: PeerInfo

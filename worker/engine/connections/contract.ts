@@ -6,8 +6,11 @@ import type { Peer, PeerInfo } from '../peer.ts'
 /** Lower-urgency needs wait for higher ones: what a person waits for goes first. */
 export type Priority = 'urgent' | 'normal' | 'maintenance'
 
-/** `immediate`: a peer that is thought to have the block. It goes before all those who may only know who has. */
-export type NeedPriority = 'immediate' | Priority
+/**
+ * `immediate`: a peer that is thought to have the block. It goes before all those who may only know who has. `repair`: of a
+ * table without peers, before everything but what a person waits for.
+ */
+export type NeedPriority = 'immediate' | 'repair' | Priority
 
 export type ConnectionFailure = 'no-dialable-address' | 'refused' | 'timeout' | 'backoff' | 'overloaded' | 'denied'
 

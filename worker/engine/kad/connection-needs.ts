@@ -1,5 +1,5 @@
 import { BytesMap } from '../bytes-map.ts'
-import type { Priority } from '../connections/contract.ts'
+import type { NeedPriority } from '../connections/contract.ts'
 import type { Millis } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 
@@ -15,7 +15,7 @@ export class ConnectionNeeds<User> {
   }
 
   /** Returns whether the need must be told (again): it is new, or has become more urgent. */
-  add(user: User, info: PeerInfo, priority: Priority, now: Millis): boolean {
+  add(user: User, info: PeerInfo, priority: NeedPriority, now: Millis): boolean {
     const need = this.#needs.get(info.peer.id)
     if (need === undefined) {
       this.#needs.set(info.peer.id, { users: new Set([user]), priority, dialedAt: now })
@@ -59,8 +59,8 @@ export class ConnectionNeeds<User> {
 
 interface Need<User> {
   readonly users: Set<User>
-  priority: Priority
+  priority: NeedPriority
   dialedAt: Millis | undefined
 }
 
-const urgency: Readonly<Record<Priority, number>> = { maintenance: 0, normal: 1, urgent: 2 }
+const urgency: Readonly<Record<NeedPriority, number>> = { maintenance: 0, normal: 1, repair: 2, urgent: 3, immediate: 4 }

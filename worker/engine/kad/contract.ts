@@ -1,4 +1,4 @@
-import type { ConnectionFailure, Priority } from '../connections/contract.ts'
+import type { ConnectionFailure, NeedPriority } from '../connections/contract.ts'
 import type { OrderId, Tick } from '../machine.ts'
 import type { Address, Peer, PeerIdBytes, PeerInfo } from '../peer.ts'
 import type { QueryEffect, QueryId } from '../query.ts'
@@ -119,7 +119,7 @@ export type RecordVerdict =
 export type KadEffect =
   | QueryEffect
   /** Answered by `connection-ready` or `connection-failed`, once. `priority`: lower goes first. */
-  | { readonly type: 'need-connection'; readonly info: PeerInfo; readonly priority: Priority }
+  | { readonly type: 'need-connection'; readonly info: PeerInfo; readonly priority: NeedPriority }
   /** Withdraws one `need-connection` that was not answered yet. */
   | { readonly type: 'drop-connection-need'; readonly peer: Peer }
   /** Answered by `response-received`, or `request-failed`; `add-provider` by `notice-sent`, or `request-failed`. */

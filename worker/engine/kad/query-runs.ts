@@ -12,7 +12,7 @@ import { Correction } from './queries/correction.ts'
 import { tooMany } from './queries/create.ts'
 import { ServerCheck } from './queries/server-check.ts'
 import type { RequestDesk } from './request-desk.ts'
-import { newRun, priorityOf, type Run, type RunPurpose, runDeadline, timeEvent } from './run.ts'
+import { needPriorityOf, newRun, type Run, type RunPurpose, runDeadline, timeEvent } from './run.ts'
 import { Turns } from './turns.ts'
 
 /** What the queries need of the machine around them. */
@@ -190,8 +190,7 @@ export class QueryRuns {
         return this.#supplySeeds(run, now)
       case 'need-connection': {
         const { info } = output
-        const known = this.#shared.world.table?.size ?? 0
-        const priority = priorityOf(run.purpose, known >= limits.lowTablePeers.value)
+        const priority = needPriorityOf(run.purpose, this.#shared.world.table?.size ?? 0)
         run.infos.set(info.peer.id, info)
         run.waitingFor.set(info.peer.id, info.peer)
         if (this.#needs.add(run, info, priority, now)) this.#outbox.push({ type: 'need-connection', info, priority })

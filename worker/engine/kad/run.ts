@@ -1,5 +1,5 @@
 import { BytesMap } from '../bytes-map.ts'
-import type { Priority } from '../connections/contract.ts'
+import type { NeedPriority, Priority } from '../connections/contract.ts'
 import { limits } from '../limits.ts'
 import { earlier, type Millis, type OrderId } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
@@ -60,21 +60,24 @@ export function newRun(machine: Query, purpose: RunPurpose, now: Millis): Run {
   }
 }
 
-/**
- * What a person waits for goes before what keeps the table fresh. A table without peers helps nobody: its repair goes
- * before that, too, until there are some (`isRepaired`).
- */
-export function priorityOf(purpose: RunPurpose, isRepaired = false): Priority {
+/** What a person waits for goes before what keeps the table fresh; a table without peers helps nobody. */
+export function priorityOf(purpose: RunPurpose): Priority {
   switch (purpose.type) {
     case 'command':
       return priorityOfLane(purpose.lane)
     case 'table-lookup':
-      return purpose.isRepair && !isRepaired ? 'normal' : 'maintenance'
+      return purpose.isRepair ? 'normal' : 'maintenance'
     case 'correction':
     case 'server-check':
     case 'remainder':
       return 'maintenance'
   }
+}
+
+/** The repair of a table that has `known` peers is urgent only while those are few. */
+export function needPriorityOf(purpose: RunPurpose, known: number): NeedPriority {
+  if (purpose.type !== 'table-lookup') return priorityOf(purpose)
+  return purpose.isRepair && known < limits.lowTablePeers.value ? 'repair' : 'maintenance'
 }
 
 function priorityOfLane(lane: Lane | undefined): Priority {
