@@ -65,9 +65,12 @@ export function withWrongHash(address: string): string {
 }
 
 /**
- * A server that takes every WebSocket. What it does then: nothing, for ever; it hangs up; it says what is no handshake.
+ * A server that takes every WebSocket. What it does then: nothing, for ever; it hangs up; it says what is no handshake. It never answers
+ * a close either.
  */
-export async function openRudeHost(manner: 'stalls' | 'hangs-up' | 'babbles'): Promise<{ port: number; close(): Promise<void> }> {
+export async function openRudeHost(
+  manner: 'stalls' | 'hangs-up' | 'babbles',
+): Promise<{ port: number; hangUp(): void; close(): Promise<void> }> {
   const sockets = new Set<Duplex>()
   const server = createHttpServer()
   server.on('upgrade', ({ headers }, socket) => {
@@ -88,10 +91,14 @@ export async function openRudeHost(manner: 'stalls' | 'hangs-up' | 'babbles'): P
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const hangUp = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
   return {
     port: (server.address() as AddressInfo).port,
+    hangUp,
     close: async () => {
-      for (const socket of sockets) socket.destroy()
+      hangUp()
       server.close()
       await once(server, 'close')
     },

@@ -1,8 +1,8 @@
 /** What a page and a watched Worker (`watch-worker.ts`) say to each other. */
 
 export interface WorkerWatch {
-  /** Of WebSockets and WebTransport sessions: being opened, open. */
-  readonly sockets: { readonly pending: number; readonly open: number; readonly made: number }
+  /** Of WebSockets and WebTransport sessions: being opened, open, waiting for the other side to close. */
+  readonly sockets: { readonly pending: number; readonly open: number; readonly closing: number; readonly made: number }
   readonly sessions: { readonly pending: number; readonly open: number; readonly made: number }
   /** Data channels that were transferred to here and have not closed. */
   readonly channels: { readonly open: number; readonly made: number }

@@ -75,9 +75,10 @@ asked.onmessage = ({ data }: MessageEvent<WatchQuestion>) => {
   } else if (data.ask === 'watch') {
     const open = [...sockets].filter(({ readyState }) => readyState === WebSocket.OPEN)
     const opening = [...sockets].filter(({ readyState }) => readyState === WebSocket.CONNECTING)
+    const closing = sockets.size - open.length - opening.length
     const pending = [...sessions.values()].filter((state) => state === 'pending').length
     const watch: WorkerWatch = {
-      sockets: { pending: opening.length, open: open.length, made: made.sockets },
+      sockets: { pending: opening.length, open: open.length, closing, made: made.sockets },
       sessions: { pending, open: sessions.size - pending, made: made.sessions },
       channels: { open: channels.size, made: made.channels },
       received,
