@@ -158,13 +158,8 @@ export class WorkerLink {
 
   /** Whoever holds the lock after the Worker knows that the Worker is gone. */
   #watch(lock: string): void {
-    this.#gone = navigator.locks
-      .request(lock, () => this.#die('it was terminated or has crashed'))
-      .then(
-        () => {},
-        // The document is going away.
-        () => {},
-      )
+    // It rejects when the document is going away.
+    this.#gone = navigator.locks.request(lock, () => this.#die('it was terminated or has crashed')).catch(() => {})
   }
 
   /** One question and its answer, which races the signal, the Worker's death and `stop`. */
@@ -216,6 +211,8 @@ export class WorkerLink {
         break
       case 'rtc':
         this.#rtc = new RtcBridge(notice.port, RTCPeerConnection)
+        // Of a tab that is closed Chromium tells nobody: the others would wait for 15 s.
+        addEventListener('pagehide', (event) => event.persisted || this.#rtc?.close(), { signal: this.#listening.signal })
         break
       case 'block-wanted':
         void this.#readOffered(notice.request, notice.cid)

@@ -68,6 +68,29 @@ test('One page fetches a block from another over WebRTC, a third finds it by its
   await expect.poll(remaining, { timeout: 5_000 }).toBe(0)
 })
 
+test('A tab that is closed is gone for the others at once', async ({ lab, stage, browser }) => {
+  const elsewhere = await browser.newContext()
+  const { page: other } = await openLab(elsewhere, stage)
+  const served = await other.evaluate(
+    async (bootstrap) => {
+      const client = await window.lab.start('one', { bootstrap })
+      const cids = await window.lab.putBlocks(client, 1, 1_024)
+      return { id: client.peerId, multiaddrs: await window.lab.addressesWith(client, '/webrtc'), cid: cids[0] ?? '' }
+    },
+    stage.relays.slice(0, 1),
+  )
+  const connections = () => lab.evaluate(async () => (await window.lab.client('two').status()).transports.webrtc.connections)
+  await lab.evaluate(async ({ id, multiaddrs, cid }) => {
+    const client = await window.lab.start('two', { bootstrap: [] })
+    await client.getBlock(cid, { providers: [{ id, multiaddrs }], signal: AbortSignal.timeout(25_000) })
+  }, served)
+  await expect.poll(connections).toBe(1)
+  await other.close()
+  // Chromium alone tells nobody, and says after 15 s that the other side is silent.
+  await expect.poll(connections, { timeout: 8_000 }).toBe(0)
+  await elsewhere.close()
+})
+
 test('Where the browser does not hand data channels over, WebRTC is unavailable and nothing else suffers', async ({
   lab,
   stage,

@@ -68,10 +68,11 @@ export class RtcBridge {
 
   #open({ connection, configuration }: Extract<RtcCommand, { type: 'open' }>): void {
     try {
-      const { certificates = [], iceServers } = configuration
+      // Without any, the lists are what a browser takes by itself.
+      const { certificates = [], iceServers = [] } = configuration
       const made = new this.#Connection({
-        ...(iceServers === undefined ? {} : { iceServers: iceServers as RTCIceServer[] }),
-        ...(certificates.length === 0 ? {} : { certificates: certificates.map((id) => this.#certificate(id)) }),
+        iceServers: iceServers as RTCIceServer[],
+        certificates: certificates.map((id) => this.#certificate(id)),
       })
       this.#connections.set(connection, made)
       made.onconnectionstatechange = () => this.#post({ type: 'state', connection, state: stateOf(made) })

@@ -22,7 +22,7 @@ test('what libp2p says reaches the real connection, and its state is there when 
   await connection.setRemoteDescription({ type: 'answer', sdp: 'theirs' })
   await connection.addIceCandidate({ candidate: 'udp 1' })
   const [real] = FakeConnection.made
-  assert.deepEqual(real?.configuration, { iceServers: [{ urls: 'stun:stun.example' }] })
+  assert.deepEqual(real?.configuration, { iceServers: [{ urls: 'stun:stun.example' }], certificates: [] })
   assert.deepEqual(real?.heard, [{ type: 'answer', sdp: 'theirs' }, { candidate: 'udp 1' }])
   assert.deepEqual(await connection.createAnswer(), { type: 'answer', sdp: 'an answer' })
 })
