@@ -91,10 +91,12 @@ async function main(): Promise<void> {
   const results: WorldResult[] = []
   const notes: string[] = []
   let text = ''
+  let endsAt = startedAt
   for (const [index, world] of worlds.entries()) {
-    const share = (given.minutes * weightOf(world)) / all
+    // What one leaves over is the next one's.
+    endsAt += (60_000 * given.minutes * weightOf(world)) / all
     if (minutes() >= given.minutes) notes.push(`${nameOf(world)}: not measured, the ${given.minutes} minutes were over.`)
-    else results.push(...(await measured(world, given, { assets, ours, share, notes })))
+    else results.push(...(await measured(world, given, { assets, ours, endsAt, notes })))
     const open = worlds.slice(index + 1).map(nameOf)
     const left = open.length > 0 ? [...notes, `Still to be measured: ${open.join('; ')}.`] : notes
     text = write(results, left, { given, command, sizes, minutes: minutes() })
@@ -129,16 +131,20 @@ function nameOf({ peers, bad }: World): string {
   return `${peers} servers, ${bad ? `${100 * DEAD} % dead, ${100 * UNDIALABLE} % undialable` : 'all good'}`
 }
 
-/** How its time compares with that of others: waiting for dead peers takes longest. */
+/** How its time compares with that of others: waiting for dead peers takes longest, and files are fetched there. */
 function weightOf({ peers, bad }: World): number {
-  return (bad ? 3 : 1) * (peers > 100 ? 3 : 2)
+  return bad ? (peers > 100 ? 8 : 7) : peers > 100 ? 2 : 1
+}
+
+function bulkMs(run: Run): number {
+  return (['plain', 'session'] as const).reduce((sum, way) => sum + (way in run ? (run[way]?.ms ?? BULK_MS) : 0), 0)
 }
 
 interface Surroundings {
   readonly assets: ReadonlyMap<string, Asset>
   readonly ours: Contestant
-  /** Of the minutes. */
-  readonly share: number
+  /** When it should be over. */
+  readonly endsAt: number
   readonly notes: string[]
 }
 
@@ -152,29 +158,28 @@ async function measured(world: World, given: Plan, surroundings: Surroundings): 
   }
 }
 
-async function measure({ peers, bad }: World, given: Plan, { assets, ours, share, notes }: Surroundings): Promise<WorldResult> {
+async function measure({ peers, bad }: World, given: Plan, { assets, ours, endsAt, notes }: Surroundings): Promise<WorldResult> {
   const name = nameOf({ peers, bad })
   const { runs, parts, firsts, holders } = given
   const [dead, undialable] = bad ? [DEAD, UNDIALABLE] : [0, 0]
   // Files are fetched where peers are dead only: there it is wanted, and it takes longest.
   const bulkBytes = bad ? given.bulkBytes : 0
-  const startedAt = performance.now()
   const world = await startWorld({ peers, dead, undialable, runs, searches: 2 + TO_THE_END + firsts, holders, bulkBytes }, assets)
   const all: Record<string, Run[]> = { [helia.name]: [], [tuned.name]: [], [ours.name]: [] }
   try {
     for (let run = 0; run < runs; run++) {
-      const begunAt = performance.now()
+      let nextMs = 0
       // As it comes, Helia is only for comparison: one run of it, and files in the smallest world.
       for (const contestant of run === 0 ? [helia, tuned, ours] : [tuned, ours]) {
         const contestantAt = performance.now()
         const withBulk = run === 0 && (contestant !== helia || peers === Math.min(...given.peers))
         const result = await oneRun(world, contestant, run, parts, withBulk)
         all[contestant.name]!.push(result)
+        nextMs += contestant === helia ? 0 : performance.now() - contestantAt - bulkMs(result)
         notes.push(...brokenOff(`${name}, ${contestant.name}, run ${run + 1}`, result))
         log([name, contestant.name, `${((performance.now() - contestantAt) / 1_000).toFixed(0)} s`], result)
       }
-      const now = performance.now()
-      const isOver = now - startedAt + (now - begunAt) / 2 > share * 60_000
+      const isOver = performance.now() + nextMs > endsAt
       if (isOver && run + 1 < runs) {
         notes.push(`${name}: ${run + 1} of ${runs} runs, for want of time.`)
         break

@@ -58,7 +58,7 @@ export interface Arrival {
 /** What has not come by then is given up. */
 export const OPERATION_MS = 30_000
 /** The same for a whole file. */
-export const BULK_MS = 60_000
+export const BULK_MS = 45_000
 
 /** From the page's address. */
 export function arrival<Extra>(): Arrival & Extra {
