@@ -1,4 +1,5 @@
 import { expect, openLab, test } from './support/fixtures.ts'
+import { startPeerHost, webRtcDirectListen } from './support/peer-host.ts'
 import { expectProgress } from './support/progress.ts'
 
 const blocks = 200
@@ -46,4 +47,29 @@ test('While the page is frozen by its own script, bytes of a WebRTC transfer kee
   expect(seen.bytes).toBe(blocks * blockBytes)
   expectProgress(seen)
   expect(faults).toEqual([])
+})
+
+test('While the page is frozen, blocks keep coming over WebRTC-direct from a server that keeps its stream', async ({ lab }) => {
+  test.setTimeout(120_000)
+  const host = await startPeerHost({ listen: [webRtcDirectListen], blocks, blockBytes, keepsStream: true })
+  try {
+    const seen = await lab.evaluate(
+      async ({ provider, cids, ms }) => {
+        const client = await window.lab.start('one', { bootstrap: [], worker: '/worker-watched.js' })
+        const signal = AbortSignal.timeout(90_000)
+        const all = cids.map((cid) => client.getBlock(cid, { providers: [provider], signal }))
+        await Promise.any(all)
+        const frozen = window.lab.busy(ms)
+        const lengths = (await Promise.all(all)).map(({ bytes }) => bytes.length)
+        const { received } = await window.lab.watchWorker()
+        return { bytes: lengths.reduce((sum, length) => sum + length, 0), frozen, received }
+      },
+      { provider: host.peers[0] ?? { id: '', multiaddrs: [] }, cids: host.cids, ms: frozenMs },
+    )
+    expect(seen.bytes).toBe(blocks * blockBytes)
+    expectProgress(seen)
+  } finally {
+    await lab.evaluate(() => window.lab.clients.get('one')?.stop())
+    await host.end()
+  }
 })

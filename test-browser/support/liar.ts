@@ -53,7 +53,7 @@ async function say(connection: Connection, frames: readonly Uint8Array[]): Promi
 }
 
 /** Whole messages, from whatever pieces they come in. */
-function listen(stream: Stream, onMessage: (message: Uint8Array) => void): void {
+export function listen(stream: Stream, onMessage: (message: Uint8Array) => void): void {
   let held = Buffer.alloc(0)
   stream.addEventListener('message', ({ data }) => {
     held = Buffer.concat([held, data.subarray()])

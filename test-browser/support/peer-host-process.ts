@@ -4,16 +4,19 @@ import { withBitswap } from '@helia/bitswap'
 import { withLibp2pLight } from '@helia/libp2p'
 import { circuitRelayServer } from '@libp2p/circuit-relay-v2'
 import { identify } from '@libp2p/identify'
-import type { Libp2p } from '@libp2p/interface'
+import type { Libp2p, Stream } from '@libp2p/interface'
 import { ping } from '@libp2p/ping'
 import { webRTCDirect } from '@libp2p/webrtc'
 import { webSockets } from '@libp2p/websockets'
 import { MemoryBlockstore } from 'blockstore-core'
 import { MemoryDatastore } from 'datastore-core'
 import { createHeliaLight } from 'helia'
+import { createLibp2p } from 'libp2p'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
 import { createHash, randomBytes } from 'node:crypto'
+import { blockMessage, frame, presenceMessage, type Want, wantsOf } from './bitswap-bytes.ts'
+import { listen } from './liar.ts'
 import type { HostAnswer, HostOptions, HostOrder } from './peer-host.ts'
 
 /**
@@ -21,6 +24,7 @@ import type { HostAnswer, HostOptions, HostOrder } from './peer-host.ts'
  * open WebRTC connections stops, so they are never stopped but ended with their process.
  */
 
+const bitswapProtocol = '/ipfs/bitswap/1.2.0'
 const rawCodec = 0x55
 const sha256Code = 0x12
 /** Everyone here comes from 127.0.0.1. */
@@ -30,7 +34,7 @@ const nodes: Libp2p[] = []
 const blockstore = new MemoryBlockstore()
 let opened = 0
 
-async function begin({ peers, listen, relay, blocks, blockBytes }: HostOptions): Promise<HostAnswer> {
+async function begin({ peers, listen, relay, blocks, blockBytes, keepsStream }: HostOptions): Promise<HostAnswer> {
   const cids: string[] = []
   for (let index = 0; index < blocks; index++) {
     const bytes = randomBytes(blockBytes)
@@ -38,7 +42,7 @@ async function begin({ peers, listen, relay, blocks, blockBytes }: HostOptions):
     await blockstore.put(cid, bytes)
     cids.push(cid.toString())
   }
-  for (let index = 0; index < peers; index++) nodes.push(await startPeer(listen, relay))
+  for (let index = 0; index < peers; index++) nodes.push(await (keepsStream ? startKeeper(listen) : startPeer(listen, relay)))
   return { peers: nodes.map((node) => ({ id: node.peerId.toString(), multiaddrs: node.getMultiaddrs().map(String) })), cids }
 }
 
@@ -67,6 +71,33 @@ async function startPeer(listen: readonly string[], relay: boolean): Promise<Lib
   const { libp2p } = helia
   libp2p.addEventListener('connection:open', () => opened++)
   return libp2p
+}
+
+/** Of nobody's library, but as the protocol allows. */
+async function startKeeper(listening: readonly string[]): Promise<Libp2p> {
+  const libp2p = await createLibp2p({
+    addresses: { listen: [...listening] },
+    transports: [webSockets(), webRTCDirect()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    services: { identify: identify(), ping: ping() },
+  })
+  await libp2p.handle(bitswapProtocol, (stream, connection) => {
+    const answers = connection.newStream(bitswapProtocol)
+    // Whoever hangs up has nothing more to ask.
+    let said: Promise<unknown> = answers.catch(() => undefined)
+    listen(stream, (message) => {
+      for (const want of wantsOf(message)) said = said.then(async () => answer(await answers, want)).catch(() => undefined)
+    })
+  })
+  return libp2p
+}
+
+async function answer(answers: Stream, { cid, isForBlock }: Want): Promise<void> {
+  const parts: Uint8Array[] = []
+  for await (const part of blockstore.get(CID.decode(cid))) parts.push(part)
+  const message = isForBlock ? blockMessage(cid, Buffer.concat(parts)) : presenceMessage([cid], 'have')
+  if (!answers.send(frame(message))) await answers.onDrain()
 }
 
 function obey(order: HostOrder): Promise<HostAnswer> | HostAnswer {

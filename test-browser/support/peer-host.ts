@@ -12,6 +12,8 @@ export interface HostOptions {
   /** Of random bytes, which all of them serve. */
   readonly blocks: number
   readonly blockBytes: number
+  /** Answers all that it is asked over a connection on one stream; Helia opens one for each message. */
+  readonly keepsStream: boolean
 }
 
 export interface HostedPeer {
@@ -47,7 +49,15 @@ export async function startPeerHost(options: Partial<HostOptions>): Promise<Peer
   const child = fork(fileURLToPath(new URL('./peer-host-process.ts', import.meta.url)))
   let number = 0
   const ask = <Answer extends HostAnswer>(order: HostOrder): Promise<Answer> => answerTo<Answer>(child, ++number, order)
-  const whole = { peers: 1, listen: [webSocketListen], relay: false, blocks: 1, blockBytes: 1_024, ...options }
+  const whole = {
+    peers: 1,
+    listen: [webSocketListen],
+    relay: false,
+    blocks: 1,
+    blockBytes: 1_024,
+    keepsStream: false,
+    ...options,
+  }
   const { peers, cids } = await ask<Extract<HostAnswer, { cids: unknown }>>({ type: 'begin', options: whole })
   return {
     peers,
