@@ -64,7 +64,8 @@ const table: readonly [string, boolean, boolean][] = [
 for (const [text, publicly, locally] of table) {
   test(`${text} is ${publicly ? 'dialable' : locally ? 'dialable only where private addresses are allowed' : 'not dialable'}`, () => {
     const bytes = multiaddr(text).bytes
-    const way = text.includes('/p2p-circuit') ? { relayed: true } : {}
+    const isQuiet = text.includes('/webrtc-direct/certhash/') || text.startsWith('/dnsaddr/')
+    const way = { ...(text.includes('/p2p-circuit') ? { relayed: true } : {}), ...(isQuiet ? { quiet: true } : {}) }
     for (const [options, dialable] of [
       [open, publicly],
       [local, locally],

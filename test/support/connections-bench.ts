@@ -11,8 +11,9 @@ export function peerOf(number: number): Peer {
   return cache.intern(Uint8Array.of(0, 2, number >> 8, number & 0xff) as PeerIdBytes)
 }
 
-function info(number: number, dialable: boolean, relayed: boolean): PeerInfo {
-  const address = { bytes: Uint8Array.of(1, number), dialable, ...(relayed ? { relayed: true as const } : {}) }
+function info(number: number, dialable: boolean, relayed: boolean, quiet: boolean): PeerInfo {
+  const way = { ...(relayed ? { relayed: true as const } : {}), ...(quiet ? { quiet: true as const } : {}) }
+  const address = { bytes: Uint8Array.of(1, number), dialable, ...way }
   return { peer: peerOf(number), addresses: [address] }
 }
 
@@ -28,8 +29,8 @@ export class ConnectionsBench {
   }
 
   need(number: number, options: NeedOptions = {}): string[] {
-    const { user = 'kad', priority = 'normal', dialable = true, relayed = false, now = 0 } = options
-    this.machine.handle({ type: 'need', user, info: info(number, dialable, relayed), priority }, now)
+    const { user = 'kad', priority = 'normal', dialable = true, relayed = false, quiet = false, now = 0 } = options
+    this.machine.handle({ type: 'need', user, info: info(number, dialable, relayed, quiet), priority }, now)
     return this.drain()
   }
 
@@ -100,6 +101,7 @@ interface NeedOptions {
   readonly priority?: NeedPriority
   readonly dialable?: boolean
   readonly relayed?: boolean
+  readonly quiet?: boolean
   readonly now?: number
 }
 

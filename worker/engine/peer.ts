@@ -26,6 +26,8 @@ export interface Address {
   readonly dialable: boolean
   /** Set if it leads through a relay, whatever replaces the relay afterwards. */
   readonly relayed?: true | undefined
+  /** Set if nothing is seen of a dial before it is connected: WebRTC, and lists of addresses that libp2p resolves. */
+  readonly quiet?: true | undefined
   /** Of IP addresses, as a number that means nothing else; none for private ones and names (`host/ip-groups.ts`). */
   readonly group?: number | undefined
 }
@@ -38,6 +40,11 @@ export interface PeerInfo {
 /** Whether no address that can be tried leads to the peer itself. */
 export function isBehindRelays({ addresses }: PeerInfo): boolean {
   return addresses.every(({ dialable, relayed }) => !dialable || relayed === true)
+}
+
+/** Whether a dial that the peer answers shows nothing of it before it is connected. */
+export function isQuiet({ addresses }: PeerInfo): boolean {
+  return addresses.every(({ dialable, relayed, quiet }) => !dialable || relayed === true || quiet === true)
 }
 
 /** The Kademlia key of any bytes: a peer id's, a multihash's, a record key's. */

@@ -44,6 +44,9 @@ type Reach =
   | 'resolvable'
   | 'undialable'
 
+/** Of these nothing is seen before the connection is there. */
+const quietReaches: readonly Reach[] = ['web-rtc-direct', 'resolvable']
+
 /**
  * What follows the host, without values. Not listed is not dialable: tcp, plain QUIC, and what has no certificate hash
  * where browsers need one. A new transport is a new row and, if it has a condition, a new kind of reach.
@@ -105,6 +108,7 @@ function judge(bytes: Uint8Array, options: AddressPolicyOptions): Judged {
       dialable: isDialable(rest, options),
       group: groupOf(rest),
       ...(isRelayed(rest) ? { relayed: true as const } : {}),
+      ...(quietReaches.includes(reachOf(rest[0]!, rest)) ? { quiet: true as const } : {}),
     },
     peerId: isNamed ? peerIdOf(last) : undefined,
   }

@@ -43,6 +43,18 @@ describe('a dial that the peer has answered', () => {
     assert.equal(bench.machine.nextDeadline(), 562.5)
   })
 
+  test('teaches nothing about those of which nothing is seen before they are connected: they are measured by their own', () => {
+    const bench = new Bench()
+    for (let number = 100; number < 100 + limits.durationWindowMin.value; number++) {
+      bench.need(number)
+      bench.opened(number, 500)
+    }
+    for (let number = 100; number < 100 + limits.durationWindowMin.value; number++) bench.succeeded(number, 900)
+    for (let number = 1; number <= limits.pendingDialsMax.value; number++) bench.need(number, { quiet: true })
+    bench.need(20)
+    assert.equal(bench.machine.nextDeadline(), limits.dialLateMs.value)
+  })
+
   test('waits with the others when there are too many of them: each costs handshakes', () => {
     const bench = new Bench()
     for (let number = 1; number <= limits.dialsMax.value; number++) {

@@ -1,7 +1,7 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import { earlier, isDue, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
-import { isBehindRelays, type Peer, type PeerInfo } from '../peer.ts'
+import { isBehindRelays, isQuiet, type Peer, type PeerInfo } from '../peer.ts'
 import { Breakers } from '../resilience/breakers.ts'
 import { DialTimes } from '../resilience/dial-times.ts'
 import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, ConnectionUser, NeedPriority } from './contract.ts'
@@ -20,7 +20,7 @@ import { DialPlaces } from './dial-places.ts'
  * A peer that failed has a circuit breaker that is open for a while: no dial until then, and the first one after it
  * decides whether it is left alone for twice as long. A dial that takes longer than most gives its place to the next,
  * so that dead peers cost those behind them little; dials through relays, which take several times as long, are measured by
- * their own. One that nobody needs any more goes on while its place is not needed
+ * their own, and so are those of which nothing is seen before they are connected. One that nobody needs any more goes on while its place is not needed
  * either: the next lookup then finds the peer connected, or known to be dead.
  *
  * A peer that has answered needs no place for the rest of its handshake: what the browser counts is over (`dial-places.ts`).
@@ -35,6 +35,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   readonly #dialing = new Map<OrderId, Wanted>()
   readonly #dialTimes: DialTimes
   readonly #relayedDialTimes = new DialTimes(limits.relayedDialLateMs.value)
+  readonly #quietDialTimes = new DialTimes()
   readonly #places = new DialPlaces()
   readonly #breakers = new Breakers({
     failuresToOpen: 1,
@@ -141,10 +142,16 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     } else if (this.#connected.has(peer.id)) {
       this.#effects.push({ type: 'ready', user, peer })
     } else {
-      const times = isBehindRelays(info) ? this.#relayedDialTimes : this.#dialTimes
+      const times = this.#timesFor(info)
       this.#wanted.set(peer.id, { info, times, users: new Map([[user, priority]]), wasQueued: false, state: { type: 'queued' } })
       this.#queued++
     }
+  }
+
+  /** Whole handshakes take longer than answers. */
+  #timesFor(info: PeerInfo): DialTimes {
+    if (isBehindRelays(info)) return this.#relayedDialTimes
+    return isQuiet(info) ? this.#quietDialTimes : this.#dialTimes
   }
 
   /** Why there is no use in dialing this peer now. */
