@@ -3,7 +3,7 @@ import type { Outcome } from '../bitswap/run.ts'
 import { estimate, mean, percentile } from '../core/statistics.ts'
 import type { Cell, Table } from './experiment.ts'
 
-/** Where the messages of a request go, and why it takes longer than by flooding: by what is true of the request, which the engine does not know. */
+/** Where messages and time of a request go, by what is true of it and what the engine does not know. */
 export function causeTables(runs: ReadonlyMap<string, readonly Outcome[][]>): Table[] {
   return [messagesTable(runs), timeTable(runs)]
 }
@@ -43,7 +43,8 @@ function messagesTable(runs: ReadonlyMap<string, readonly Outcome[][]>): Table {
 /** A HAVE and a block take two round trips. */
 function timeTable(runs: ReadonlyMap<string, readonly Outcome[][]>): Table {
   return {
-    title: 'Why a flood is quicker at p50: it hears the quickest of all holders, who asks the likeliest hears that one',
+    title:
+      'Where the time goes at p50: a flood hears the quickest holder at once; the rest of ours passes until one that has it is asked',
     columns: ['arm', 'two round trips of the quickest holder, p50 ms', 'of who served, p50 ms', 'the request, p50 ms'],
     rows: ['flood, 856', ...arms].map((arm): Cell[] => {
       const seeds = runs.get(arm)!.map(served)
