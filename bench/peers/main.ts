@@ -219,7 +219,7 @@ or sent them. *Each block sent*: 1 is once. *The links alone*: the trips of TCP,
 stream of the peer's own, over the holders' links; finding the holder comes on top. CPU is of the first visit, without its end; *its
 process* has the Worker in it. Long tasks of our visits are told apart by Chromium's profiler, a thousand looks a second, with anything
 of the package's page part on the stack: a long task is *of ours* when that was more than half of it. What is left is the evaluation of the
-page's bundle, Helia, and this bench.
+page's bundle, Helia, and this bench. Why a goal is not reached is told in [the index](README.md#goals-that-are-not-reached-and-why).
 Shipped, minified and gzip: ${sizes}.
 `
 }
