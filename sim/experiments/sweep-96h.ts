@@ -10,6 +10,8 @@ const everyHours = 3
 const lastsHours = 96
 /** In which a round ends that is just long enough. */
 const roundHours = 60
+/** Visits so short that no round ends by then are made longer, so often. */
+const triesMax = 6
 const slowUplink = usualUplink / 40
 /** On both sides of a bound. */
 const sides = [0.8, 1.2]
@@ -25,7 +27,7 @@ const notes = [
   `Amino with all servers dialable: sessions, stale and missing table entries as measured. A tab is open for some minutes every ${everyHours} hours and gone in between, with its connections and all that it knew of its neighbours; what the keystore holds is left. Records stay with a server for 48 h, whether it is online or not.`,
   '*never told*: CIDs that no server has at the end. *outdated*: CIDs of which at some moment since their first time every record was older than 48 h; counted for all CIDs, exactly; *oldest* is the worst of them. *expired*: of 400 CIDs, hour by hour since they had left the queue, none of the 20 nearest servers that were online then held a record younger than 48 h; *under 5*: fewer than five did. *holders*: how many did, on average, and in the worst percent of these looks. *amid*: looks, beside these, at CIDs of which some servers had been told and others not, because the tab was closed in the middle of their first telling; *none held*: so many of them found no holder that was online.',
   '*rounds*: how often each CID was told to 20 servers. *first round*: minutes that the tab was open until all had been told once.',
-  `The bound is computed, not searched. The sweep tells again before anything new what expires within ${limits.sweepReserveMs.value / hour} h (spec P3): so it must get round in ${sweepHours} h, with time to spare before ${recordHours} h, or some of what is new is never reached. With m minutes for a round, measured in visits of that length, it takes m / ${sweepHours / everyHours} minutes in every ${everyHours} hours; with n CIDs a minute, measured, ${sweepHours / everyHours} visits keep ${sweepHours / everyHours} × minutes × n CIDs. Alone, whatever is told in turn must get round in ${recordHours} h.`,
+  `The bound is computed, not searched. The sweep tells again before anything new what expires within ${limits.sweepReserveMs.value / hour} h (spec P3): so it must get round in ${sweepHours} h, with time to spare before ${recordHours} h, or some of what is new is never reached. With m minutes for a round, measured in visits of that length (longer by a quarter until a round ends within ${roundHours} h), it takes m / ${sweepHours / everyHours} minutes in every ${everyHours} hours; with n CIDs a minute, measured, ${sweepHours / everyHours} visits keep ${sweepHours / everyHours} × minutes × n CIDs. Alone, whatever is told in turn must get round in ${recordHours} h.`,
   `Uplink ${(usualUplink * 8) / 1_000} Mbit/s, but for the bound of CIDs: there ${slowMbits} Mbit/s, so that it lies where it can be run. *alone*: one lookup a CID by the go-like rule, eight dials at a time, one CID after the other, round and round.`,
   'The bounds are of the first seed.',
 ]
@@ -114,8 +116,12 @@ function minutesTable(options: Options, progress: (line: string) => void): Table
     return [round, (round * everyHours) / sweepHours]
   }
   // Each visit begins anew: the shorter they are the longer is a round.
-  const [, guess] = boundFor(openMinutes)
-  const [roundMinutes, bound] = boundFor(guess)
+  let [roundMinutes, bound] = boundFor(openMinutes)
+  for (let [open, left] = [bound, triesMax]; left > 0; left--, open *= 1.25) {
+    ;[roundMinutes, bound] = boundFor(open)
+    if (!Number.isNaN(bound)) break
+  }
+  if (Number.isNaN(bound)) throw new Error(`no round within ${roundHours} h: there is no bound to be tried`)
   return {
     title: `How long the tab must be open: ${tabCids} CIDs, a round of ${roundMinutes.toFixed(1)} minutes, bound ${bound.toFixed(2)} minutes in every ${everyHours} hours`,
     columns: ['of the bound', 'minutes', ...columns],

@@ -43,6 +43,8 @@ const recordMs = 48 * hour
 const sampled = 400
 
 export function liveDays(options: Omit<SweepWorldOptions, 'remembersEvery'>, days: Days): DaysOutcome {
+  // A time that is no number is never reached.
+  if (!(days.openMs > 0)) throw new RangeError(`a tab cannot be open for ${days.openMs} ms`)
   const remembersEvery = Math.max(1, Math.floor(days.cids / sampled))
   const world = new SweepWorld({ ...options, remembersEvery })
   world.fill(days.cids, true)
