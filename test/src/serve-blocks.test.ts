@@ -57,7 +57,23 @@ test('a page that never answers costs a bounded number of reads and a bounded ti
   assert.equal(asked.length, limits.offeredBlocksMax.value)
   assert.deepEqual(new Set(await Promise.all(reads)), new Set([undefined]))
   assert.equal(offered.size, 0)
+  assert.equal(asked.length, limits.offeredBlocksMax.value, 'nor is it asked for what is out of time')
   offered.answer(1, Uint8Array.of(1))
+})
+
+test('more blocks than a page reads at once wait their turn, and all of them are read', async () => {
+  let atOnce = 0
+  let mostAtOnce = 0
+  const offered: OfferedBlocks = new OfferedBlocks((request, wanted) => {
+    mostAtOnce = Math.max(mostAtOnce, ++atOnce)
+    queueMicrotask(() => {
+      atOnce--
+      offered.answer(request, wanted)
+    })
+  })
+  const wanted = Array.from({ length: 200 }, (_, index) => Uint8Array.of(index))
+  assert.deepEqual(await Promise.all(wanted.map((one) => offered.read(one))), wanted)
+  assert.equal(mostAtOnce, limits.offeredBlocksMax.value)
 })
 
 test('what is answered twice counts once, and stopping settles all', async () => {
