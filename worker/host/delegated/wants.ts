@@ -1,6 +1,8 @@
+import type { ErrorCode } from '../../contract/errors.ts'
 import { limits } from '../../engine/limits.ts'
 import type { PeerInfo } from '../../engine/peer.ts'
 import type { CallContext } from '../amino-service.ts'
+import { ServiceError } from '../service-error.ts'
 import type { Sources } from './sources.ts'
 
 export interface RoutedWant<Result> {
@@ -22,13 +24,16 @@ export async function wantWithRouters<Result>(init: RoutedWant<Result>): Promise
   try {
     return await want(providers, context)
   } catch (error) {
-    if (context.signal.aborted) throw error
+    if (!(error instanceof ServiceError) || !unfound.has(error.plain.code)) throw error
     const found: PeerInfo[] = []
     for await (const info of sources.providersToAsk(multihash, context.signal)) found.push(info)
     if (found.length === 0) throw error
     return want(found, context)
   }
 }
+
+/** Whatever else has ended the want would end another one, too. */
+const unfound: ReadonlySet<ErrorCode> = new Set(['not-found', 'no-peers', 'timeout'])
 
 async function raced<Result>({ sources, multihash, providers, context, want }: RoutedWant<Result>): Promise<Result> {
   const ended = new AbortController()
