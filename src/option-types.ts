@@ -5,7 +5,7 @@ import type { PeerIdInput } from './types.ts'
 /** What `createAminoClient` takes. */
 
 export interface ClientLimits {
-  /** Queries and wants under way at once; more reject with `too-many-queries`. Default: 256. */
+  /** Queries and wants under way at once; more reject with `too-many-queries`, those of `getBlocks` wait. Default: 256. */
   readonly operationsMax: number
   /** Connections kept at once. Default: 100. */
   readonly connectionsMax: number
@@ -28,7 +28,7 @@ export interface DiscoveryOptions {
    * or the fewest that have the `share` (0 to 1) of it all. Default: `{ type: 'dynamic' }`.
    */
   readonly leaders: DiscoverySettings['leaders']
-  /** Questions in vain that a second of waiting is worth: less costs time, more costs messages. Default: 4. */
+  /** Questions in vain that a second of waiting is worth: less costs time, more costs messages. Default: 2. */
   readonly peersPerSecond: DiscoverySettings['peersPerSecond']
   /**
    * Until the DHT is searched beside the connected peers: milliseconds (up to 5000), or a percentile of the time that

@@ -301,8 +301,9 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
   getBlock(cid: CidInput, options?: GetBlockOptions): Promise<Block>
 
   /**
-   * Streams many blocks (4096 at most) in the order in which they come, 32 wanted at a time; a page that reads slowly holds the
-   * network back. Blocks that do not come are told at the end, as one error with `detail.missing`. Codes as `getBlock`.
+   * Streams many blocks (4096 at most) in the order in which they come, 64 wanted at a time; a page that reads slowly holds the
+   * network back. All streams together take half of `limits.operationsMax`, in turn. Blocks that do not come are told at the end, as
+   * one error with `detail.missing`. Codes as `getBlock`, but for `too-many-queries`.
    *
    * @example
    * for await (const { cid, bytes } of client.getBlocks(links)) draw(cid, bytes)
@@ -327,7 +328,7 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
 
   /**
    * Offers a blockstore of the page: blocks that are not in the store here are read from it, for other peers and for
-   * `getBlock`. At most 16 at a time, two seconds each; bytes that do not hash to their CID are not taken. `undefined` ends the
+   * `getBlock`. At most 16 at a time, two seconds each with the waiting; bytes that do not hash to their CID are not taken. `undefined` ends the
    * offer; another store takes the place of the one before. Peers that asked before are not told what has come.
    *
    * @example

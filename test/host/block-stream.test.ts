@@ -42,6 +42,16 @@ test('what does not come is told once, after all that came', async () => {
   assert.equal(got.length, 90)
 })
 
+test('what is wrong with the options is told at once, and not once for each block', async () => {
+  let asked = 0
+  const get = async (): Promise<BlockData> => {
+    asked++
+    throw new ServiceError('invalid-argument', 'The session is not open.')
+  }
+  await assert.rejects(blocksAsTheyCome(cids, context, get).next(), { message: 'The session is not open.' })
+  assert.equal(asked, limits.streamedBlocksMax.value)
+})
+
 test('a reader that leaves cancels what is under way, and an abort ends at once', async () => {
   let cancelled = 0
   const get = (cid: Uint8Array, { signal }: { signal: AbortSignal }): Promise<BlockData> =>

@@ -93,6 +93,52 @@ test('more than the bound are refused, and a place is free again when one ends',
   await assert.rejects(second, code('stopped'))
 })
 
+test('work in turn waits for a place instead of being refused, takes half of them, and goes in the order of its coming', async () => {
+  const { operations, events } = bench(4)
+  const ids = () => events.flatMap((event) => (event.type === 'want-block' ? [event.want] : []))
+  const end = (id: WantId) =>
+    operations.take({ type: 'want-ended', want: id, cid: Uint8Array.of(1), bytes: Uint8Array.of(2), from: peer })
+  const done: number[] = []
+  const works = Array.from({ length: 5 }, (_, index) =>
+    operations.inTurn(new AbortController().signal, async () => {
+      await operations.run(want, context())
+      done.push(index)
+    }),
+  )
+  assert.equal(ids().length, 2)
+  const alone = [operations.run(closest, context()), operations.run(closest, context())]
+  end(ids()[0]!)
+  await works[0]
+  assert.equal(ids().length, 3)
+  const third = operations.run(closest, context())
+  await assert.rejects(third, code('too-many-queries'))
+  for (let next = 1; next < 5; next++) {
+    end(ids()[next]!)
+    await works[next]
+  }
+  assert.deepEqual(done, [0, 1, 2, 3, 4])
+  operations.cancelAll(new ServiceError('stopped', 'stopped'))
+  for (const one of alone) await assert.rejects(one, code('stopped'))
+})
+
+test('work in turn waits while single operations take all places, until its signal, or until all is cancelled', async () => {
+  const { operations, events } = bench(1)
+  const single = operations.run(closest, context())
+  const controller = new AbortController()
+  const work = () => operations.run(want, context())
+  const [given, waiting] = [operations.inTurn(controller.signal, work), operations.inTurn(new AbortController().signal, work)]
+  controller.abort()
+  await assert.rejects(given, code('aborted'))
+  await assert.rejects(operations.inTurn(controller.signal, work), code('aborted'))
+  operations.cancelAll(new ServiceError('stopped', 'stopped'))
+  await assert.rejects(waiting, code('stopped'))
+  await assert.rejects(single, code('stopped'))
+  assert.deepEqual(
+    events.map(({ type }) => type),
+    ['closest-peers', 'cancel'],
+  )
+})
+
 test('progress is told in plain data', async () => {
   const { operations, lastId } = bench()
   const told: ProgressData[] = []

@@ -5,6 +5,7 @@ import { openDB } from 'idb'
 import { CID } from 'multiformats/cid'
 import type { ErrorCode } from '../../worker/contract/errors.ts'
 import type { StartOptions } from '../../worker/contract/service.ts'
+import { limits } from '../../worker/engine/limits.ts'
 import type { CallContext } from '../../worker/host/amino-service.ts'
 import { EngineService } from '../../worker/host/service.ts'
 import { settingsOf } from '../../worker/host/settings.ts'
@@ -165,5 +166,37 @@ test('a block that the page offers is found when it hashes to its CID, and a lie
   assert.deepEqual(block.bytes, bytes)
   assert.equal(block.from, undefined)
   assert.equal(await service.hasBlock(cid), false, 'it stays where it is')
+  await service.stop()
+})
+
+test('a page reads many of its own blocks as one stream, more than it is asked for at once and than operations are allowed', async () => {
+  const service = await started({ limits: { ...options.limits, operationsMax: 4 } })
+  const kept = new Map<string, Uint8Array>()
+  const cids: Uint8Array[] = []
+  for (let index = 0; index < 150; index++) {
+    const bytes = new TextEncoder().encode(`block ${index}`)
+    const cid = Uint8Array.of(0x01, 0x55, 0x12, 0x20, ...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)))
+    kept.set(cid.toString(), bytes)
+    cids.push(cid)
+  }
+  await service.offerBlocks(async (cid) => kept.get(cid.toString()))
+  const streams = [0, 1, 2].map(async () => {
+    const got = new Set<string>()
+    const alone = { session: undefined, context: undefined, providers: [] }
+    for await (const { cid } of service.getBlocks(cids, alone, context())) got.add(cid.toString())
+    return got.size
+  })
+  assert.deepEqual(await Promise.all(streams), [150, 150, 150])
+  await service.stop()
+})
+
+test('more sessions than are kept are refused with a code, and there is room again when one is closed', async () => {
+  const service = await started()
+  const open = () => service.openSession({ root: undefined, context: undefined, providers: [] })
+  const sessions: number[] = []
+  for (let count = 0; count < limits.sessionsMax.value; count++) sessions.push(await open())
+  await refused(open(), 'too-many-queries')
+  await service.closeSession(sessions[0]!)
+  await open()
   await service.stop()
 })

@@ -1,3 +1,4 @@
+import type { ErrorCode } from '../contract/errors.ts'
 import type { BlockData } from '../contract/service.ts'
 import { limits } from '../engine/limits.ts'
 import type { CallContext } from './amino-service.ts'
@@ -6,7 +7,7 @@ import { ServiceError, toPlainError } from './service-error.ts'
 /**
  * Many blocks as one stream, in the order in which they come. A bounded number is wanted at once, and a next one only when
  * the reader has taken one: a page that reads slowly holds the network back. Blocks that do not come are told at the end, as
- * one error, after all that came.
+ * one error, after all that came; what ends all of them is told at once.
  */
 export async function* blocksAsTheyCome(
   cids: readonly Uint8Array[],
@@ -26,7 +27,7 @@ export async function* blocksAsTheyCome(
       const { index, block, error } = await Promise.race(running.values())
       running.delete(index)
       if (error !== undefined) failures.push(error)
-      if (error?.plain.code === 'aborted' || error?.plain.code === 'stopped') throw error
+      if (error !== undefined && endings.has(error.plain.code)) throw error
       if (block !== undefined) yield block
     }
   } finally {
@@ -37,6 +38,9 @@ export async function* blocksAsTheyCome(
   const message = `${failures.length} of ${cids.length} blocks did not come. The first reason: ${first.plain.message}`
   throw new ServiceError(first.plain.code, message, { missing: failures.length, wanted: cids.length })
 }
+
+/** What is so of one block is so of all of them: the options are wrong, or nobody waits any more. */
+const endings: ReadonlySet<ErrorCode> = new Set(['aborted', 'stopped', 'invalid-argument'])
 
 interface Settled {
   readonly index: number

@@ -26,6 +26,10 @@ export class Operations {
   readonly #dispatch: (event: EngineEvent) => void
   readonly #max: number
   readonly #running = new Map<number, Running>()
+  /** In the order of their coming. */
+  readonly #waiting = new Set<Turn>()
+  /** Works that have their turn. */
+  #turns = 0
   #nextId = 1
 
   constructor(init: { dispatch: (event: EngineEvent) => void; max: number }) {
@@ -62,6 +66,39 @@ export class Operations {
     })
   }
 
+  /**
+   * Work of which there is much at once, as of a stream of blocks: it waits for a place instead of being refused, and leaves
+   * half of the places to others. What it runs, it begins at once.
+   */
+  inTurn<Result>(signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+    if (signal.aborted) return Promise.reject(aborted())
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        this.#waiting.delete(turn)
+        signal.removeEventListener('abort', onAbort)
+      }
+      const refuse = (error: ServiceError): void => {
+        leave()
+        reject(error)
+      }
+      const onAbort = (): void => refuse(aborted())
+      const begin = (): void => {
+        leave()
+        this.#turns++
+        void work()
+          .finally(() => {
+            this.#turns--
+            this.#callNext()
+          })
+          .then(resolve, reject)
+      }
+      const turn: Turn = { begin, refuse }
+      this.#waiting.add(turn)
+      signal.addEventListener('abort', onAbort)
+      this.#callNext()
+    })
+  }
+
   /** What the engine says of a query or want. Unknown ids have ended already. */
   take(effect: AnswerEffect): void {
     const id = 'query' in effect ? effect.query : effect.want
@@ -94,6 +131,7 @@ export class Operations {
 
   /** Ends all that is under way with this error. */
   cancelAll(error: ServiceError): void {
+    for (const turn of [...this.#waiting]) turn.refuse(error)
     for (const id of [...this.#running.keys()]) this.#cancel(id, error)
   }
 
@@ -110,7 +148,22 @@ export class Operations {
   #end(id: number, running: Running): void {
     this.#running.delete(id)
     running.release()
+    this.#callNext()
   }
+
+  #callNext(): void {
+    const turnsMax = Math.max(1, Math.floor(this.#max / 2))
+    for (const { begin } of this.#waiting) {
+      if (this.#turns >= turnsMax || this.#running.size >= this.#max) return
+      begin()
+    }
+  }
+}
+
+/** Work that waits. */
+interface Turn {
+  readonly begin: () => void
+  readonly refuse: (error: ServiceError) => void
 }
 
 interface Running {

@@ -179,7 +179,10 @@ export class EngineService implements AminoService {
   }
 
   getBlocks(cids: readonly Uint8Array[], options: BlockOptions, context: CallContext): AsyncIterable<BlockData> {
-    return blocksAsTheyCome(cids, context, (cid, ofOne) => this.getBlock(cid, options, ofOne))
+    const { operations } = this.#running()
+    return blocksAsTheyCome(cids, context, (cid, ofOne) => {
+      return operations.inTurn(ofOne.signal, () => this.getBlock(cid, options, ofOne))
+    })
   }
 
   async probe(cid: Uint8Array, peer: PeerData, context: CallContext): Promise<ProbeData> {
@@ -191,8 +194,13 @@ export class EngineService implements AminoService {
 
   async openSession(options: SessionOptions): Promise<number> {
     requireContext(options.context)
+    const runtime = this.#running()
+    if (runtime.driver.status().bitswap.sessions >= limits.sessionsMax.value) {
+      const message = `${limits.sessionsMax.value} sessions are open already. Close those that are not needed.`
+      throw new ServiceError('too-many-queries', message, { sessionsMax: limits.sessionsMax.value })
+    }
     const session = this.#nextSession++
-    this.#running().openSession(session, options)
+    runtime.openSession(session, options)
     return session
   }
 
@@ -270,8 +278,9 @@ function inlinedBlock(cid: Uint8Array): Uint8Array | undefined {
 
 /** Checked here and not on the page, which has to stay small. */
 function requireContext(name: string | undefined): void {
-  if (name === undefined || (typeof name === 'string' && name !== '' && name.length <= 64)) return
-  throw new ServiceError('invalid-argument', 'context must be a text of 1 to 64 characters, such as nft.')
+  const max = limits.contextLengthMax.value
+  if (name === undefined || (typeof name === 'string' && name !== '' && name.length <= max)) return
+  throw new ServiceError('invalid-argument', `context must be a text of 1 to ${max} characters, such as nft.`)
 }
 
 function requireKnownHash(cid: Uint8Array): void {
