@@ -1,26 +1,27 @@
 import type { CDPSession, Page } from '@playwright/test'
 
-/** What JavaScript holds after a collection of garbage, in bytes: of a page, and of its one Worker. */
+/** What JavaScript holds after a collection of garbage, in bytes: of a page, and of its one Worker. With buffers, if so asked. */
 export interface Heaps {
   readonly page: number
   readonly worker: number
 }
 
-export async function watchHeaps(page: Page): Promise<() => Promise<Heaps>> {
+export async function watchHeaps(page: Page, withBuffers = false): Promise<() => Promise<Heaps>> {
   const session = await page.context().newCDPSession(page)
   const ofPage = (method: HeapMethod): Promise<unknown> => session.send(method)
   const ofWorker = await workerCommands(session)
-  return async () => ({ page: await usedBytes(ofPage), worker: await usedBytes(ofWorker) })
+  return async () => ({ page: await usedBytes(ofPage, withBuffers), worker: await usedBytes(ofWorker, withBuffers) })
 }
 
 type HeapMethod = 'HeapProfiler.collectGarbage' | 'Runtime.getHeapUsage'
 type Commands = (method: HeapMethod) => Promise<unknown>
 
 /** Collected twice: what a finalizer lets go of goes with the second. */
-async function usedBytes(send: Commands): Promise<number> {
+async function usedBytes(send: Commands, withBuffers: boolean): Promise<number> {
   await send('HeapProfiler.collectGarbage')
   await send('HeapProfiler.collectGarbage')
-  return ((await send('Runtime.getHeapUsage')) as { usedSize: number }).usedSize
+  const { usedSize, backingStorageSize } = (await send('Runtime.getHeapUsage')) as Record<string, number>
+  return usedSize! + (withBuffers ? backingStorageSize! : 0)
 }
 
 /** Playwright has no sessions for Workers: their messages travel in those of the page's. */
