@@ -23,14 +23,34 @@ export function cidBytes(cid: CidInput): Uint8Array {
   return exact(found.bytes)
 }
 
-/** As many as a Worker takes at once. */
+/** As many as a Worker takes at once; of more, no more are looked at. */
 export function cidList(cids: Iterable<CidInput>): Uint8Array[] {
-  const list = Array.from(cids, cidBytes)
-  if (list.length <= blocksMax) return list
-  throw new AminoError('invalid-argument', `${list.length} CIDs are too many for one stream: give at most ${blocksMax}.`)
+  require(typeof cids?.[Symbol.iterator] === 'function', 'cids must be an iterable of CIDs.')
+  const list: Uint8Array[] = []
+  for (const cid of cids) {
+    require(list.length < blocksMax, `A stream takes ${blocksMax} CIDs at most.`)
+    list.push(cidBytes(cid))
+  }
+  return list
 }
 
 const blocksMax = 4096
+
+/** Throws `invalid-argument` otherwise. */
+export function require(holds: boolean, message: string): asserts holds {
+  if (!holds) throw new AminoError('invalid-argument', message)
+}
+
+export function checkedList<Value>(name: string, values: readonly Value[]): readonly Value[] {
+  require(Array.isArray(values), `${name} must be an array.`)
+  return values
+}
+
+/** Of whatever realm. */
+export function requireSignal(signal: AbortSignal | null | undefined): void {
+  const isNone = signal === null || signal === undefined
+  require(isNone || typeof signal.addEventListener === 'function', 'signal must be an AbortSignal.')
+}
 
 /** The peer id's multihash. `code`: what to blame on a bad one. */
 export function peerIdBytes(id: PeerIdInput, code: ErrorCode = 'invalid-key'): Uint8Array {

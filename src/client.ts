@@ -12,6 +12,7 @@ import type {
 } from '../worker/contract/service.ts'
 import {
   checkedInteger,
+  checkedList,
   cidBytes,
   cidList,
   copiedBytes,
@@ -19,6 +20,7 @@ import {
   peerIdBytes,
   provideMode,
   recordKeyBytes,
+  require,
 } from './arguments.ts'
 import { abortedError } from './errors.ts'
 import { readOffered } from './offered-blocks.ts'
@@ -184,11 +186,11 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
   }
 
   async createSession(first: CidInput | SessionOptions = {}, second: SessionOptions = {}): Promise<Session> {
-    const isRoot = typeof first === 'string' || CID.asCID(first) !== null
+    const isRoot = typeof first !== 'object' || first instanceof Uint8Array || CID.asCID(first) !== null
     const options = isRoot ? second : (first as SessionOptions)
     const root = isRoot ? cidBytes(first as CidInput) : undefined
-    const providers = (options.providers ?? []).map(peerData)
-    const args = { root, context: options.context, providers }
+    const { context, providers } = this.#blockOptions(options)
+    const args = { root, context, providers }
     return new ClientSession(this, await this.#call({ method: 'openSession', args }, options))
   }
 
@@ -198,6 +200,7 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
   }
 
   async serveBlocks(store: OfferedBlockstore | undefined, options: CallOptions = {}): Promise<void> {
+    require(store === undefined || typeof store?.get === 'function', 'store must have a method get.')
     this.#link.offer(store === undefined ? undefined : (cid) => readOffered(store, cid))
     await this.#call({ method: 'offerBlocks', args: { offered: store !== undefined } }, options)
   }
@@ -273,11 +276,12 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
     this.dispatchEvent(new CustomEvent(type, { detail }))
   }
 
-  #blockOptions({ session, context, providers = [] }: GetBlockOptions) {
+  #blockOptions(options: GetBlockOptions) {
+    const { session, context, providers = [] } = options ?? {}
     return {
       session: ClientSession.idFor(session, this),
       context,
-      providers: providers.map(peerData),
+      providers: checkedList('providers', providers).map(peerData),
     }
   }
 
@@ -291,7 +295,8 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
 }
 
 function linkOptions(options: QueryOptions): Omit<LinkCallOptions, 'transfer'> {
-  const { signal, onProgress } = options
+  // Callers without types may give null for none.
+  const { signal, onProgress } = options ?? {}
   if (onProgress === undefined) return { signal }
   return {
     signal,
@@ -306,8 +311,9 @@ function linkOptions(options: QueryOptions): Omit<LinkCallOptions, 'transfer'> {
   }
 }
 
-function peerData({ id, multiaddrs = [] }: ProviderInput): PeerData {
-  return { id: peerIdBytes(id), addresses: multiaddrs.map(String) }
+function peerData(peer: ProviderInput): PeerData {
+  const { id, multiaddrs = [] } = peer ?? {}
+  return { id: peerIdBytes(id), addresses: checkedList('multiaddrs', multiaddrs).map(String) }
 }
 
 function toBlock(data: BlockData): Block {

@@ -1,7 +1,6 @@
-import type { DelegatedOptionsData, StartOptions } from '../worker/contract/service.ts'
-import { checkedInteger, peerIdBytes } from './arguments.ts'
-import { AminoError } from './errors.ts'
-import type { AminoClientOptions, ClientLimits, DelegatedRoutingOptions } from './types.ts'
+import type { StartOptions } from '../worker/contract/service.ts'
+import { checkedInteger, checkedList, peerIdBytes, require, requireSignal } from './arguments.ts'
+import type { AminoClientOptions, ClientLimits } from './types.ts'
 
 /**
  * Where Amino is entered if nothing else is said: the default list of Kubo and Helia, without the one address that is
@@ -14,20 +13,16 @@ export const aminoBootstrappers: readonly string[] = [
   '/dnsaddr/va1.bootstrap.libp2p.io/p2p/12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8',
 ]
 
-/** Run for the public by the IPFS Foundation. */
-const publicRouters: readonly string[] = ['https://delegated-ipfs.dev']
-/** Each is asked the same. */
-const delegatedRoutersMax = 8
-
 const defaultLimits: ClientLimits = {
   operationsMax: 256,
   connectionsMax: 100,
   blockStoreBytesMax: 256 * 1024 * 1024,
 }
 
-/** The options with their defaults, checked. Throws `invalid-argument`. */
+/** The options with their defaults, checked, but for those that the Worker checks. Throws `invalid-argument`. */
 export function startOptions(options: AminoClientOptions): StartOptions {
   const { storage = 'amino-worker', identity = 'fresh', limits = {} } = options
+  requireSignal(options.signal)
   require(storage === false || (typeof storage === 'string' && storage !== ''), 'storage must be a name, or false for memory.')
   require(identity === 'fresh' || identity === 'kept', "identity must be 'fresh' or 'kept'.")
   require(identity === 'fresh' || storage !== false, "identity 'kept' needs a storage name.")
@@ -45,9 +40,9 @@ export function startOptions(options: AminoClientOptions): StartOptions {
     server: options.server === true,
     transports: transports(options.transports ?? {}),
     iceServers: iceServers(options),
-    denyPeers: list('denyPeers', options.denyPeers ?? []).map((id) => peerIdBytes(id, 'invalid-argument')),
+    denyPeers: checkedList('denyPeers', options.denyPeers ?? []).map((id) => peerIdBytes(id, 'invalid-argument')),
     discovery: { ...options.discovery, listenToWants: options.listenToWants !== false },
-    delegated: delegatedRouting(options.delegatedRouting),
+    delegated: options.delegatedRouting,
     providing: { ...options.providing },
     limits: {
       operationsMax: checkedInteger('limits.operationsMax', limits.operationsMax, defaultLimits.operationsMax),
@@ -59,16 +54,6 @@ export function startOptions(options: AminoClientOptions): StartOptions {
       ),
     },
   }
-}
-
-function delegatedRouting({ mode, routers = publicRouters }: DelegatedRoutingOptions = { mode: 'off' }): DelegatedOptionsData {
-  require(mode === 'off' || mode === 'fallback' || mode === 'race', "delegatedRouting.mode must be 'off', 'fallback' or 'race'.")
-  const urls = list('delegatedRouting.routers', routers).map((url) => {
-    require(/^https?:\/\/[^?#]+$/.test(url), `delegatedRouting.routers must hold URLs; '${url}' is none.`)
-    return url.replace(/(\/routing\/v1)?\/*$/, '')
-  })
-  require(urls.length <= delegatedRoutersMax, `delegatedRouting.routers may hold ${delegatedRoutersMax} URLs at most.`)
-  return mode === 'off' || urls.length === 0 ? { mode: 'off', routers: [] } : { mode, routers: urls }
 }
 
 function transports(given: NonNullable<AminoClientOptions['transports']>): StartOptions['transports'] {
@@ -83,7 +68,7 @@ function transports(given: NonNullable<AminoClientOptions['transports']>): Start
 function iceServers(options: AminoClientOptions): StartOptions['iceServers'] {
   const { allowPrivateAddresses, iceServers: given = allowPrivateAddresses === true ? [] : undefined } = options
   if (given === undefined) return undefined
-  return list('iceServers', given).map(({ urls, username, credential }) => {
+  return checkedList('iceServers', given).map(({ urls, username, credential }) => {
     const fits = [urls].flat().every((url) => typeof url === 'string' && /^(stun|turn)s?:/.test(url))
     require(fits, 'iceServers must be RTCIceServers with stun: or turn: urls.')
     return { urls, ...(username === undefined ? {} : { username }), ...(credential === undefined ? {} : { credential }) }
@@ -91,7 +76,7 @@ function iceServers(options: AminoClientOptions): StartOptions['iceServers'] {
 }
 
 function multiaddrs(name: string, values: readonly string[], part: string): string[] {
-  return list(name, values).map((value) => {
+  return checkedList(name, values).map((value) => {
     const fits = typeof value === 'string' && value.startsWith('/') && value.includes(part)
     require(fits, `${name} must hold multiaddrs as text${part === '/' ? '' : ` with ${part}…`}; '${value}' is none.`)
     return value
@@ -101,13 +86,4 @@ function multiaddrs(name: string, values: readonly string[], part: string): stri
 function protocol(name: string, value: string): string {
   require(typeof value === 'string' && value.startsWith('/'), `protocols.${name} must be a protocol id that begins with a slash.`)
   return value
-}
-
-function list<Value>(name: string, values: readonly Value[]): readonly Value[] {
-  require(Array.isArray(values), `${name} must be an array.`)
-  return values
-}
-
-function require(holds: boolean, message: string): asserts holds {
-  if (!holds) throw new AminoError('invalid-argument', message)
 }

@@ -4,6 +4,7 @@ import type { CallId, CallMethod, CallRequest, Calls, Outcome, PageNotice, Worke
 import type { ProgressData, ServiceEvent, StartOptions, StartReport } from '../worker/contract/service.ts'
 import type { StreamId, StreamItem, StreamRequest } from '../worker/contract/stream.ts'
 import { version } from '../worker/contract/version.ts'
+import { requireSignal } from './arguments.ts'
 import { abortedError, AminoError } from './errors.ts'
 import { RtcBridge } from './rtc-bridge/bridge.ts'
 import { type RemoteApi, wrapWorker } from './rpc-comlink.ts'
@@ -93,8 +94,8 @@ export class WorkerLink {
     request: Extract<CallRequest, { method: Method }>,
     options: LinkCallOptions = {},
   ): Promise<Calls[Method]['result']> {
-    this.#requireRunning()
-    const { onProgress, transfer = [] } = options
+    const { signal, onProgress, transfer = [] } = options
+    this.#requireRunning(signal)
     const send = (call: CallId) => this.#remote.call({ call, request, progress: onProgress !== undefined }, transfer)
     return this.#exchange(send, options) as Promise<Calls[Method]['result']>
   }
@@ -109,7 +110,7 @@ export class WorkerLink {
     const consumer: StreamConsumer<Result> = new StreamConsumer({
       stream,
       begin: () => {
-        this.#requireRunning()
+        this.#requireRunning(options.signal)
         return { request: request(), endpoint: this.#openPort(consumer) }
       },
       convert,
@@ -261,7 +262,8 @@ export class WorkerLink {
     for (const stream of [...this.#streams]) stream.fail(error)
   }
 
-  #requireRunning(): void {
+  #requireRunning(signal: AbortSignal | undefined): void {
+    requireSignal(signal)
     if (this.#over !== undefined) throw new AminoError(this.#over.code, this.#over.message, this.#over.detail)
   }
 

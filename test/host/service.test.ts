@@ -97,6 +97,40 @@ test('a wrong choice for discovery or providing is the caller’s mistake, and w
   })
 })
 
+test('delegated routing is off unless asked for, and its URLs are taken with or without the path of the API', async () => {
+  const delegatedOf = (delegated: StartOptions['delegated']) => settingsOf({ ...options, delegated }).delegated
+  const off = { mode: 'off', routers: [] }
+  assert.deepEqual(delegatedOf(undefined), off)
+  const routers = [
+    'https://one.example',
+    'https://two.example/',
+    'http://127.0.0.1:8080/routing/v1/',
+    'https://three.example/under',
+  ]
+  assert.deepEqual(delegatedOf({ mode: 'race', routers }), {
+    mode: 'race',
+    routers: ['https://one.example', 'https://two.example', 'http://127.0.0.1:8080', 'https://three.example/under'],
+  })
+  assert.deepEqual(delegatedOf({ mode: 'fallback', routers: [] }), off)
+  assert.equal(delegatedOf({ mode: 'fallback' }).routers.length, 1)
+})
+
+test('a wrong option of delegated routing is the caller’s mistake', async () => {
+  const url = 'https://router.example'
+  for (const delegated of [
+    null,
+    {},
+    { mode: 'sometimes' },
+    { mode: 'race', routers: url },
+    { mode: 'race', routers: ['router.example'] },
+    { mode: 'race', routers: [7] },
+    { mode: 'race', routers: [`${url}?key=1`] },
+    { mode: 'race', routers: Array.from({ length: 9 }, () => url) },
+  ] as StartOptions['delegated'][]) {
+    await refused(started({ delegated }), 'invalid-argument')
+  }
+})
+
 test('the block of an identity CID is in the CID', async () => {
   const service = await started()
   const { bytes } = await service.getBlock(

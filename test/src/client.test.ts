@@ -100,6 +100,10 @@ test('a CID is taken in every base that tools print: 32, 36, 58, and also 16 and
   }
 })
 
+function* endless() {
+  for (;;) yield cid
+}
+
 test('a wrong argument rejects with its code before anything is sent', async (t) => {
   const { client, service } = await startHarness(t)
   const wrong = undefined as never
@@ -121,6 +125,23 @@ test('a wrong argument rejects with its code before anything is sent', async (t)
     ['invalid-argument', client.putBlock(cid, 'text' as never)],
     ['invalid-argument', client.putValue(recordKey, wrong)],
     ['invalid-argument', client.getBlock(cid, { session: {} as never })],
+    ['invalid-argument', client.getBlock(cid, { session: null as never })],
+    ['invalid-argument', client.getBlock(cid, { providers: peerText as never })],
+    ['invalid-argument', client.getBlock(cid, { providers: [{ id: peerText, multiaddrs: '/ip4/1.2.3.4' as never }] })],
+    ['invalid-argument', client.getBlock(cid, { signal: new AbortController() as never })],
+    ['invalid-argument', client.createSession({ providers: {} as never })],
+    ['invalid-argument', collect(client.getBlocks(wrong))],
+    ['invalid-argument', collect(client.getBlocks(7 as never))],
+    ['invalid-argument', collect(client.getBlocks(endless()))],
+    ['invalid-argument', collect(client.getBlocks([cid], { signal: 'soon' as never }))],
+    ['invalid-argument', client.serveBlocks(null as never)],
+    ['invalid-argument', client.serveBlocks({} as never)],
+    ['invalid-cid', collect(client.getBlocks(cidText))],
+    ['invalid-cid', client.createSession(7 as never)],
+    ['invalid-cid', client.createSession(cid.bytes as never)],
+    ['invalid-cid', client.probe(wrong, { id: peerText })],
+    ['invalid-key', client.probe(cid, wrong)],
+    ['invalid-key', client.getBlock(cid, { providers: [null as never] })],
     ['invalid-key', client.findPeer(cidText)],
     ['invalid-key', client.findPeer('12D3KooW')],
     ['invalid-key', client.findPeer(wrong)],
@@ -144,6 +165,26 @@ test('a wrong argument rejects with its code before anything is sent', async (t)
     service.seen.map((call) => call.method),
     ['start'],
   )
+})
+
+test('what is no signal leaves nothing behind: what is pending besides still ends with stop', async (t) => {
+  const { client } = await startHarness(t, { findPeer: (_id, context) => untilAborted(context) })
+  const noSignal = new AbortController() as never
+  const pending = codeOf(client.findPeer(peerText))
+  assert.equal(await codeOf(client.findPeer(peerText, { signal: noSignal })), 'invalid-argument')
+  assert.equal(await codeOf(collect(client.findProviders(cid, { signal: noSignal }))), 'invalid-argument')
+  await client.stop()
+  assert.equal(await pending, 'stopped')
+})
+
+test('null options are none', async (t) => {
+  const { client } = await startHarness(t)
+  const none = null as never
+  await client.getBlock(cid, none)
+  await client.status(none)
+  assert.equal((await collect(client.getBlocks([cid], none))).length, 1)
+  await (await client.createSession(none)).close()
+  await (await client.createSession(cid, none)).close()
 })
 
 test('aborting a call rejects it at once and fires the signal of its context in the Worker', async (t) => {

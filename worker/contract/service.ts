@@ -30,8 +30,9 @@ export interface StartOptions {
   readonly denyPeers: readonly Uint8Array[]
   /** As the caller gave it: the Worker checks it and fills in the defaults. */
   readonly discovery: { readonly [Name in keyof DiscoverySettings]?: DiscoverySettings[Name] | undefined }
-  readonly delegated: DelegatedOptionsData
-  /** As the caller gave it, too. */
+  /** As the caller gave it, too; undefined for off. */
+  readonly delegated: { readonly mode: DelegatedMode; readonly routers?: readonly string[] | undefined } | undefined
+  /** The same. */
   readonly providing: { readonly [Name in keyof ProvidingSettings]?: ProvidingSettings[Name] | undefined }
   readonly limits: ServiceLimits
 }

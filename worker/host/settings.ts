@@ -1,15 +1,22 @@
-import type { DiscoverySettings, ProvidingSettings, StartOptions } from '../contract/service.ts'
+import type { DelegatedOptionsData, DiscoverySettings, ProvidingSettings, StartOptions } from '../contract/service.ts'
+import { limits } from '../engine/limits.ts'
 import { ServiceError } from './service-error.ts'
 
 /** The options with every choice made. */
 export interface Settings extends StartOptions {
   readonly discovery: DiscoverySettings
+  readonly delegated: DelegatedOptionsData
   readonly providing: ProvidingSettings
 }
 
 /** What the page does not check and fill in itself, to stay small. Throws `invalid-argument`. */
 export function settingsOf(options: StartOptions): Settings {
-  return { ...options, discovery: discoverySettings(options.discovery), providing: providingSettings(options.providing) }
+  return {
+    ...options,
+    discovery: discoverySettings(options.discovery),
+    delegated: delegatedOptions(options.delegated),
+    providing: providingSettings(options.providing),
+  }
 }
 
 function providingSettings({ intervalMs = 22 * hourMs, withoutAddress = false }: StartOptions['providing']): ProvidingSettings {
@@ -36,6 +43,22 @@ const leadersInWords = '{ type: dynamic }, { type: top, peers }, { type: thresho
 function isDelay(value: DiscoverySettings['searchDelay']): boolean {
   return typeof value === 'number' ? value >= 0 && value <= 5_000 : ['p50', 'p75', 'p90'].includes(value)
 }
+
+function delegatedOptions(given: StartOptions['delegated'] | null): DelegatedOptionsData {
+  const { mode, routers = publicRouters } = given === undefined ? { mode: 'off' as const } : (given ?? { mode: null })
+  require(mode === 'off' || mode === 'fallback' || mode === 'race', "delegatedRouting.mode must be 'off', 'fallback' or 'race'.")
+  require(Array.isArray(routers), 'delegatedRouting.routers must be an array.')
+  const urls = routers.map((url) => {
+    require(/^https?:\/\/[^?#]+$/.test(url), `delegatedRouting.routers must hold URLs; '${url}' is none.`)
+    return url.replace(/(\/routing\/v1)?\/*$/, '')
+  })
+  const max = limits.delegatedRoutersMax.value
+  require(urls.length <= max, `delegatedRouting.routers may hold ${max} URLs at most.`)
+  return mode === 'off' || urls.length === 0 ? { mode: 'off', routers: [] } : { mode, routers: urls }
+}
+
+/** Run for the public by the IPFS Foundation. */
+const publicRouters: readonly string[] = ['https://delegated-ipfs.dev']
 
 function areGuesses(value: DiscoverySettings['guesses']): boolean {
   return value === 'dynamic' || (Number.isInteger(value) && value >= 0 && value <= 4)
