@@ -44,9 +44,9 @@ function open(factory: IDBFactory): Promise<Store> {
   return createStore({ name: 'test', blockBytesMax: 1_000, onLost: () => {}, platform: new ManualPlatform(factory) })
 }
 
-async function restored(store: Store): Promise<EngineEvent[]> {
+async function restored(store: Store, listenToWants = true): Promise<EngineEvent[]> {
   const events: EngineEvent[] = []
-  await restoreDiscovery(store, policy, (event) => events.push(event))
+  await restoreDiscovery(store, policy, listenToWants, (event) => events.push(event))
   return events
 }
 
@@ -70,6 +70,48 @@ test('a first visit restores nothing, and a disk that refuses costs only what wa
   const memoryOnly = await createStore({ name: undefined, blockBytesMax: 1_000, onLost: () => assert.fail('never lost') })
   persistDiscovery(memoryOnly, memories[1]!)
   assert.equal((await restored(memoryOnly)).length, 1)
+})
+
+test('who does not listen to wants any more finds nothing of what others wanted, and no more is left of it on the disk', async () => {
+  const factory = new IDBFactory()
+  const first = await open(factory)
+  for (const memory of memories) persistDiscovery(first, memory)
+  await first.close()
+  const second = await open(factory)
+  assert.deepEqual(
+    (await restored(second, false)).map((event) => event.type === 'discovery-restored' && event.memory.part),
+    ['ranking', 'latencies'],
+  )
+  await second.close()
+  const third = await open(factory)
+  assert.equal(await third.learned('registry'), undefined)
+  assert.equal((await restored(third)).length, 2)
+})
+
+test('what others wanted more than a day ago is left out at the next visit, and leaves the disk', async () => {
+  const day = limits.registryCacheTimeMaxMs.value
+  const sign = { peer: 0, grade: 'weak' as const, ageMs: 0 }
+  const [old, young, mixed] = [1, 2, 3].map((number) => Uint8Array.of(0x12, 0x20, number))
+  const memory: DiscoveryMemory = {
+    part: 'registry',
+    cacheTimeMs: 60_000,
+    peers: [{ id, addresses: [] }],
+    cids: [
+      { key: old!, signs: [{ ...sign, ageMs: day + 1 }] },
+      { key: mixed!, signs: [sign, { ...sign, ageMs: day + 1 }] },
+      { key: young!, signs: [sign] },
+    ],
+  }
+  const factory = new IDBFactory()
+  const first = await open(factory)
+  persistDiscovery(first, memory)
+  await first.close()
+  const expected = { ...memory, cids: [mixed!, young!].map((key) => ({ key, signs: [sign] })) }
+  const second = await open(factory)
+  const [event] = await restored(second)
+  assert.deepEqual(event?.type === 'discovery-restored' && event.memory, expected)
+  await second.close()
+  assert.deepEqual(((await (await open(factory)).learned('registry')) as { memory: unknown }).memory, expected)
 })
 
 test('a row that has not the form it should have is left out, and the rest is read', () => {

@@ -25,20 +25,41 @@ export function persistDiscovery(store: Store, memory: DiscoveryMemory): void {
   store.putLearned(memory.part, stored)
 }
 
-/** Before the first want. */
+/**
+ * Before the first want. What others wanted leaves the disk, too, after a day, and at once for who does not listen to wants
+ * any more.
+ */
 export async function restoreDiscovery(
   store: Store,
   policy: AddressPolicy,
+  listenToWants: boolean,
   dispatch: (event: EngineEvent) => void,
 ): Promise<void> {
   for (const part of parts) {
     const stored = (await store.learned(part)) as Partial<Stored> | undefined
-    const memory = parseMemory(stored?.memory, policy)
+    if (part === 'registry' && !listenToWants) {
+      if (stored !== undefined) store.putLearned(part, undefined)
+      continue
+    }
+    const parsed = parseMemory(stored?.memory, policy)
     const savedAt = stored?.savedAt
-    if (memory === undefined || !isCount(savedAt)) continue
-    dispatch({ type: 'discovery-restored', memory, agoMs: Math.max(0, Date.now() - savedAt) })
+    if (parsed === undefined || !isCount(savedAt)) continue
+    const agoMs = Math.max(0, Date.now() - savedAt)
+    const memory = parsed.part === 'registry' ? withoutOldSigns(parsed, agoMs) : parsed
+    if (memory !== parsed) store.putLearned(part, { savedAt, memory } satisfies Stored)
+    dispatch({ type: 'discovery-restored', memory, agoMs })
   }
 }
+
+/** The same if none is too old. */
+function withoutOldSigns(memory: RegistryMemory, agoMs: number): RegistryMemory {
+  const isYoung = ({ ageMs }: { ageMs: number }): boolean => agoMs + ageMs <= limits.registryCacheTimeMaxMs.value
+  if (memory.cids.every(({ signs }) => signs.every(isYoung))) return memory
+  const cids = memory.cids.map(({ key, signs }) => ({ key, signs: signs.filter(isYoung) }))
+  return { ...memory, cids: cids.filter(({ signs }) => signs.length > 0) }
+}
+
+type RegistryMemory = Extract<DiscoveryMemory, { part: 'registry' }>
 
 /** Undefined for anything that is not what `persistDiscovery` wrote. */
 export function parseMemory(value: unknown, policy: AddressPolicy): DiscoveryMemory | undefined {

@@ -199,7 +199,8 @@ class EngineRuntime implements Runtime {
     const tableEntries = entries.map((entry) => reviewed(entry, addressPolicy))
     this.start = tableEntries.length > 0 ? 'warm' : 'cold'
     const { peers } = this.driver
-    await restoreDiscovery(this.store, addressPolicy, (event) => this.driver.dispatch(event))
+    const { listenToWants } = options.discovery
+    await restoreDiscovery(this.store, addressPolicy, listenToWants, (event) => this.driver.dispatch(event))
     this.driver.dispatch({
       type: 'start',
       self: peers.intern(this.peerId as PeerIdBytes),

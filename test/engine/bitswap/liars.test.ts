@@ -153,6 +153,27 @@ test('a wantlist of a hundred thousand entries is cut at the bound, counted, and
   assert.equal(counters.presencesSent, limits.wantsPerPeerMax.value)
 })
 
+test('a peer that comes back again and again is listened to no more than one that stays', () => {
+  const network = new BitswapNetwork()
+  const node = network.node()
+  const gossip = network.scripted(() => undefined)
+  const teller = network.scripted(() => undefined)
+  const wish = (cid: Uint8Array) => ({ cid, priority: 1, cancel: false, wantType: 'block' as const, sendDontHave: true })
+  network.connect(node, teller)
+  teller.send(node.peer, { wantlist: [wish(testBlock(network.rng).cid)] }, 0)
+  network.run()
+  const rounds = Math.ceil(limits.registryCidsMax.value / limits.registryBurst.value)
+  for (let round = 0; round < rounds; round++) {
+    network.connect(node, gossip)
+    const wantlist = Array.from({ length: limits.registryBurst.value }, () => wish(network.rng.bytes(36)))
+    gossip.send(node.peer, { wantlist }, 0)
+    network.run()
+    network.disconnect(node, gossip)
+  }
+  const mostInTime = 1 + limits.registryBurst.value + (limits.registryPerSecond.value * network.now) / 1_000
+  assert.ok(node.machine.status().registryCids <= mostInTime, `${node.machine.status().registryCids} CIDs`)
+})
+
 test('whoever asks and cancels without end makes nothing grow', () => {
   const network = new BitswapNetwork()
   const node = network.node()

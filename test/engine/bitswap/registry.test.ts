@@ -69,6 +69,23 @@ test('a sign older than peers keep blocks is forgotten', () => {
   assert.equal(registry.size, 0)
 })
 
+test('what nobody has spoken of for a day is forgotten when something else is heard, without being asked for', () => {
+  const registry = new Registry()
+  const day = limits.registryCacheTimeMaxMs.value
+  registry.wanted(key(1), peer(1), undefined, new Hearing(), 0)
+  registry.wanted(key(2), peer(1), undefined, new Hearing(), 1)
+  registry.served(key(1), peer(2), undefined, 2)
+  registry.wanted(key(3), peer(1), undefined, new Hearing(), day + 1)
+  assert.equal(registry.size, 3)
+  registry.wanted(key(3), peer(2), undefined, new Hearing(), day + 2)
+  assert.deepEqual(
+    [...registry.entries()].map(([of]) => of.at(-1)),
+    [1, 3],
+  )
+  registry.wanted(key(3), peer(2), undefined, new Hearing(), day + 3)
+  assert.equal(registry.size, 1)
+})
+
 /** Peers that keep a block for `keptMs`; wants come at random ages. Returns what the registry has learned. */
 function learned(keptMs: number): number {
   const registry = new Registry()

@@ -14,6 +14,7 @@ import { Link, Pace } from './link.ts'
 import type { BitswapBlock, BitswapMessage } from './message.ts'
 import type { Flight } from './outbox.ts'
 import { Probe, Probes } from './probes.ts'
+import type { Hearing } from './registry.ts'
 import { Responder } from './responder.ts'
 import { Want } from './want.ts'
 import { Wants } from './wants.ts'
@@ -43,6 +44,8 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
   #now: Millis = 0
   /** Connected peers that took no messages. */
   readonly #deaf = new BytesMap<true>()
+  /** Of peers that are gone: who comes back is not listened to anew. */
+  readonly #hearings = new BytesMap<Hearing>()
   /** Multihashes of the blocks that came last. */
   readonly #recentBlocks = new BytesMap<true>()
 
@@ -199,7 +202,8 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       return known
     }
     if (this.#links.size >= limits.bitswapPeersMax.value) return undefined
-    const link = new Link(peer, this.#pace, this.#deaf.delete(peer.id))
+    const link = new Link(peer, this.#pace, this.#deaf.delete(peer.id), this.#hearings.get(peer.id))
+    this.#hearings.delete(peer.id)
     if (addresses.length > 0) link.info = { peer, addresses }
     link.hasPresences = hasPresences
     this.#links.set(peer.id, link)
@@ -213,6 +217,8 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     const link = this.#links.get(peer.id)
     if (link === undefined) return
     this.#links.delete(peer.id)
+    this.#hearings.set(peer.id, link.hearing)
+    if (this.#hearings.size > limits.bitswapPeersMax.value) this.#hearings.shift()
     this.#context.deadlines.set(link, undefined)
     if (link.outbox.flight !== undefined) this.#flights.delete(link.outbox.flight.order)
     this.#responder.disconnected(link)

@@ -14,8 +14,8 @@ import type { Want } from './want.ts'
 export class Link {
   readonly peer: Peer
   readonly outbox: Outbox
-  /** How much of its wants is listened to. */
-  readonly hearing = new Hearing()
+  /** How much of its wants is listened to; of the peer, not of the connection. */
+  readonly hearing: Hearing
   /** Where it can be dialed when it is gone, if it has said so. */
   info: PeerInfo | undefined
   /** It knows want-have, HAVE and DONT_HAVE; who does not is asked for the block itself, and says nothing where it has none. */
@@ -43,9 +43,10 @@ export class Link {
   readonly #pace: Pace
 
   /** `isKnown`: on this same connection it was lost once, and may remember what we wanted then. */
-  constructor(peer: Peer, pace: Pace, isKnown: boolean) {
+  constructor(peer: Peer, pace: Pace, isKnown: boolean, hearing = new Hearing()) {
     this.peer = peer
     this.#pace = pace
+    this.hearing = hearing
     this.outbox = new Outbox(isKnown)
   }
 

@@ -9,7 +9,7 @@ import type { Peer, PeerInfo } from '../peer.ts'
  *
  *   (unknown) ──want──▶ weak ──cancel, served──▶ strong ──older than a block is kept──▶ (forgotten)
  *
- * Bounded per CID, per peer and time, and in all; the CID heard of longest ago goes first. How long peers keep a block
+ * Bounded per CID, per peer and time, and in all; the CID heard of longest ago goes first, and after a day in any case. How long peers keep a block
  * (their characteristic cache time) is learned from what becomes of the guesses made with it, and so is how often a
  * sign is right. It does not know who is connected.
  */
@@ -96,16 +96,21 @@ export class Registry {
     return this.#cids.entries()
   }
 
-  clear(): void {
-    this.#cids.clear()
-  }
-
   #put(key: Uint8Array, sign: Sign): void {
     const others = (this.#cids.get(key) ?? []).filter(({ peer }) => !sameId(peer, sign.peer))
+    this.#forgetOld(sign.at)
     // Deleted first, so that the CID heard of longest ago is the one that the bound pushes out.
     this.#cids.delete(key)
     this.#cids.set(key.slice(), [sign, ...others].slice(0, limits.registryPeersPerCidMax.value))
     if (this.#cids.size > limits.registryCidsMax.value) this.#cids.shift()
+  }
+
+  /** What nobody speaks of any more goes even if it is never asked for: it says something about others. */
+  #forgetOld(now: Millis): void {
+    for (const [key, signs] of this.#cids.entries()) {
+      if (signs.some(({ at }) => now <= at + limits.registryCacheTimeMaxMs.value)) return
+      this.#cids.delete(key)
+    }
   }
 
   #drop(key: Uint8Array, peer: Peer): void {
