@@ -110,6 +110,23 @@ test('want-blocks of a session are spread over the peers that delivered, more to
   assert.ok(served.fast + served.slow <= 62, 'hardly a block is asked for twice')
 })
 
+test('a provider that one want of a session was given is a member: the next want asks it alone, without a search', () => {
+  const network = new BitswapNetwork({ latencyMs: [50, 50] })
+  const [first, second] = [testBlock(network.rng, 20_000), testBlock(network.rng, 20_000)]
+  const node = network.node([], { searchDelay: 1_000 })
+  const provider = network.node([first, second])
+  for (let index = 0; index < 40; index++) network.connect(node, network.node())
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  node.want(first.cid, { session: 1, providers: [provider] })
+  network.run()
+  const since = network.now
+  const want = node.want(second.cid, { session: 1 })
+  network.run()
+  assert.equal(node.ended.get(want)?.from, provider.peer)
+  assert.ok(node.ended.get(want)!.at <= since + 105, 'one round trip')
+  assert.deepEqual([countSent(node, 'block', second.cid), countSent(node, 'have', second.cid)], [1, 0])
+})
+
 test('closing a session aborts its wants and tells those who were asked', () => {
   const network = new BitswapNetwork()
   const node = network.node()
