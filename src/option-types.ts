@@ -24,17 +24,21 @@ export interface DiscoveryOptions {
   /** While few have served us: ask connected peers in steps, all at once, or what the DHT finds first. Default: `'steps'`. */
   readonly coldStart: DiscoverySettings['coldStart']
   /**
-   * How many of them go first: by `peersPerSecond` (`dynamic`), the best `peers`, all that had at least `blocks` in two hours,
+   * How many of them go first: by `peersPerSecond` (`dynamic`), the best `peers`, all that had at least `blocks` in the window,
    * or the fewest that have the `share` (0 to 1) of it all. Default: `{ type: 'dynamic' }`.
    */
   readonly leaders: DiscoverySettings['leaders']
   /** Questions in vain that a second of waiting is worth: less costs time, more costs messages. Default: 2. */
   readonly peersPerSecond: DiscoverySettings['peersPerSecond']
+  /** For how long it counts that a peer has served, the less the longer ago: 10 minutes to 24 hours. Default: two hours. */
+  readonly rankingWindowMs: DiscoverySettings['rankingWindowMs']
   /**
    * Until the DHT is searched beside the connected peers: milliseconds (up to 5000), or a percentile of the time that
-   * connected peers took in the last two hours (500 ms until that is known). Default: 0.
+   * connected peers took in the window (500 ms until that is known). Default: 0.
    */
   readonly searchDelay: DiscoverySettings['searchDelay']
+  /** For how long such a time counts: 10 minutes to 24 hours. Default: two hours. */
+  readonly latencyWindowMs: DiscoverySettings['latencyWindowMs']
   /** Want-blocks sent at once to peers that wanted the same: 0 to 4, or by their hit rate. Default: `'dynamic'`. */
   readonly guesses: DiscoverySettings['guesses']
 }

@@ -1,4 +1,5 @@
 import { base58btc } from 'multiformats/bases/base58'
+import { CID } from 'multiformats/cid'
 import type { ClosestPeerItem, PeerData, ProgressData, ProviderItem, StatusData } from '../worker/contract/service.ts'
 import type { ClosestPeer, PeerInfo, Progress, Provider, Status } from './types.ts'
 
@@ -24,8 +25,9 @@ export function toClosestPeer(item: ClosestPeerItem): ClosestPeer {
   return { ...toPeerInfo(item), outcome: item.outcome }
 }
 
-export function toProgress(data: ProgressData): Progress {
-  return 'peer' in data ? { ...data, peer: peerIdText(data.peer) } : data
+export function toProgress({ cid, ...data }: ProgressData): Progress {
+  const of = cid === undefined ? {} : { cid: CID.decode(cid) }
+  return 'peer' in data ? { ...data, ...of, peer: peerIdText(data.peer) } : { ...data, ...of }
 }
 
 export function toStatus(data: StatusData): Status {

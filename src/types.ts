@@ -79,8 +79,11 @@ export interface Block {
   readonly from: string | undefined
 }
 
-/** What happened on the way. Told while the operation runs, never after it has ended. */
-export type Progress =
+/**
+ * What happened on the way. Told while the operation runs, never after it has ended. `cid`: of `getBlocks`, the block that this
+ * is about.
+ */
+export type Progress = { readonly cid?: CID | undefined } & (
   | {
       readonly type: 'dialing' | 'asking' | 'storing' | 'stored' | 'have' | 'dont-have' | 'provider-found'
       readonly peer: string
@@ -94,6 +97,7 @@ export type Progress =
     }
   | { readonly type: 'failed'; readonly peer: string; readonly reason: string }
   | { readonly type: 'searching-providers' }
+)
 
 export interface CallOptions {
   /** Ends the operation, in the Worker too; the call rejects with code `aborted`. */

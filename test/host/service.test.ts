@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { openDB } from 'idb'
 import { CID } from 'multiformats/cid'
 import type { ErrorCode } from '../../worker/contract/errors.ts'
-import type { StartOptions } from '../../worker/contract/service.ts'
+import type { ProgressData, StartOptions } from '../../worker/contract/service.ts'
 import { limits } from '../../worker/engine/limits.ts'
 import type { CallContext } from '../../worker/host/amino-service.ts'
 import { EngineService } from '../../worker/host/service.ts'
@@ -78,6 +78,9 @@ test('a wrong choice for discovery or providing is the caller’s mistake, and w
     { searchDelay: 6_000 },
     { searchDelay: 'p99' as never },
     { guesses: 5 },
+    { rankingWindowMs: 0 },
+    { rankingWindowMs: '2 h' as never },
+    { latencyWindowMs: 48 * 3_600_000 },
     { leaders: { type: 'coverage', share: 0 } },
     { leaders: { type: 'top', peers: 0 } },
     { leaders: null as never },
@@ -94,6 +97,8 @@ test('a wrong choice for discovery or providing is the caller’s mistake, and w
     searchDelay: 0,
     guesses: 'dynamic',
     listenToWants: true,
+    rankingWindowMs: 7_200_000,
+    latencyWindowMs: 7_200_000,
   })
 })
 
@@ -232,5 +237,20 @@ test('more sessions than are kept are refused with a code, and there is room aga
   await refused(open(), 'too-many-queries')
   await service.closeSession(sessions[0]!)
   await open()
+  await service.stop()
+})
+
+test('the progress of a stream says of which block it is', async () => {
+  const service = await started()
+  const cids = [1, 2, 3].map((number) => Uint8Array.of(0x01, 0x55, 0x12, 0x20, ...new Uint8Array(32).fill(number)))
+  const told: (Uint8Array | undefined)[] = []
+  const onProgress = ({ type, cid }: ProgressData): void => {
+    if (type === 'searching-providers') told.push(cid)
+  }
+  const stream = service.getBlocks(cids, { session: undefined, context: undefined, providers: [] }, { ...context(), onProgress })
+  await assert.rejects(async () => {
+    for await (const block of stream) assert.fail(`nobody has ${block.cid.toString()}`)
+  }, ServiceError)
+  assert.deepEqual(told, cids)
   await service.stop()
 })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Progress } from '../../src/index.ts'
 import { streamCreditsMax } from '../../worker/contract/limits.ts'
 import { ServiceError } from '../../worker/host/service-error.ts'
 import { codeOf, collect, signalled, startHarness } from '../support/client-harness.ts'
-import { items, providerItem, untilAborted } from '../support/fake-service.ts'
+import { items, peerBytes, peerText, providerItem, untilAborted } from '../support/fake-service.ts'
 
 const cid = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
 
@@ -146,4 +147,23 @@ test('a search reports its progress while it streams', async (t) => {
   const told: string[] = []
   await collect(client.findProviders(cid, { onProgress: (progress) => told.push(progress.type) }))
   assert.deepEqual(told, ['searching-providers'])
+})
+
+test('the progress of a stream of blocks says of which block it is', async (t) => {
+  const { client } = await startHarness(t, {
+    getBlocks: async function* ([wanted], _options, context) {
+      context.onProgress?.({ type: 'asking', peer: peerBytes, cid: wanted })
+      context.onProgress?.({ type: 'searching-providers', cid: wanted })
+      yield { cid: wanted!, bytes: Uint8Array.of(1), from: undefined }
+    },
+  })
+  const told: Progress[] = []
+  await collect(client.getBlocks([cid], { onProgress: (progress) => told.push(progress) }))
+  assert.deepEqual(
+    told.map((progress) => ({ ...progress, cid: progress.cid?.toString() })),
+    [
+      { type: 'asking', peer: peerText, cid },
+      { type: 'searching-providers', cid },
+    ],
+  )
 })

@@ -68,8 +68,10 @@ export interface DiscoverySettings {
     | { readonly type: 'threshold'; readonly blocks: number }
     | { readonly type: 'coverage'; readonly share: number }
   readonly peersPerSecond: number
-  /** Milliseconds, or the percentile of latencies in the last two hours. */
+  readonly rankingWindowMs: number
+  /** Milliseconds, or the percentile of latencies in the window. */
   readonly searchDelay: number | 'p50' | 'p75' | 'p90'
+  readonly latencyWindowMs: number
   readonly guesses: number | 'dynamic'
   readonly listenToWants: boolean
 }
@@ -222,7 +224,10 @@ export interface ProbeData {
   readonly elapsedMs: number
 }
 
-export type ProgressData =
+/** `cid`: of a stream of blocks, the one that this is about. */
+export type ProgressData = ProgressOfOne & { readonly cid?: Uint8Array | undefined }
+
+type ProgressOfOne =
   | {
       readonly type: 'dialing' | 'asking' | 'storing' | 'stored' | 'have' | 'dont-have' | 'provider-found'
       readonly peer: Uint8Array
@@ -265,7 +270,7 @@ export interface BitswapStatusData {
   readonly peers: number
   readonly wants: number
   readonly sessions: number
-  /** Peers that served in the last two hours. */
+  /** Peers that served in the window. */
   readonly rankedPeers: number
   /** CIDs that others were heard to want. */
   readonly registryCids: number
@@ -275,7 +280,8 @@ export interface BitswapStatusData {
    * Entries of messages by type (`wantHavesSent`, `wantBlocksSent`, `cancelsSent`, `havesReceived`, `dontHavesReceived`, `blocksReceived`,
    * of which `duplicateBlocksReceived` and `unwantedBlocksReceived`; `wantsReceived`, `blocksSent`, `presencesSent`, `refusedWants`), bytes of
    * blocks, guesses (`guessedWants`, `guessHits`), probes, and what became of wants that went to the network: `wantsSuccess` (a connected
-   * peer had it), `wantsFailure` (a provider that was searched for had it), `wantsNoProvider`, `wantsFetchFailed`.
+   * peer had it), `wantsFailure` (a provider that was searched for, or given, and had to be dialed had it), `wantsNoProvider`,
+   * `wantsFetchFailed`.
    */
   readonly counters: Readonly<Record<string, number>>
 }

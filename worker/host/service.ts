@@ -3,6 +3,7 @@ import type {
   ClosestPeerItem,
   PeerData,
   ProbeData,
+  ProgressData,
   ProvideMode,
   ProviderItem,
   ProvidingReply,
@@ -180,8 +181,10 @@ export class EngineService implements AminoService {
 
   getBlocks(cids: readonly Uint8Array[], options: BlockOptions, context: CallContext): AsyncIterable<BlockData> {
     const { operations } = this.#running()
-    return blocksAsTheyCome(cids, context, (cid, ofOne) => {
-      return operations.inTurn(ofOne.signal, () => this.getBlock(cid, options, ofOne))
+    const { onProgress } = context
+    return blocksAsTheyCome(cids, context, (cid, { signal }) => {
+      const ofOne = { signal, onProgress: onProgress && ((progress: ProgressData) => onProgress({ ...progress, cid })) }
+      return operations.inTurn(signal, () => this.getBlock(cid, options, ofOne))
     })
   }
 

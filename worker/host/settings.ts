@@ -29,13 +29,17 @@ const hourMs = 3_600_000
 function discoverySettings(given: StartOptions['discovery']): DiscoverySettings {
   const { broadcast = 'steps', coldStart = 'steps', leaders = { type: 'dynamic' } } = given
   const { peersPerSecond = 2, searchDelay = 0, guesses = 'dynamic', listenToWants = true } = given
+  const { rankingWindowMs = limits.rankingWindowMs.value, latencyWindowMs = limits.latencyWindowMs.value } = given
   require(['steps', 'ranked', 'flood'].includes(broadcast), "discovery.broadcast must be 'steps', 'ranked' or 'flood'.")
   require(['steps', 'flood', 'dht'].includes(coldStart), "discovery.coldStart must be 'steps', 'flood' or 'dht'.")
   require(peersPerSecond > 0 && peersPerSecond <= 10_000, 'discovery.peersPerSecond must be from above 0 to 10,000.')
   require(isDelay(searchDelay), "discovery.searchDelay must be milliseconds from 0 to 5000, or 'p50', 'p75' or 'p90'.")
   require(areGuesses(guesses), "discovery.guesses must be an integer from 0 to 4, or 'dynamic'.")
   require(areLeaders(leaders), `discovery.leaders must be ${leadersInWords}.`)
-  return { broadcast, coldStart, leaders: { ...leaders }, peersPerSecond, searchDelay, guesses, listenToWants }
+  const windows = { rankingWindowMs, latencyWindowMs }
+  for (const [name, value] of Object.entries(windows))
+    require(value >= hourMs / 6 && value <= 24 * hourMs, `discovery.${name} must be milliseconds from 10 minutes to 24 hours.`)
+  return { broadcast, coldStart, leaders: { ...leaders }, peersPerSecond, searchDelay, guesses, listenToWants, ...windows }
 }
 
 const leadersInWords = '{ type: dynamic }, { type: top, peers }, { type: threshold, blocks } or { type: coverage, share }'
