@@ -54,3 +54,45 @@ test('Two pages that a node of the swarm names as providers fetch from each othe
     expect(counters['blocksSent']).toBeGreaterThanOrEqual(1)
   }
 })
+
+test('A page serves a blockstore of its own to another page: what is in it, and nothing that lies or hangs', async ({
+  lab,
+  stage,
+  context,
+}) => {
+  const { page: other } = await openLab(context, stage)
+  const kept = ['small', 'x'.repeat(50_000), 'y'.repeat(2 * 1_024 * 1_024)].map(blockOf)
+  const [lie, hanging] = [blockOf('the store says something else'), blockOf('the store never says')]
+  const owner = await lab.evaluate(
+    async ({ bootstrap, texts, wrong, never }) => {
+      const client = await window.lab.start('one', { bootstrap })
+      const contents = new Map(texts.map(({ cid, text }) => [cid, new TextEncoder().encode(text)]))
+      contents.set(wrong, Uint8Array.of(1, 2, 3))
+      await client.serveBlocks({
+        get: (cid) => (String(cid) === never ? new Promise<undefined>(() => undefined) : contents.get(String(cid))),
+      })
+      return { id: client.peerId, multiaddrs: await window.lab.addressesWith(client, '/webrtc') }
+    },
+    {
+      bootstrap: stage.bootstrap,
+      texts: kept.map(({ cid, bytes }) => ({ cid, text: new TextDecoder().decode(bytes) })),
+      wrong: lie.cid,
+      never: hanging.cid,
+    },
+  )
+  await other.evaluate(async () => void (await window.lab.start('one', { bootstrap: [] })))
+  const probe = (cid: string) =>
+    other.evaluate(
+      async ({ text, provider }) => {
+        const { reason, bytes } = await window.lab.client('one').probe(text, provider)
+        return { reason, length: bytes?.length }
+      },
+      { text: cid, provider: owner },
+    )
+  for (const { cid, bytes } of kept) expect(await probe(cid)).toEqual({ reason: 'block', length: bytes.length })
+  for (const { cid } of [lie, hanging]) expect(await probe(cid)).toEqual({ reason: 'dont-have', length: undefined })
+  await lab.evaluate(() => window.lab.client('one').serveBlocks(undefined))
+  expect(await probe(kept[0]!.cid)).toEqual({ reason: 'dont-have', length: undefined })
+  const { counters } = (await lab.evaluate(() => window.lab.client('one').status())).bitswap
+  expect(counters['blocksSent']).toBe(kept.length)
+})
