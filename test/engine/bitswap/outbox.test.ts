@@ -31,14 +31,10 @@ test('what comes up while a message is in flight coalesces into the next one', (
   outbox.want(key(2), entry(2, 'block'))
   outbox.want(key(2), entry(2, 'have'))
   outbox.want(key(3), entry(3, 'have'))
-  outbox.cancel(key(3))
-  outbox.cancel(key(1))
+  outbox.cancel(key(3), 0)
   assert.equal(outbox.assemble(orders, 0), undefined, 'one at a time')
   outbox.sent()
-  assert.deepEqual(outbox.assemble(orders, 0)?.message.wantlist, [
-    { ...entry(1, 'have', false), cancel: true },
-    { ...entry(2, 'block') },
-  ])
+  assert.deepEqual(outbox.assemble(orders, 0)?.message.wantlist, [{ ...entry(2, 'block') }])
 })
 
 test('a want that the peer was told already is not said again, unless it asks for more', () => {
@@ -52,19 +48,74 @@ test('a want that the peer was told already is not said again, unless it asks fo
   assert.equal(outbox.want(key(1), entry(1, 'have')), false)
 })
 
-test('a cancel goes only to a peer that was told, once, and a want after it takes an unsent cancel back', () => {
+test('a cancel goes only to a peer that was told, once; that of a want-block at once', () => {
   const outbox = new Outbox(false)
-  outbox.cancel(key(1))
-  assert.deepEqual(say(outbox), [])
+  outbox.cancel(key(1), 0)
+  assert.deepEqual(say(outbox, limits.cancelWaitMs.value), [])
   outbox.want(key(1), entry(1, 'block'))
   assert.deepEqual(say(outbox), ['block 1'])
-  outbox.cancel(key(1))
-  assert.equal(outbox.want(key(1), entry(1, 'have')), false)
-  assert.deepEqual(say(outbox), [])
-  outbox.cancel(key(1))
-  outbox.cancel(key(1))
+  outbox.cancel(key(1), 0)
+  outbox.cancel(key(1), 0)
   assert.deepEqual(say(outbox), ['cancel 1'])
-  outbox.cancel(key(1))
+  outbox.cancel(key(1), 0)
+  assert.deepEqual(say(outbox, limits.cancelWaitMs.value), [])
+})
+
+test('the cancel of a want-have waits for a message to go with, and not forever', () => {
+  const outbox = new Outbox(false)
+  const wait = limits.cancelWaitMs.value
+  for (const index of [1, 2, 3]) outbox.want(key(index), entry(index, 'have'))
+  say(outbox)
+  outbox.cancel(key(1), 100)
+  outbox.cancel(key(2), 200)
+  assert.equal(outbox.deadline, 100 + wait)
+  assert.deepEqual(say(outbox, 99 + wait), [])
+  outbox.want(key(4), entry(4, 'have'))
+  assert.deepEqual(say(outbox, 300), ['cancel 1', 'cancel 2', 'have 4'], 'the peer still holds the third')
+  assert.equal(outbox.deadline, undefined)
+  outbox.cancel(key(3), 400)
+  assert.equal(outbox.deadline, 400 + wait)
+  assert.deepEqual(say(outbox, 400 + wait), ['cancel 3'])
+  assert.equal(outbox.deadline, undefined)
+})
+
+test('a message that says all that is wanted replaces what the peer holds, and needs no cancels', () => {
+  const outbox = new Outbox(false)
+  for (const index of [1, 2]) outbox.want(key(index), entry(index, 'have'))
+  say(outbox)
+  for (const index of [1, 2]) outbox.cancel(key(index), 0)
+  outbox.want(key(3), entry(3, 'have'))
+  const { message } = outbox.assemble(orders, 10)!
+  assert.equal(message.full, true)
+  assert.deepEqual(message.wantlist, [entry(3, 'have')])
+  outbox.failed(10)
+  outbox.unqueue(key(3))
+  assert.deepEqual(say(outbox, 10 + limits.messageRetryFirstMs.value), ['cancel 1', 'cancel 2'], 'the peer still holds them')
+  outbox.want(key(4), entry(4, 'block'))
+  say(outbox, 1_000)
+  outbox.cancel(key(4), 1_000)
+  outbox.want(key(5), entry(5, 'have'))
+  assert.deepEqual(say(outbox, 1_000), ['cancel 4', 'have 5'], 'a block may be on its way already')
+})
+
+test('a want that follows its own cancel is told after it: the peer would not answer twice', () => {
+  const outbox = new Outbox(false)
+  outbox.want(key(1), entry(1, 'have'))
+  say(outbox)
+  outbox.cancel(key(1), 0)
+  assert.equal(outbox.want(key(1), entry(1, 'have')), true)
+  assert.deepEqual(say(outbox), ['cancel 1'])
+  assert.deepEqual(say(outbox), ['have 1'])
+  assert.deepEqual(say(outbox, limits.cancelWaitMs.value), [])
+})
+
+test('cancels do not wait where places for wants are getting scarce', () => {
+  const outbox = new Outbox(false)
+  for (let index = 0; index < limits.wantsPerPeerMax.value / 2; index++) outbox.want(key(index), entry(index, 'have'))
+  say(outbox)
+  outbox.cancel(key(7), 0)
+  assert.deepEqual(say(outbox), ['cancel 7'])
+  outbox.cancel(key(8), 0)
   assert.deepEqual(say(outbox), [])
 })
 
@@ -76,7 +127,7 @@ test('a peer that sent the block is not told to cancel, even if the message that
   outbox.assemble(orders, 0)
   assert.equal(outbox.settled(key(1)), true)
   outbox.failed(0)
-  outbox.cancel(key(1))
+  outbox.cancel(key(1), 0)
   assert.deepEqual(say(outbox, 10_000), [])
 })
 
@@ -85,15 +136,15 @@ test('after a failed message wants are untold, cancels still due are kept, and t
   outbox.want(key(1), entry(1, 'have'))
   outbox.want(key(2), entry(2, 'have'))
   say(outbox)
-  outbox.cancel(key(1))
+  outbox.cancel(key(1), 0)
   outbox.want(key(2), entry(2, 'block'))
   outbox.want(key(3), entry(3, 'have'))
   outbox.assemble(orders, 0)
-  outbox.cancel(key(3))
+  outbox.cancel(key(3), 0)
   outbox.failed(0)
   assert.equal(outbox.deadline, limits.messageRetryFirstMs.value)
   assert.equal(outbox.assemble(orders, limits.messageRetryFirstMs.value - 1), undefined)
-  outbox.cancel(key(2))
+  outbox.cancel(key(2), 0)
   assert.ok(outbox.assemble(orders, limits.messageRetryFirstMs.value) !== undefined)
   assert.deepEqual(
     outbox.flight?.message.wantlist.map(({ cid, cancel }) => [cid[1], cancel]),

@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = '2a2494c97d3d797e4257dfa3b0f506016b65b68d5d7bbec10fd02ead6776c17a'
+const golden = '0f46742cb4a46545cb13bdf68704dd0b43f673cae1e42890450c54ab9ea825fe'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

@@ -104,7 +104,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       case 'want-block':
         return this.#wants.want(event, now)
       case 'cancel-want':
-        if (!this.#probes.cancel(event.want)) this.#wants.cancel(event.want, now)
+        if (!this.#probes.cancel(event.want, now)) this.#wants.cancel(event.want, now)
         return
       case 'probe':
         return this.#probes.start(event.want, event.cid, multihashOf(event.cid), event.provider, now)

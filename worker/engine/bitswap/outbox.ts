@@ -12,13 +12,19 @@ import type { BitswapBlock, BitswapMessage, BlockPresence, WantlistEntry } from 
  *                          └──failed──▶ resting (longer each time) ──▶ idle
  *
  * A want-block beats a want-have, and sendDontHave sticks. A cancel withdraws a want that was not sent yet, and is
- * itself sent only for what the peer was told. It does not know why anything is wanted or answered.
+ * itself sent only for what the peer was told: at once for a want-block, since a block may be on its way; for a want-have,
+ * which costs the peer a HAVE at most, with the next message, or after `cancelWaitMs` in one of its own. Where that next message
+ * says all that we want of the peer, it replaces the wantlist that the peer holds, and needs no cancels.
+ *
+ * It does not know why anything is wanted or answered.
  */
 export class Outbox {
   /** What the peer's copy of our wantlist holds, as far as we can know. Keyed by multihash, as all wants here. */
   readonly #told = new BytesMap<Told>()
   readonly #wants = new BytesMap<WantlistEntry>()
   readonly #cancels = new BytesMap<WantlistEntry>()
+  /** From when on a message is sent for the cancels alone. */
+  #cancelsAt = Number.POSITIVE_INFINITY
   /** Keyed by CID: an answer repeats the CID of the question. */
   readonly #presences = new BytesMap<BlockPresence>()
   readonly #blocks = new BytesMap<BitswapBlock>()
@@ -56,15 +62,17 @@ export class Outbox {
   /** When this outbox wants to be looked at again, if nothing else happens. */
   get deadline(): Millis | undefined {
     if (this.#flight !== undefined) return this.#flight.deadline
-    return this.#isEmpty() ? undefined : this.#restsUntil
+    if (this.#hasNews) return this.#restsUntil
+    return this.#cancels.size === 0 ? undefined : Math.max(this.#restsUntil, this.#cancelsAt)
   }
 
   /** Returns false if the peer was told as much already. */
   want(key: Uint8Array, entry: WantlistEntry): boolean {
-    const withdrawn = this.#cancels.delete(key)
     const told = this.#told.get(key)
-    if (told !== undefined && covers(told.entry, entry)) return false
-    assert(withdrawn || told !== undefined || this.#wants.has(key) || this.hasRoom, 'a want is queued only where there is room')
+    const isWithdrawn = this.#cancels.has(key)
+    // The peer may have answered before the cancel was due, and would not do so again: it is told both.
+    if (told !== undefined && !isWithdrawn && covers(told.entry, entry)) return false
+    assert(told !== undefined || this.#wants.has(key) || this.hasRoom, 'a want is queued only where there is room')
     const queued = this.#wants.get(key)
     this.#wants.set(key, queued === undefined ? entry : merge(queued, entry))
     return true
@@ -76,10 +84,13 @@ export class Outbox {
   }
 
   /** Nothing is said to a peer that was told nothing. Returns whether that made room for another want at once. */
-  cancel(key: Uint8Array): boolean {
+  cancel(key: Uint8Array, now: Millis): boolean {
     const wasQueued = this.#wants.delete(key)
     const told = this.#told.get(key)
-    if (told !== undefined) this.#cancels.set(key, cancelOf(told.entry))
+    if (told === undefined) return wasQueued
+    this.#cancels.set(key, cancelOf(told.entry))
+    const mayWait = told.entry.wantType === 'have' && this.#told.size < limits.wantsPerPeerMax.value / 2
+    this.#cancelsAt = Math.min(this.#cancelsAt, mayWait ? now + limits.cancelWaitMs.value : now)
     return wasQueued
   }
 
@@ -88,8 +99,9 @@ export class Outbox {
     const flown = this.#flight?.wants.get(key)
     if (flown !== undefined) flown.settled = true
     const wasQueued = this.#wants.delete(key)
-    this.#cancels.delete(key)
-    return this.#told.delete(key) || wasQueued
+    const wasTold = this.#told.has(key)
+    this.#forget(key)
+    return wasTold || wasQueued
   }
 
   /** Whether a want of this CID can be said without a place more. */
@@ -120,19 +132,23 @@ export class Outbox {
 
   /** The next message, unless one is in flight, the outbox rests, or there is nothing to say. */
   assemble(orders: OrderIds, now: Millis): Flight | undefined {
-    if (this.#flight !== undefined || now < this.#restsUntil || this.#isEmpty()) return undefined
+    if (this.#flight !== undefined || now < this.#restsUntil) return undefined
+    if (!this.#hasNews && (this.#cancels.size === 0 || now < this.#cancelsAt)) return undefined
     const draft: Draft = { wantlist: [], presences: [], blocks: [], wants: new BytesMap(), bytes: envelopeBytes, blockBytes: 0 }
-    this.#takeCancels(draft)
+    const replaced = this.#replaceable()
+    if (replaced === undefined) this.#takeCancels(draft)
+    else for (const key of [...replaced.keys()]) this.#forget(key)
     this.#takeWants(draft, now)
     this.#takeAnswers(draft)
     this.#flight = {
       order: orders.next(),
       deadline: now + limits.messageAnswerTimeoutMs.value,
       wants: draft.wants,
+      replaced: replaced ?? new BytesMap(),
       blockBytes: draft.blockBytes,
       message: {
         wantlist: draft.wantlist,
-        full: this.#startsOver,
+        full: this.#startsOver || replaced !== undefined,
         blocks: draft.blocks,
         presences: draft.presences,
         pendingBytes: this.#blockBytes,
@@ -164,21 +180,47 @@ export class Outbox {
       if (before === undefined) this.#told.delete(key)
       else this.#told.set(key, before)
       if (!entry.cancel && before === undefined) this.#cancels.delete(key)
-      if (entry.cancel && !this.#wants.has(key)) this.#cancels.set(key, entry)
+      if (entry.cancel) this.#cancels.set(key, entry)
     }
+    for (const [key, told] of flight.replaced.entries()) {
+      this.#told.set(key, told)
+      this.#cancels.set(key, cancelOf(told.entry))
+    }
+    if (this.#cancels.size > 0) this.#cancelsAt = Math.min(this.#cancelsAt, now)
     this.#restsUntil = now + limits.messageRetryFirstMs.value * 2 ** this.#failures
     this.#failures++
   }
 
-  #isEmpty(): boolean {
-    return this.#wants.size + this.#cancels.size + this.#presences.size + this.#blocks.size === 0
+  /** Something that does not wait for another message. */
+  get #hasNews(): boolean {
+    return this.#wants.size + this.#presences.size + this.#blocks.size > 0
+  }
+
+  /**
+   * What the peer holds of our wants, if all of it is cancelled and was no more than want-haves: a message with a whole wantlist
+   * ends them too. (boxo and Helia drop what is not in it, but go on sending a block that they have begun with.)
+   */
+  #replaceable(): BytesMap<Told> | undefined {
+    if (!this.#hasNews || this.#cancels.size === 0 || this.#told.size !== this.#cancels.size) return undefined
+    const replaced = new BytesMap<Told>()
+    for (const [key, told] of this.#told.entries()) {
+      if (told.entry.wantType === 'block' || this.#wants.has(key)) return undefined
+      replaced.set(key, told)
+    }
+    return replaced
+  }
+
+  #forget(key: Uint8Array): void {
+    this.#told.delete(key)
+    this.#cancels.delete(key)
+    if (this.#cancels.size === 0) this.#cancelsAt = Number.POSITIVE_INFINITY
   }
 
   #takeCancels(draft: Draft): void {
     for (const [key, entry] of [...this.#cancels.entries()]) {
       if (!fits(draft, entry.cid.length + wantBytes)) return
-      this.#cancels.delete(key)
       this.#write(draft, key, entry, undefined)
+      this.#forget(key)
     }
   }
 
@@ -188,6 +230,8 @@ export class Outbox {
    */
   #takeWants(draft: Draft, now: Millis): void {
     for (const [key, entry] of [...this.#wants.entries()]) {
+      // Its cancel is in this message: one CID is in a wantlist once.
+      if (draft.wants.has(key)) continue
       if (!fits(draft, entry.cid.length + wantBytes)) return
       const told = this.#told.get(key)
       if (told?.entry.wantType === 'have' && now - told.at >= limits.haveRenewMs.value) {
@@ -241,6 +285,8 @@ export interface Flight {
   readonly blockBytes: number
   /** By multihash. */
   readonly wants: BytesMap<FlownWant>
+  /** What the peer held of our wants, and forgets by this message. By multihash. */
+  readonly replaced: BytesMap<Told>
 }
 
 interface Told {

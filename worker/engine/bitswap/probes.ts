@@ -44,9 +44,9 @@ export class Probes {
   }
 
   /** Returns whether the id was that of a probe. */
-  cancel(id: WantId): boolean {
+  cancel(id: WantId, now: Millis): boolean {
     const probe = this.#probes.get(id)
-    if (probe !== undefined) this.#forget(probe)
+    if (probe !== undefined) this.#forget(probe, now)
     return probe !== undefined
   }
 
@@ -97,13 +97,13 @@ export class Probes {
   }
 
   #end(probe: Probe, outcome: ProbeOutcome, bytes: Uint8Array | undefined, now: Millis): void {
-    this.#forget(probe)
+    this.#forget(probe, now)
     const elapsedMs = now - (probe.askedAt ?? probe.startedAt)
     this.#context.counters[outcome === 'block' ? 'probesSuccess' : 'probesFailed']++
     this.#context.effects.push({ type: 'probe-ended', want: probe.id, outcome, bytes, elapsedMs })
   }
 
-  #forget(probe: Probe): void {
+  #forget(probe: Probe, now: Millis): void {
     const { id, key, peer, link } = probe
     this.#probes.delete(id)
     const others = this.#byPeer.get(peer.id)
@@ -112,7 +112,7 @@ export class Probes {
     this.#context.deadlines.set(probe, undefined)
     this.#needs.drop(probe, peer)
     if (link === undefined || this.isAsking(key, peer) || this.#context.isWantAsking(key, peer)) return
-    link.outbox.cancel(key)
+    link.outbox.cancel(key, now)
     this.#context.touched.add(link)
   }
 }

@@ -35,7 +35,7 @@ export class Responder {
       ledger = new Ledger(link)
       this.#ledgers.set(link.peer.id, ledger)
     }
-    if (message.full) for (const want of [...ledger.values()]) this.#remove(ledger, want)
+    if (message.full) this.#replace(ledger, message.wantlist, now)
     for (const entry of message.wantlist) this.#take(ledger, entry, now)
     this.#settle(ledger)
   }
@@ -185,6 +185,18 @@ export class Responder {
     const isBlock = want.wantType === 'block' || size <= limits.inlineBlockBytesMax.value
     if (isBlock && bytes !== undefined) outbox.block({ cid, bytes })
     else outbox.present({ cid, type: 'have' })
+  }
+
+  /** A whole wantlist cancels what is not in it; the rest is wanted anew. */
+  #replace(ledger: Ledger, wantlist: readonly WantlistEntry[], now: Millis): void {
+    if (ledger.size === 0) return
+    const kept = new BytesMap<true>()
+    for (const { cid, cancel } of wantlist) if (!cancel) kept.set(multihashOf(cid), true)
+    for (const want of [...ledger.values()]) {
+      const key = multihashOf(want.cid)
+      if (!kept.has(key)) this.#context.discovery.heardCancel(key, ledger.link.peer, now)
+      this.#remove(ledger, want)
+    }
   }
 
   #remove(ledger: Ledger, want: PeerWant): void {

@@ -314,7 +314,7 @@ export class Wants {
         this.#ask(want, order.link, order.wantType, now)
         break
       case 'withdraw':
-        if (order.link.outbox.cancel(want.key)) this.roomFreed(order.link, now)
+        if (order.link.outbox.cancel(want.key, now)) this.roomFreed(order.link, now)
         this.#context.touched.add(order.link)
         break
       case 'timed-out':
@@ -392,7 +392,7 @@ export class Wants {
       if (link === undefined) continue
       link.starving.delete(want)
       if (this.#context.isProbeAsking(want.key, peer)) continue
-      if (link.outbox.cancel(want.key)) this.roomFreed(link, now)
+      if (link.outbox.cancel(want.key, now)) this.roomFreed(link, now)
       this.#context.touched.add(link)
     }
     this.#perform(want, now)
