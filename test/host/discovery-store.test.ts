@@ -19,7 +19,7 @@ const memories: readonly DiscoveryMemory[] = [
   {
     part: 'ranking',
     peers: [{ id, addresses: [address] }],
-    strangers: { slices: [1, 0], asks: [90, 2] },
+    strangers: { slices: [1, 0], asks: [90, 2], past: { served: 0.5, asked: 40 } },
     contexts: [
       { name: undefined, scores: [{ peer: 0, slices: [8, 0, 0, 0, 0, 0, 0, 1], asks: [9, 0, 0, 0, 0, 0, 0, 2] }] },
       { name: 'nft', scores: [] },
@@ -125,6 +125,9 @@ test('a row that has not the form it should have is left out, and the rest is re
   )
   assert.equal(parseMemory({ part: 'registry', cids: [] }, policy), undefined, 'without the cache time')
   const many = { part: 'latencies', samples: Array.from({ length: 9_000 }, () => [1, 1]) }
+  for (const past of [{ served: 1, asked: Number.NaN }, { served: -1, asked: 2 }, null, 7]) {
+    assert.equal(parseMemory({ ...memories[0], strangers: { slices: [], asks: [], past } }, policy), undefined)
+  }
   const latencies = parseMemory(many, policy)
   assert.ok(latencies?.part === 'latencies' && latencies.samples.length === limits.latencySamplesMax.value)
 })
@@ -137,6 +140,7 @@ test('nothing on the disk can make reading it throw', () => {
     peer: leaf,
     slices: leaf,
     asks: leaf,
+    past: fc.oneof(fc.record({ served: leaf, asked: leaf }), leaf),
     id: leaf,
     addresses: leaf,
     key: leaf,

@@ -146,6 +146,7 @@ export const limits = {
 
   // Bitswap: what is learned about whom to ask
   rankingWindowMs: limit(7_200_000, 'ms', 'in which a block served counts; two hours, as in the 2022 study'),
+  rankingPastHalfMs: limit(86_400_000, 'ms', 'half of what is older than the window is forgotten: providers stay for days'),
   rankedPeersMax: limit(512, 'peers', 'in one ranking; 361 peers served 98.5 % of all blocks there (target C4)'),
   rankingWarmWants: limit(24, 'count', 'wants that ranked peers could serve, before it is trusted who need not be asked'),
   leadersMax: limit(40, 'peers', 'that go first by a share of what was served, however little each of them has'),

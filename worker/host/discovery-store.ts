@@ -118,7 +118,9 @@ function listOf<T>(value: readonly T[] | undefined, max: number): readonly T[] {
 }
 
 function isTally(value: StoredTally | undefined): value is StoredTally {
-  return [value?.slices, value?.asks].every((slices) => Array.isArray(slices) && slices.every(isCount))
+  const { past = { served: 0, asked: 0 } } = value ?? {}
+  const areSlices = [value?.slices, value?.asks].every((slices) => Array.isArray(slices) && slices.every(isCount))
+  return areSlices && isCount(past?.served) && isCount(past.asked)
 }
 
 function isCount(value: unknown): value is number {

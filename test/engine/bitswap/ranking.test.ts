@@ -41,12 +41,40 @@ test('what a peer was asked in vain while it was a stranger counts against it', 
   assert.deepEqual(order(ranking, 0), [2, 1])
 })
 
-test('a want served counts less with every eighth of the window, and nothing after it', () => {
+test('a want served counts less with every eighth of the window; what it counts no more is the past', () => {
   const ranking = new Ranking(windowMs)
   serve(ranking, 1, 1, 500)
-  const left = Array.from({ length: 9 }, (_, age) => ranking.total(500 + age * 1_000))
-  assert.deepEqual(left, [1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8, 0])
-  assert.equal(ranking.size, 0)
+  const left = Array.from({ length: 9 }, (_, age) => {
+    const total = ranking.total(500 + age * 1_000)
+    const { served, past } = ranking.get(peer(1))!
+    assert.equal(total, served + past.served)
+    return [served, Math.round(8 * past.served) / 8]
+  })
+  assert.deepEqual(
+    left,
+    Array.from({ length: 9 }, (_, age) => [1 - age / 8, age / 8]),
+  )
+})
+
+test('half of the past is forgotten in a day, and who served once is a stranger again after two', () => {
+  const ranking = new Ranking(windowMs)
+  const dayMs = limits.rankingPastHalfMs.value
+  serve(ranking, 1, 1)
+  serve(ranking, 2, 8)
+  assert.ok(Math.abs(ranking.total(dayMs) - 4.5) < 0.01)
+  assert.ok(Math.abs(ranking.total(2.1 * dayMs) - 8 / 2 ** 2.1) < 0.01)
+  assert.deepEqual(order(ranking, 2.1 * dayMs), [2])
+})
+
+test('who served yesterday is likelier than who never did, and less likely than who does today', () => {
+  const ranking = new Ranking(windowMs)
+  const dayMs = limits.rankingPastHalfMs.value
+  miss(ranking, 9, 1_000)
+  serve(ranking, 1, 10)
+  serve(ranking, 2, 10, dayMs)
+  for (const number of [1, 2]) miss(ranking, number, 30, dayMs)
+  assert.deepEqual(order(ranking, dayMs), [2, 1])
+  assert.ok(ranking.chance(ranking.get(peer(1))) > 10 * ranking.chance(undefined, 30))
 })
 
 test('who serves now overtakes who served an hour ago', () => {
@@ -99,8 +127,12 @@ test('what an earlier visit left is aged by the time between, that of strangers 
   const second = new Ranking(windowMs)
   second.restoreStrangers(first.strangers, 5_000, 100)
   for (const entry of first.ranked(3_000)) second.restore(entry.peer, undefined, entry, 5_000, 100)
-  assert.deepEqual(order(second, 100), [2], 'the other is older than the window')
-  assert.equal(second.total(100), 3 / 8)
+  assert.deepEqual(order(second, 100), [2, 1], 'the other is older than the window')
+  assert.deepEqual(
+    [1, 2].map((number) => second.get(peer(number))!.served),
+    [0, 3 / 8],
+  )
+  assert.ok(Math.abs(second.total(100) - 2) < 0.001)
   assert.ok(second.chance(undefined) < new Ranking(windowMs).chance(undefined) / 2)
 })
 
@@ -115,7 +147,9 @@ test('chances are above zero and below one, and in order, whatever happens', () 
       const chances = ranked.map((entry) => ranking.chance(entry))
       assert.ok([...chances, ranking.chance(undefined)].every((chance) => chance > 0 && chance < 1))
       assert.ok(ranked.every(({ slices, asks }) => slices.length === rankingSlices && asks.length === rankingSlices))
-      assert.ok(ranked.every(({ served, asked }) => served > 0 && served <= asked))
+      assert.ok(
+        ranked.every(({ served, asked, past }) => served + past.served > 0 && served <= asked && past.served <= past.asked),
+      )
       assert.deepEqual(
         [...chances].sort((a, b) => b - a),
         chances,

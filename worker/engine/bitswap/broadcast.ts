@@ -107,8 +107,16 @@ export class BroadcastPlanner {
       if (asked.has(peer.id) || (link === undefined ? info === undefined : !link.outbox.hasRoom)) continue
       const chance = ranking.chance(entry)
       const inContext = named.flatMap((context) => context.get(peer) ?? [])[0]
-      if (inContext === undefined) candidates.push({ chance, served, isNamed: false, link, info })
-      else candidates.push({ chance: blend(inContext, chance), served: inContext.served, isNamed: true, link, info })
+      if (inContext === undefined) candidates.push({ chance, served, isNamed: false, isStranger: false, link, info })
+      else
+        candidates.push({
+          chance: blend(inContext, chance),
+          served: inContext.served,
+          isNamed: true,
+          isStranger: false,
+          link,
+          info,
+        })
     }
     let dialsLeft = limits.rankedDialsMax.value - dials
     return candidates.sort(byChance).filter(({ link }) => link !== undefined || dialsLeft-- > 0)
@@ -126,7 +134,14 @@ export class BroadcastPlanner {
     const { ranking } = this.#discovery
     const open = openLinks(ask).filter(({ peer }) => ranking.get(peer) === undefined)
     return this.#rng.shuffle(open).map((link) => {
-      return { chance: ranking.chance(undefined, link.askedInVain), served: 0, isNamed: false, link, info: undefined }
+      return {
+        chance: ranking.chance(undefined, link.askedInVain),
+        served: 0,
+        isNamed: false,
+        isStranger: true,
+        link,
+        info: undefined,
+      }
     })
   }
 
@@ -134,7 +149,7 @@ export class BroadcastPlanner {
   #sizeOf(open: readonly Candidate[], isFirst: boolean, isWarm: boolean): number {
     const { leaders } = this.#discovery.options
     if (open.length === 0) return 0
-    const areStrangers = open[0]!.served === 0
+    const areStrangers = open[0]!.isStranger
     if (!isWarm || areStrangers) return Math.max(limits.broadcastStepFirst.value, this.#worthwhile(open))
     if (!isFirst || leaders.type === 'dynamic') return this.#worthwhile(open)
     switch (leaders.type) {
@@ -228,7 +243,10 @@ export type BroadcastStep =
 interface Candidate {
   /** Probability that it has what is wanted. */
   readonly chance: number
+  /** In the window. */
   readonly served: number
+  /** It has never served, or that is long ago. */
+  readonly isStranger: boolean
   /** It has served in a context of the want. */
   readonly isNamed: boolean
   readonly link: Link | undefined
@@ -255,13 +273,13 @@ function openLinks({ asked, links }: Pick<BroadcastAsk, 'asked' | 'links'>): Lin
 }
 
 /** What a peer did in a context, with half a want's weight of what it did in all. */
-function blend({ served, asked }: RankedPeer, chance: number): number {
-  return (served + 0.5 * chance) / (asked + 0.5)
+function blend({ served, asked, past }: RankedPeer, chance: number): number {
+  return (served + past.served + 0.5 * chance) / (asked + past.asked + 0.5)
 }
 
 /** The fewest that have this share of the chances of those who have served. */
 function covering(open: readonly Candidate[], share: number): number {
-  const ranked = open.filter(({ served }) => served > 0)
+  const ranked = open.filter(({ isStranger }) => !isStranger)
   const all = ranked.reduce((sum, { chance }) => sum + chance, 0)
   let covered = 0
   let count = 0

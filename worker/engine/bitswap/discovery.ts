@@ -201,14 +201,14 @@ export class Discovery {
         return { part, samples: this.searchDelay.samples().map(({ at, latencyMs }) => [now - at, latencyMs] as const) }
       case 'ranking': {
         const scoresOf = (ranking: Ranking) =>
-          ranking.ranked(now).map(({ peer, info, slices, asks }) => {
-            return { peer: table.indexOf(peer, info), slices: [...slices], asks: [...asks] }
+          ranking.ranked(now).map(({ peer, info, slices, asks, past }) => {
+            return { peer: table.indexOf(peer, info), slices: [...slices], asks: [...asks], past }
           })
         const contexts = [...this.#contexts].map(([name, ranking]) => ({ name, scores: scoresOf(ranking) }))
-        const { slices, asks } = this.ranking.strangers
+        const { slices, asks, past } = this.ranking.strangers
         return {
           part,
-          strangers: { slices: [...slices], asks: [...asks] },
+          strangers: { slices: [...slices], asks: [...asks], past },
           contexts: [{ name: undefined, scores: scoresOf(this.ranking) }, ...contexts],
           peers: table.peers,
         }

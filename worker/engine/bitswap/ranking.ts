@@ -8,13 +8,17 @@ import type { Peer, PeerInfo } from '../peer.ts'
  * know who is connected.
  *
  * A peer that has served is ranked; the others are strangers, of whom only the average is kept. Both in a sliding window of
- * eight slices: what fell into one counts less with each slice that passes, and nothing once the window has.
+ * eight slices: what fell into one counts less with each slice that passes. What it counts no more is the peer's past, of which
+ * half is forgotten in a day.
  *
- * An estimate is smoothed towards the average stranger by a Beta prior: one answer of a peer that was hardly ever asked
- * says little, and so do a few silences of a stranger.
+ * An estimate is smoothed by a Beta prior towards the peer's past, and that towards the average stranger: one answer of a
+ * peer that was hardly ever asked says little, so do a few silences of a stranger, and who served yesterday is likelier than
+ * who never did.
  */
 export class Ranking {
   readonly #sliceMs: number
+  /** What is left of the past after one slice. */
+  readonly #pastLeft: number
   readonly #entries = new BytesMap<RankedPeer>()
   readonly #strangers = newTally()
   /** Number of the slice that is being filled. */
@@ -23,6 +27,7 @@ export class Ranking {
 
   constructor(windowMs: number) {
     this.#sliceMs = windowMs / rankingSlices
+    this.#pastLeft = 0.5 ** (this.#sliceMs / limits.rankingPastHalfMs.value)
   }
 
   get size(): number {
@@ -70,11 +75,13 @@ export class Ranking {
 
   /** Probability that a peer has what we want next. `entry` undefined: a stranger that was asked `inVain` times. */
   chance(entry: RankedPeer | undefined, inVain = 0): number {
-    const { served, asked } = entry ?? { served: 0, asked: inVain }
-    return (served + priorServed) / (asked + priorServed / this.#strangerChance)
+    const weight = priorServed / this.#strangerChance
+    const { served, asked, past } = entry ?? { served: 0, asked: inVain, past: nothing }
+    const before = (past.served + priorServed) / (past.asked + weight)
+    return (served + weight * before) / (asked + weight)
   }
 
-  /** How often peers of the ranking could have served in the window, the older the less. */
+  /** How often peers of the ranking could have served, the longer ago the less. */
   total(now: Millis): number {
     this.#roll(now)
     return this.#served
@@ -89,19 +96,20 @@ export class Ranking {
     this.#roll(now)
     if (this.#entries.has(peer.id) || this.#entries.size >= limits.rankedPeersMax.value) return
     const entry: RankedPeer = { peer, info, ...newTally() }
-    age(entry, stored, Math.floor(agoMs / this.#sliceMs))
-    if (entry.served === 0) return
+    this.#age(entry, stored, Math.floor(agoMs / this.#sliceMs))
+    if (isForgotten(entry)) return
     this.#entries.set(peer.id, entry)
-    this.#served += entry.served
+    this.#served += servedOf(entry)
   }
 
   restoreStrangers(stored: StoredTally, agoMs: number, now: Millis): void {
     this.#roll(now)
-    age(this.#strangers, stored, Math.floor(agoMs / this.#sliceMs))
+    this.#age(this.#strangers, stored, Math.floor(agoMs / this.#sliceMs))
   }
 
   get #strangerChance(): number {
-    return (strangersAtFirst.served + this.#strangers.served) / (strangersAtFirst.asked + this.#strangers.asked)
+    const { served, asked, past } = this.#strangers
+    return (strangersAtFirst.served + served + past.served) / (strangersAtFirst.asked + asked + past.asked)
   }
 
   #roll(now: Millis): void {
@@ -110,12 +118,28 @@ export class Ranking {
     this.#slice = slice
     if (passed === 0) return
     this.#served = 0
-    age(this.#strangers, this.#strangers, passed)
+    this.#age(this.#strangers, this.#strangers, passed)
     for (const entry of this.#entries.values()) {
-      age(entry, entry, passed)
-      this.#served += entry.served
-      if (entry.served === 0) this.#entries.delete(entry.peer.id)
+      this.#age(entry, entry, passed)
+      if (isForgotten(entry)) this.#entries.delete(entry.peer.id)
+      else this.#served += servedOf(entry)
     }
+  }
+
+  /** Makes `tally` what `of` is when so many slices have passed. They may be the same. */
+  #age(tally: Tally, of: StoredTally, passed: number): void {
+    const left = this.#pastLeft ** passed
+    const leftOfWindow = this.#pastLeft ** Math.max(0, passed - rankingSlices)
+    tally.past = {
+      served: left * (of.past?.served ?? 0) + leftOfWindow * leaving(of.slices, passed),
+      asked: left * (of.past?.asked ?? 0) + leftOfWindow * leaving(of.asks, passed),
+    }
+    for (let slice = rankingSlices - 1; slice >= 0; slice--) {
+      tally.slices[slice] = slice >= passed ? (of.slices[slice - passed] ?? 0) : 0
+      tally.asks[slice] = slice >= passed ? (of.asks[slice - passed] ?? 0) : 0
+    }
+    tally.served = weigh(tally.slices)
+    tally.asked = weigh(tally.asks)
   }
 
   /** The last of the ranking goes for a newcomer, unless that one has served more than once. */
@@ -123,8 +147,8 @@ export class Ranking {
     if (this.#entries.size < limits.rankedPeersMax.value) return true
     let last: RankedPeer | undefined
     for (const entry of this.#entries.values()) if (last === undefined || this.chance(entry) <= this.chance(last)) last = entry
-    if (last === undefined || last.served > 1) return false
-    this.#served -= last.served
+    if (last === undefined || servedOf(last) > 1) return false
+    this.#served -= servedOf(last)
     return this.#entries.delete(last.peer.id)
   }
 }
@@ -139,12 +163,20 @@ export interface RankedPeer extends Tally {
 export interface StoredTally {
   readonly slices: readonly number[]
   readonly asks: readonly number[]
+  /** What the slices count no more, the longer ago the less. Earlier versions did not keep it. */
+  readonly past?: Past | undefined
+}
+
+export interface Past {
+  readonly served: number
+  readonly asked: number
 }
 
 export interface Tally extends StoredTally {
   readonly slices: number[]
   readonly asks: number[]
-  /** Their sums, the older the less. */
+  past: Past
+  /** Sums of the slices, the older the less. */
   served: number
   asked: number
 }
@@ -153,11 +185,14 @@ export const rankingSlices = 8
 
 /** Weight of the prior: most peers never have anything, a few nearly everything, so that it has to be weak. */
 const priorServed = 0.1
+/** Who served once is a stranger again after two half-lives. */
+const pastServedMin = 0.25
+const nothing: Past = { served: 0, asked: 0 }
 /** Until strangers were asked: as if one in fifty had had it. */
 const strangersAtFirst = { served: 1, asked: 50 }
 
 function newTally(): Tally {
-  return { slices: zeroSlices(), asks: zeroSlices(), served: 0, asked: 0 }
+  return { slices: zeroSlices(), asks: zeroSlices(), past: nothing, served: 0, asked: 0 }
 }
 
 function add(tally: Tally, served: number, asked: number): void {
@@ -167,14 +202,21 @@ function add(tally: Tally, served: number, asked: number): void {
   tally.asked += asked
 }
 
-/** Makes `tally` what `of` is when so many slices have passed. They may be the same. */
-function age(tally: Tally, of: StoredTally, passed: number): void {
-  for (let slice = rankingSlices - 1; slice >= 0; slice--) {
-    tally.slices[slice] = slice >= passed ? (of.slices[slice - passed] ?? 0) : 0
-    tally.asks[slice] = slice >= passed ? (of.asks[slice - passed] ?? 0) : 0
-  }
-  tally.served = weigh(tally.slices)
-  tally.asked = weigh(tally.asks)
+/** How often it has served, in the window and before. */
+export function servedOf({ served, past }: Tally): number {
+  return served + past.served
+}
+
+function isForgotten({ served, past }: Tally): boolean {
+  return served === 0 && past.served < pastServedMin
+}
+
+/** What the window no longer counts of it, when so many slices have passed. */
+function leaving(slices: readonly number[], passed: number): number {
+  let sum = 0
+  for (const [slice, count] of slices.entries())
+    sum += (count * Math.min(passed, Math.max(0, rankingSlices - slice))) / rankingSlices
+  return sum
 }
 
 function zeroSlices(): number[] {
