@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = '7d2be70839b03b6c290ffea6c52af0f0a30d4cddb380af222cf9ab75151f4f15'
+const golden = 'e61ca315febc4ac1be8a73d727b7276b75f1c0c0d00a648ab1bf00c5f986a511'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

@@ -13,7 +13,7 @@ import type { BitswapBlock, BitswapMessage, BlockPresence, WantlistEntry } from 
  *
  * A want-block beats a want-have, and sendDontHave sticks. A cancel withdraws a want that was not sent yet, and is
  * itself sent only for what the peer was told: at once for a want-block, since a block may be on its way; for a want-have,
- * which costs the peer a HAVE at most, with the next message, or after `cancelWaitMs` in one of its own. Where that next message
+ * which costs the peer a HAVE at most, and for what it has denied, with the next message, or after `cancelWaitMs` in one of its own. Where that next message
  * says all that we want of the peer, it replaces the wantlist that the peer holds, and needs no cancels.
  *
  * It does not know why anything is wanted or answered.
@@ -78,9 +78,11 @@ export class Outbox {
     return true
   }
 
-  /** Takes back what was not sent yet, without a cancel for what was. */
-  unqueue(key: Uint8Array): void {
+  /** The peer has it not: takes back what was not sent yet, without a cancel for what was. */
+  denied(key: Uint8Array): void {
     this.#wants.delete(key)
+    const told = this.#told.get(key)
+    if (told !== undefined) this.#told.set(key, { ...told, isDenied: true })
   }
 
   /** Nothing is said to a peer that was told nothing. Returns whether that made room for another want at once. */
@@ -89,7 +91,7 @@ export class Outbox {
     const told = this.#told.get(key)
     if (told === undefined) return wasQueued
     this.#cancels.set(key, cancelOf(told.entry))
-    const mayWait = told.entry.wantType === 'have' && this.#told.size < limits.wantsPerPeerMax.value / 2
+    const mayWait = isHarmless(told) && this.#told.size < limits.wantsPerPeerMax.value / 2
     this.#cancelsAt = Math.min(this.#cancelsAt, mayWait ? now + limits.cancelWaitMs.value : now)
     return wasQueued
   }
@@ -197,14 +199,14 @@ export class Outbox {
   }
 
   /**
-   * What the peer holds of our wants, if all of it is cancelled and was no more than want-haves: a message with a whole wantlist
+   * What the peer holds of our wants, if all of it is cancelled and no block is on its way for it: a message with a whole wantlist
    * ends them too. (boxo and Helia drop what is not in it, but go on sending a block that they have begun with.)
    */
   #replaceable(): BytesMap<Told> | undefined {
     if (!this.#hasNews || this.#cancels.size === 0 || this.#told.size !== this.#cancels.size) return undefined
     const replaced = new BytesMap<Told>()
     for (const [key, told] of this.#told.entries()) {
-      if (told.entry.wantType === 'block' || this.#wants.has(key)) return undefined
+      if (!isHarmless(told) || this.#wants.has(key)) return undefined
       replaced.set(key, told)
     }
     return replaced
@@ -239,7 +241,7 @@ export class Outbox {
         continue
       }
       this.#wants.delete(key)
-      this.#write(draft, key, entry, { entry, at: now })
+      this.#write(draft, key, entry, { entry, at: now, isDenied: false })
     }
   }
 
@@ -292,6 +294,7 @@ export interface Flight {
 interface Told {
   readonly entry: WantlistEntry
   readonly at: Millis
+  readonly isDenied: boolean
 }
 
 interface FlownWant {
@@ -316,6 +319,11 @@ const envelopeBytes = 32
 const wantBytes = 24
 const presenceBytes = 12
 const blockBytes = 24
+
+/** No block comes of it, as far as can be known. */
+function isHarmless({ entry, isDenied }: Told): boolean {
+  return entry.wantType === 'have' || isDenied
+}
 
 /** Takes the place if there is one. */
 function fits(draft: Draft, bytes: number): boolean {

@@ -154,7 +154,7 @@ export class Wants {
     const entry = want.peers.get(link.peer.id)
     if (entry === undefined || !link.outbox.isTold(key)) return
     this.#noteAnswer(link, want, now)
-    if (presence.type === 'dont-have') link.outbox.unqueue(key)
+    if (presence.type === 'dont-have') link.outbox.denied(key)
     for (const session of want.sessions) {
       session.note(link.peer, presence.type)
       if (presence.type === 'have') for (const other of session.found(want, now)) this.#advise(other, link, 'session', entry.info)
