@@ -37,3 +37,20 @@ test('answers that come when their time was up teach how late answers are', () =
     .filter(({ at, message }) => at >= since && message.wantlist.some(({ cancel }) => !cancel)).length
   assert.ok(early < all, `${early} of ${all} within a step`)
 })
+
+test('who had a block because it wanted the same is not ranked for it: of other content that says nothing', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10] })
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const wanter = network.node()
+  const seed = network.node([block])
+  network.connect(wanter, seed)
+  network.connect(wanter, node)
+  wanter.want(block.cid)
+  network.run(1_000)
+  const want = node.want(block.cid)
+  network.run()
+  assert.equal(node.ended.get(want)?.from, wanter.peer)
+  assert.equal(node.machine.status().counters.guessHits, 1)
+  assert.equal(node.machine.status().rankedPeers, 0)
+})

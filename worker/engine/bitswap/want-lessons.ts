@@ -49,12 +49,13 @@ export function learnFromSearch({ discovery }: BitswapContext, { search }: Want,
 
 /**
  * Who of those that were asked has it, when the want ends. Who has delivered in its sessions before is left out: that it has
- * one block more of a DAG, or one less, says nothing about other content. `from`: who sent it, if that is to count.
+ * one block more of a DAG, or one less, says nothing about other content. So is who was asked because it wanted the same:
+ * counted as servers, the many that each had one thing would hide the few that have much. `from`: who sent it, if that is to count.
  */
 export function learnFromEnd({ discovery }: BitswapContext, want: Want, from: Peer | undefined, now: Millis): void {
   for (const entry of want.peers.values()) {
     const { peer, source, link, info } = entry
-    if (source === 'session-good' && peer !== from) continue
+    if (source === 'registry' || (source === 'session-good' && peer !== from)) continue
     const found = peer === from ? 'served' : verdict(entry, discovery.answerMs, now)
     if (found === 'served') discovery.served(peer, info ?? link?.info, link, want.contexts, now)
     else if (found === 'missed') discovery.missed(peer, link, want.contexts, now)
