@@ -59,14 +59,23 @@ export class Crowd {
     return this.#machine.status().counters
   }
 
-  /** As after a reload of the page: another machine, the same connections, and what was kept if it is to be kept. */
-  restart(isKept: boolean): void {
+  /** As after a reload of the page: another machine, the same connections, and what was kept, so long ago, if it was kept. */
+  restart(keptAgoMs: number | undefined): void {
     this.#handle({ type: 'stopping' })
     this.#machine = this.#newMachine()
     this.#ticksAt = Infinity
-    for (const memory of isKept ? this.#memories.values() : [])
-      this.#handle({ type: 'discovery-restored', memory, agoMs: 60_000 })
+    if (keptAgoMs !== undefined) {
+      for (const memory of this.#memories.values()) this.#handle({ type: 'discovery-restored', memory, agoMs: keptAgoMs })
+    }
     for (const rank of this.#connected.keys()) this.#handle({ type: 'bitswap-peer-connected', ...infoOf(this.#peer(rank).peer) })
+  }
+
+  /** A connected peer wants what will be requested, and says so to everybody, as peers did in 2022. */
+  hear({ cid }: Request, rank: number): void {
+    if (!this.#connected.has(rank)) return
+    const wish: WantlistEntry = { cid, priority: 1, cancel: false, wantType: 'have', sendDontHave: false }
+    const message = { wantlist: [wish], full: false, pendingBytes: 0, blocks: [], presences: [] }
+    this.#handle({ type: 'message-received', peer: this.#peer(rank).peer, message })
   }
 
   /** Starts a request; what came of it is there when time has passed. */

@@ -16,7 +16,7 @@ export interface Arm {
   /** What nobody has is asked for too, and what was not found is checked. */
   readonly checks?: boolean
   /** Another machine after the warm-up, with or without what the first had learned. */
-  readonly restart?: 'kept' | 'forgotten'
+  readonly restart?: 'forgotten' | { readonly keptAgoMs: number }
 }
 
 export interface Setting {
@@ -30,6 +30,8 @@ export interface Setting {
 
 /** Of the study: 71,769 requests in 50 hours. */
 export const everyMs = 2_500
+/** Between the warm-up and what is measured. */
+const restMs = 30_000
 
 export interface Outcome {
   readonly request: Request
@@ -48,16 +50,21 @@ export function runCounted(
   const rng = new Rng(seed)
   const crowd = new Crowd({ seed: seed + 1_000_003, peers, ...arm })
   const outcomes: Outcome[] = []
-  let before = { ...crowd.counters }
-  for (let index = 0; index < warmUp + requests; index++) {
-    if (index === warmUp) {
-      crowd.agenda.run(crowd.agenda.now + 30_000)
-      if (restart !== undefined) crowd.restart(restart === 'kept')
+  const drawn = Array.from({ length: warmUp + requests }, (_, index) => ({ index, request: drawRequest(traffic, rng, peers) }))
+  // What nobody has teaches little, and most arms only want to know what the rest costs.
+  const asked = drawn.filter(({ request }) => request.kind !== 'no-provider' || arm.checks === true)
+  for (const [place, { index, request }] of asked.entries()) {
+    const { wanter } = request
+    const at = place * everyMs + (index < warmUp ? 0 : restMs)
+    if (wanter !== undefined) crowd.agenda.planAt(Math.max(0, at - wanter.agoMs), () => crowd.hear(request, wanter.rank))
+  }
+  let before: BitswapCounters | undefined
+  for (const { index, request } of asked) {
+    if (index >= warmUp && before === undefined) {
+      crowd.agenda.run(crowd.agenda.now + restMs)
+      if (restart !== undefined) crowd.restart(restart === 'forgotten' ? undefined : restart.keptAgoMs)
       before = { ...crowd.counters }
     }
-    const request = drawRequest(traffic, rng, peers)
-    // What nobody has teaches little, and most arms only want to know what the rest costs.
-    if (request.kind === 'no-provider' && arm.checks !== true) continue
     const running = crowd.request(request)
     crowd.agenda.plan(40_000, () => {
       const measured = crowd.measured(running)
@@ -67,7 +74,7 @@ export function runCounted(
   }
   crowd.agenda.run(crowd.agenda.now + 60_000)
   const counters = { ...crowd.counters }
-  for (const name of Object.keys(counters) as (keyof BitswapCounters)[]) counters[name] -= before[name]
+  for (const name of Object.keys(counters) as (keyof BitswapCounters)[]) counters[name] -= before?.[name] ?? 0
   return { outcomes, counters }
 }
 

@@ -15,6 +15,8 @@ export interface Traffic {
   readonly published: number
   /** Share of requests for content of a class that a few peers of its own hold (the NFTs of the report). */
   readonly inContext: number
+  /** Share of requests for what a connected peer was heard to want in the ten minutes before. */
+  readonly remembered: number
 }
 
 export const sniffed: Traffic = {
@@ -24,6 +26,8 @@ export const sniffed: Traffic = {
   onlyByDht: 831 / 71_769,
   published: 0.7,
   inContext: 0,
+  // Both lists were asked for days or months after somebody had wanted what is on them.
+  remembered: 0,
 }
 
 export const gateways: Traffic = {
@@ -33,6 +37,7 @@ export const gateways: Traffic = {
   onlyByDht: 54 / 32_404,
   published: 0.7,
   inContext: 0,
+  remembered: 0,
 }
 
 export interface Request {
@@ -45,6 +50,8 @@ export interface Request {
   readonly walkMs: number
   readonly dialMs: number
   readonly isInContext: boolean
+  /** A peer that was heard to want it, so long before; what can be had at all it has got, and mostly kept. */
+  readonly wanter: { readonly rank: number; readonly agoMs: number } | undefined
 }
 
 /** Shares of blocks served by the first N of 723 providers (report, table of the top N). */
@@ -94,7 +101,12 @@ export function drawRequest(traffic: Traffic, rng: Rng, peers: number): Request 
     // The first is the quickest, and serves a flood: so the shares of the report come out.
     if (!holders.has(rank)) holders.set(rank, holders.size === 0 ? tripMs : tripMs * (1 - Math.log(1 - rng.unit())))
   }
+  const wanter = drawWanter(traffic, rng, peers)
+  const isKept = rng.unit() < Math.exp(-(wanter?.agoMs ?? 0) / keptMs)
+  const wanterTripMs = tripMs * (1 - Math.log(1 - rng.unit()))
+  if (wanter !== undefined && kind === 'held' && isKept && !holders.has(wanter.rank)) holders.set(wanter.rank, wanterTripMs)
   return {
+    wanter,
     cid: new Uint8Array([0x01, 0x55, 0x12, 0x20, ...rng.bytes(32)]),
     kind,
     holders,
@@ -103,6 +115,15 @@ export function drawRequest(traffic: Traffic, rng: Rng, peers: number): Request 
     dialMs: lognormal(rng, 410, 0.75),
     isInContext,
   }
+}
+
+/** How long a peer keeps what it has fetched, on average. */
+export const keptMs = 6 * 3_600_000
+export const rememberedMs = 600_000
+
+function drawWanter(traffic: Traffic, rng: Rng, peers: number): Request['wanter'] {
+  const [isHeard, rank, agoMs] = [rng.unit() < traffic.remembered, rng.below(peers), rememberedMs * rng.unit()]
+  return isHeard ? { rank, agoMs } : undefined
 }
 
 /** Inverse of the table, log-linear between its points. */

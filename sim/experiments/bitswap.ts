@@ -1,8 +1,8 @@
-import { inSteps, oneByOne, type Bound } from '../bitswap/bound.ts'
+import { atBestTimes, inSteps, oneByOne, type Bound } from '../bitswap/bound.ts'
 import { everyMs, runCounted, runFlood, runOurs, type Arm, type Outcome } from '../bitswap/run.ts'
 import { totalOf, type Messages } from '../bitswap/measured.ts'
 import { causeTables } from './bitswap-causes.ts'
-import { gateways, latencies, skew, sniffed, type Traffic } from '../bitswap/traffic.ts'
+import { gateways, keptMs, latencies, rememberedMs, skew, sniffed, type Traffic } from '../bitswap/traffic.ts'
 import { estimate, mean, percentile } from '../core/statistics.ts'
 import type { Cell, Experiment, Options, Plot, Table } from './experiment.ts'
 
@@ -26,15 +26,20 @@ export const bitswap: Experiment = {
       }),
     )
     const restarts = new Map(restartArms.map((arm) => [arm.label, run(arm)]))
+    const remembered = new Map(rememberedArms.map((arm) => [arm.label, run(arm)]))
     const floods = main.get('flood, 856')!
     return {
       experiment: 'bitswap',
-      settings: { ...options, warmUp, requests, everyMs, sniffed, gateways },
+      settings: { ...options, warmUp, requests, everyMs, sniffed, gateways, keptMs, rememberedMs },
       notes,
       tables: [
         requestTable('A request', main),
         boundTable(floods, new Map([...main, ...frontier])),
         requestTable('Messages against time and success: the frontier', frontier),
+        requestTable(
+          'Wants that were heard: so much of what is wanted a connected peer was heard to want in the ten minutes before',
+          new Map([['0 %, no DHT', main.get('ours, 856, no DHT')!], ['0 %, DHT', main.get('ours, 856')!], ...remembered]),
+        ),
         requestTable(`The first ${afterRestart} requests after a restart (C8)`, restarts),
         messageTable(main),
         ...causeTables(main),
@@ -82,9 +87,19 @@ const frontierArms: readonly TrafficArm[] = rates.flatMap((peersPerSecond) => [
 
 const restartArms: readonly TrafficArm[] = [
   { ...ours, label: 'none' },
-  { ...ours, label: 'what was learned is kept', restart: 'kept' },
+  { ...ours, label: 'what was learned is kept', restart: { keptAgoMs: 60_000 } },
+  { ...ours, label: 'it is kept, for twelve hours', restart: { keptAgoMs: 12 * 3_600_000 } },
   { ...ours, label: 'it is forgotten', restart: 'forgotten' },
 ]
+
+/** D in C: what want inspection adds to the planner, by how much of what is wanted a neighbour wanted shortly before. */
+const rememberedArms: readonly TrafficArm[] = [0.2, 0.4, 0.6, 0.8, 1].flatMap((remembered) => {
+  const traffic = { ...sniffed, remembered }
+  return [
+    { ...ours, label: `${100 * remembered} %, no DHT`, dht: false, traffic },
+    { ...ours, label: `${100 * remembered} %, DHT`, traffic },
+  ]
+})
 
 function runArm(arm: TrafficArm | FloodArm, seed: number, peers: number): Outcome[] {
   if (!('discovery' in arm)) {
@@ -106,7 +121,8 @@ function requestTable(title: string, runs: ReadonlyMap<string, readonly Outcome[
 function boundTable(floods: readonly Outcome[][], runs: ReadonlyMap<string, readonly Outcome[][]>): Table {
   const of = floods.map((run) => available(run).map(({ request }) => request))
   const rows: [string, Bound[]][] = [
-    ['knows all chances, one by one, 97 %', of.map((some) => oneByOne(some, 0.97))],
+    ['knows all chances, one by one, however long, 97 %', of.map((some) => oneByOne(some, 0.97))],
+    ['knows all chances and when answers come, at the best times in 15 s, 97 %', of.map((some) => atBestTimes(some, 0.97))],
     ...rates.flatMap((rate): [string, Bound[]][] => [
       [`knows all chances, our steps, ${rate} a second, 97 %`, of.map((some) => inSteps(some, 0.97, rate))],
     ]),

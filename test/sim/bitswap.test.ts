@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { inSteps, oneByOne } from '../../sim/bitswap/bound.ts'
+import { atBestTimes, inSteps, oneByOne } from '../../sim/bitswap/bound.ts'
 import { totalOf, type Messages } from '../../sim/bitswap/measured.ts'
-import { runFlood, runOurs, type Outcome } from '../../sim/bitswap/run.ts'
+import { runFlood, runOurs, type Arm, type Outcome } from '../../sim/bitswap/run.ts'
 import { sniffed } from '../../sim/bitswap/traffic.ts'
 import { available, byBitswap, found, messagesOf } from '../../sim/experiments/bitswap.ts'
-import { mean } from '../../sim/core/statistics.ts'
+import { mean, percentile } from '../../sim/core/statistics.ts'
 
 const setting = { seed: 3, traffic: sniffed, peers: 856, warmUp: 150, requests: 150 }
 const arm = { label: 'ours', connections: 856, dht: true, discovery: {} }
@@ -37,14 +37,36 @@ test('nobody can ask fewer than who knows all chances, and in steps that take a 
   assert.ok(least.messages > 15 && least.messages < 25, `${least.messages} messages`)
   assert.ok(steps.messages > 1.5 * least.messages)
   assert.ok(Math.abs(least.found - 0.97) < 0.002 && steps.found > 0.96)
+  const best = atBestTimes(run.slice(0, 2_000), 0.97, 500)
+  assert.ok(best.found >= 0.969 && best.messages > oneByOne(run.slice(0, 2_000), 0.97).messages, `${best.messages} messages`)
+  assert.ok(best.p50Ms > steps.p50Ms, 'few messages take time')
 })
 
 test('what was learned is worth as much after a restart, and without it the first requests cost several times as many messages', () => {
   // A few of the requests cost hundreds of messages: one seed says little.
-  const restarted = (restart: 'kept' | 'forgotten') =>
+  const restarted = (restart: NonNullable<Arm['restart']>) =>
     mean([1, 2, 3].map((seed) => messagesOf(runOurs({ ...setting, seed, requests: 60 }, { ...arm, restart }))))
-  const [kept, forgotten] = [restarted('kept'), restarted('forgotten')]
+  const hour = 3_600_000
+  const [kept, overnight, forgotten] = [
+    restarted({ keptAgoMs: 60_000 }),
+    restarted({ keptAgoMs: 12 * hour }),
+    restarted('forgotten'),
+  ]
   assert.ok(2 * kept < forgotten, `${kept}, and ${forgotten} without what was learned`)
+  assert.ok(2 * overnight < forgotten, `${overnight} after twelve hours, and ${forgotten} without what was learned`)
+})
+
+test('what neighbours wanted shortly before is had from them, mostly in one round trip and with a handful of messages', () => {
+  const traffic = { ...sniffed, remembered: 1 }
+  const [without, heard] = [runOurs(setting, { ...arm, dht: false }), runOurs({ ...setting, traffic }, { ...arm, dht: false })]
+  assert.ok(heard.every(({ request }) => request.wanter !== undefined))
+  assert.ok(messagesOf(heard) < messagesOf(without) / 2, `${messagesOf(heard)} messages, and ${messagesOf(without)}`)
+  const usual = percentile(
+    byBitswap(heard).map(({ messages }) => totalOf(messages)),
+    0.5,
+  )
+  assert.ok(usual <= 5, `${usual} messages mostly: a want-block, a block, and one who hears what is wanted`)
+  assert.ok(found(heard).length / available(heard).length > 0.97)
 })
 
 test('the selfish checker tells what Bitswap missed from what nobody has and from what nobody sends', () => {
