@@ -19,7 +19,9 @@ test('want inspection: who wanted it is asked at once, which takes one round tri
 test("the prototype's own rules bring what it reported at least, and its baseline is our flood", () => {
   const [baseline, inspected] = [picture(prototype(0)), picture(prototype(3))]
   const flood = picture(engine({ broadcast: 'flood', guesses: 0 }))
-  assert.deepEqual(baseline.messages, flood.messages)
+  // Of ours some cancels are spared by a message that replaces the wantlist.
+  assert.ok(flood.messages.cancel <= baseline.messages.cancel)
+  assert.deepEqual({ ...flood.messages, cancel: 0 }, { ...baseline.messages, cancel: 0 })
   assert.ok(inspected.meanMs < 0.75 * baseline.meanMs)
   assert.ok(inspected.messages.wantHave < 0.25 * baseline.messages.wantHave)
   assert.equal(inspected.ended, 30)

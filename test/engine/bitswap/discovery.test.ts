@@ -56,27 +56,6 @@ test('a miss of all that were guessed costs one round trip and nothing else', ()
   assert.equal(node.machine.status().counters.guessHits, 0)
 })
 
-test('who replaces its wantlist has cancelled what is not in it: it is asked before whoever still wants it', () => {
-  const network = new BitswapNetwork(steady)
-  const [block, other] = [testBlock(network.rng), testBlock(network.rng)]
-  const node = network.node([], { guesses: 1 })
-  const [done, waiting] = [network.scripted(() => undefined), network.scripted(() => undefined)]
-  for (const party of [done, waiting]) network.connect(node, party)
-  const wish = ({ cid }: TestBlock) => ({ cid, priority: 1, cancel: false, wantType: 'have' as const, sendDontHave: false })
-  done.send(node.peer, { wantlist: [wish(block)] }, 0)
-  done.send(node.peer, { wantlist: [wish(other)], full: true }, 10)
-  waiting.send(node.peer, { wantlist: [wish(block)] }, 20)
-  waiting.send(node.peer, { wantlist: [wish(block)], full: true }, 30)
-  network.run(200)
-  node.want(block.cid)
-  network.run(210)
-  const asked = node.sentMessages().filter(({ message }) => message.wantlist.some(({ wantType }) => wantType === 'block'))
-  assert.deepEqual(
-    asked.map(({ peer }) => peer),
-    [done.peer],
-  )
-})
-
 test('a silent candidate is waited for until the short deadline, and no longer', () => {
   const network = new BitswapNetwork(steady)
   const block = testBlock(network.rng)

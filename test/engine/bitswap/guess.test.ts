@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { limits } from '../../../worker/engine/limits.ts'
-import { BitswapNetwork, countSent, testBlock } from '../../support/bitswap-network.ts'
+import { BitswapNetwork, countSent, testBlock, type TestBlock } from '../../support/bitswap-network.ts'
 
 const roundTrip = 100
 
@@ -23,8 +23,9 @@ for (const guesses of [1, 2, 3, 4]) {
     network.run(since + 10_000)
     assert.ok(node.ended.get(want)!.at <= since + roundTrip + 5)
     assert.deepEqual([countSent(node, 'block'), countSent(node, 'have')], [guesses, limits.whispersMax.value])
+    const stopped = node.sentMessages().filter(({ message }) => message.full || message.wantlist.some(({ cancel }) => cancel))
     const askedInVain = guesses - 1 + limits.whispersMax.value
-    assert.equal(countSent(node, 'cancel'), askedInVain, 'only who was asked is told to stop')
+    assert.equal(new Set(stopped.map(({ peer }) => peer)).size, askedInVain, 'only who was asked is told to stop')
   })
 }
 
@@ -41,4 +42,25 @@ test('with none as a fixed choice nobody is guessed at, whatever was heard', () 
   network.run()
   assert.equal(node.ended.get(want)?.from, wanter.peer)
   assert.equal(node.machine.status().counters.guessedWants, 0)
+})
+
+test('who replaces its wantlist has cancelled what is not in it: it is asked before whoever still wants it', () => {
+  const network = new BitswapNetwork({ latencyMs: [roundTrip / 2, roundTrip / 2], searchMs: 5_000 })
+  const [block, other] = [testBlock(network.rng), testBlock(network.rng)]
+  const node = network.node([], { guesses: 1 })
+  const [done, waiting] = [network.scripted(() => undefined), network.scripted(() => undefined)]
+  for (const party of [done, waiting]) network.connect(node, party)
+  const wish = ({ cid }: TestBlock) => ({ cid, priority: 1, cancel: false, wantType: 'have' as const, sendDontHave: false })
+  done.send(node.peer, { wantlist: [wish(block)] }, 0)
+  done.send(node.peer, { wantlist: [wish(other)], full: true }, 10)
+  waiting.send(node.peer, { wantlist: [wish(block)] }, 20)
+  waiting.send(node.peer, { wantlist: [wish(block)], full: true }, 30)
+  network.run(200)
+  node.want(block.cid)
+  network.run(210)
+  const asked = node.sentMessages().filter(({ message }) => message.wantlist.some(({ wantType }) => wantType === 'block'))
+  assert.deepEqual(
+    asked.map(({ peer }) => peer),
+    [done.peer],
+  )
 })
