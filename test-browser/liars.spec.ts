@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Status } from 'amino-worker'
-import { blockMessage, frame, presenceMessage, wantMessage } from './support/bitswap-bytes.ts'
+import { blockMessage, emptyWantsMessage, frame, presenceMessage, wantMessage } from './support/bitswap-bytes.ts'
 import { expect, test } from './support/fixtures.ts'
 import { watchHeaps } from './support/heaps.ts'
 import { type Behaviour, startLiar } from './support/liar.ts'
@@ -13,6 +13,7 @@ const entriesPerMessage = 4_000
 /** As many as fit into 4 MiB, and the part of them that is read. */
 const entriesOfOneMessage = 85_000
 const entriesRead = 4_096
+const emptyEntries = 2_000_000
 const presences = 4_000
 const randomCid = () => Buffer.concat([Uint8Array.of(1, 0x55, 0x12, 0x20), randomBytes(32)])
 /** A full wantlist with its answers, the registry's part of it, and what code there is the first time; of lies that weigh 30 MB. */
@@ -92,6 +93,15 @@ const lies: readonly Lie[] = [
     }),
     seen: ({ bitswap: { counters } }) => wantsOf(counters),
     expected: { received: entriesRead, answered: entriesRead },
+  },
+  {
+    // Each is looked at, until so many were in vain: all of them would keep the Worker for a minute.
+    name: 'sends wantlists of two million entries that say nothing',
+    behave: once(async (_wants, say) => {
+      for (let round = 0; round < 3; round++) await say(frame(emptyWantsMessage(emptyEntries)))
+    }),
+    seen: ({ bitswap: { counters }, dropped }) => ({ parts: dropped['bitswap-parts'], ...wantsOf(counters) }),
+    expected: { parts: 3 * emptyEntries, ...noWants },
   },
   {
     name: 'sends messages of 10 MB',

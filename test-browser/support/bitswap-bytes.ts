@@ -38,6 +38,13 @@ export function wantMessage(cids: readonly Uint8Array[]): Uint8Array {
   return out.ldelim().finish()
 }
 
+/** Two bytes an entry: its tag, and that it has nothing in it. */
+export function emptyWantsMessage(entries: number): Uint8Array {
+  const pairs = new Uint8Array(2 * entries)
+  for (let at = 0; at < pairs.length; at += 2) pairs[at] = 10
+  return writer().uint32(10).bytes(pairs).finish()
+}
+
 /** What a message asks for; cancels are left out. */
 export function wantsOf(message: Uint8Array): Want[] {
   const wants: Want[] = []

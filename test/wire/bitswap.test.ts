@@ -179,6 +179,21 @@ test('lists are cut at their limits', () => {
   assert.equal(result.dropped, 6)
 })
 
+test('of a message with very many malformed parts the rest is not looked at', () => {
+  const malformed = (count: number) => Array.from({ length: count }, () => ({ cid: new Uint8Array(0), priority: 1 }))
+  const readAfter = (count: number) => {
+    const entries = [...malformed(count), { cid: rawCid, priority: 1 }]
+    const blockPresences = [{ cid: rawCid, type: BlockPresenceType.HaveBlock }]
+    const bytes = Oracle.encode({ wantlist: { entries }, blocks: [], blockPresences, pendingBytes: 0 })
+    const result = decodeBitswapMessage(bytes)
+    assert.ok(result.ok)
+    return [result.message.wantlist.length, result.message.presences.length, result.dropped]
+  }
+  const max = limits.malformedPartsMax.value
+  assert.deepEqual(readAfter(max - 1), [1, 1, max - 1])
+  assert.deepEqual(readAfter(max), [0, 0, max + 2])
+})
+
 test('a block of 2 MiB passes, one over the limit is left out, and a message over 4 MiB is refused', () => {
   const block = (length: number) => encodeBitswapMessage({ ...empty, blocks: [{ cid: rawCid, bytes: new Uint8Array(length) }] })
   const fitting = decodeBitswapMessage(block(2 * 1024 * 1024))

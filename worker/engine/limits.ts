@@ -82,6 +82,7 @@ export const limits = {
   blockBytesMax: limit(2_162_688, 'bytes', 'blocks of 2 MiB must work, with 64 KiB for what wraps them'),
   wantlistEntriesMax: limit(4_096, 'entries', 'four times what boxo keeps per peer'),
   blocksPerMessageMax: limit(1_024, 'entries', 'each block costs a hash'),
+  malformedPartsMax: limit(4_096, 'entries', 'of one message, after which no more of its lists is read'),
   presencesPerMessageMax: limit(4_096, 'entries', 'one for each entry of a longest wantlist'),
 
   // Bitswap: wants of the page
@@ -109,6 +110,7 @@ export const limits = {
   bitswapPendingConnectionsMax: limit(32, 'peers', 'dialed at once for all wants; more wait their turn'),
   wantDialsMax: limit(2, 'count', 'attempts to connect to one peer for one want'),
   blockAsksMax: limit(3, 'count', 'want-blocks to one peer for one CID: a HAVE without a block is not believed forever'),
+  presencesHeardMax: limit(16, 'count', 'HAVEs and DONT_HAVEs of one peer for one want; a message has room for thousands'),
   messageTriesMax: limit(2, 'count', 'messages to one peer that may fail for one want'),
   providerSearchesMax: limit(8, 'queries', 'DHT walks at once for all wants, as in boxo; more wait their turn'),
   providerSearchRoundsMax: limit(3, 'count', 'walks for one want, while providers turn out to have nothing'),

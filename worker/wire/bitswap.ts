@@ -124,9 +124,15 @@ function readWantlist(bytes: Uint8Array, wantlist: WantlistEntry[], drops: Drops
   return full
 }
 
-/** Does not even look at what is over the limit. */
+/**
+ * Does not even look at what is over the limit, nor at anything once so much was malformed: to find that out costs more than a
+ * sound entry, and a frame has room for two million.
+ */
 function readInto<T>(list: T[], bytes: Uint8Array, read: (bytes: Uint8Array) => T | undefined, max: number, drops: Drops): void {
-  keep(list, list.length < max ? read(bytes) : undefined, max, drops)
+  const isRead = list.length < max && drops.malformed < limits.malformedPartsMax.value
+  const item = isRead ? read(bytes) : undefined
+  if (isRead && item === undefined) drops.malformed++
+  keep(list, item, max, drops)
 }
 
 function keep<T>(list: T[], item: T | undefined, max: number, drops: Drops): void {

@@ -26,15 +26,16 @@ export class WireError extends Error {
   }
 }
 
-/** Counts what was left out of the message being decoded. */
+/** Counts what was left out of the message being decoded; `malformed`: of that, what was looked at. */
 export interface Drops {
   dropped: number
+  malformed: number
 }
 
 /** Runs a decoder. Every fault of the bytes becomes a value; faults of ours are thrown on. */
 export function decoding<T>(bytes: Uint8Array, bytesMax: number, decode: (drops: Drops) => T): Decoded<T> {
   if (bytes.length > bytesMax) return { ok: false, reason: 'oversized' }
-  const drops: Drops = { dropped: 0 }
+  const drops: Drops = { dropped: 0, malformed: 0 }
   try {
     const message = decode(drops)
     return { ok: true, message, dropped: drops.dropped }
