@@ -133,6 +133,25 @@ test('presences for what was never asked are counted and believed by nobody', ()
   assert.equal(countSent(node, 'block'), 0)
 })
 
+test('a peer that says the same thousands of times is heard a few times, and so are the page and the other wants', () => {
+  for (const says of [['have'], ['dont-have'], ['have', 'dont-have']] as const) {
+    const network = new BitswapNetwork()
+    const node = network.node()
+    const parrot = network.scripted(() => undefined)
+    network.connect(node, parrot)
+    const { cid } = testBlock(network.rng)
+    node.want(cid)
+    network.run(100)
+    const presences = Array.from({ length: 4_096 }, (_, index) => ({ cid, type: says[index % says.length]! }))
+    parrot.send(node.peer, { presences }, 0)
+    network.run(200)
+    const { havesReceived, dontHavesReceived } = node.machine.status().counters
+    assert.equal(havesReceived + dontHavesReceived, 4_096)
+    const told = node.progress.filter(({ type }) => type === 'have' || type === 'dont-have')
+    assert.equal(told.length, limits.presencesHeardMax.value)
+  }
+})
+
 test('a wantlist of a hundred thousand entries is cut at the bound, counted, and answered no further', () => {
   const network = new BitswapNetwork()
   const node = network.node()

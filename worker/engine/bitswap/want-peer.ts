@@ -25,6 +25,8 @@ export interface WantPeer {
   info: PeerInfo | undefined
   dials: number
   blockAsks: number
+  /** How often it has said HAVE or DONT_HAVE. */
+  presences: number
   /** When the first question to it had left. */
   askedAt: Millis | undefined
   failedMessages: number
@@ -78,12 +80,17 @@ export type WantPeerEvent =
 export function newWantPeer(peer: Peer, source: PeerSource, info: PeerInfo | undefined, link: Link | undefined): WantPeer {
   const state: WantPeerState =
     link !== undefined ? { type: 'unasked' } : info !== undefined ? { type: 'heard' } : { type: 'gone' }
-  return { peer, source, state, link, info, dials: 0, blockAsks: 0, askedAt: undefined, failedMessages: 0 }
+  return { peer, source, state, link, info, dials: 0, blockAsks: 0, presences: 0, askedAt: undefined, failedMessages: 0 }
 }
 
 /** Whether a want may still get its block from this peer without a word from outside. */
 export function isActive(state: WantPeerState): boolean {
   return state.type !== 'denied' && state.type !== 'gone'
+}
+
+/** Counts what the peer says, and whether that is still to be heard: all wants of the session and the page are told of it. */
+export function isHeard(entry: WantPeer): boolean {
+  return entry.presences++ < limits.presencesHeardMax.value
 }
 
 /**

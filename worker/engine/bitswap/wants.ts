@@ -18,7 +18,7 @@ import type { Session } from './session.ts'
 import { Sessions } from './sessions.ts'
 import { notFound, sessionClosed, sessionNotOpen, tally, timedOut, tooManyWants } from './want-failures.ts'
 import { judgeGuess, learnFromAnswer, learnFromBlock, learnFromDenial, learnFromEnd, learnFromSearch } from './want-lessons.ts'
-import type { PeerSource, WantPeerEvent } from './want-peer.ts'
+import { isHeard, type PeerSource, type WantPeerEvent } from './want-peer.ts'
 import type { Delivery, WantOrder } from './want-order.ts'
 import { Want } from './want.ts'
 
@@ -152,7 +152,7 @@ export class Wants {
       return
     }
     const entry = want.peers.get(link.peer.id)
-    if (entry === undefined || !link.outbox.isTold(key)) return
+    if (entry === undefined || !link.outbox.isTold(key) || !isHeard(entry)) return
     this.#noteAnswer(link, want, now)
     if (presence.type === 'dont-have') link.outbox.denied(key)
     for (const session of want.sessions) {
