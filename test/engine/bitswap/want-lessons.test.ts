@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { limits } from '../../../worker/engine/limits.ts'
-import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
+import { BitswapNetwork, testBlock, type Party, type TestBlock } from '../../support/bitswap-network.ts'
 
 test('answers that come when their time was up teach how late answers are', () => {
   const network = new BitswapNetwork({ latencyMs: [10, 10], searchMs: 10_000 })
@@ -53,4 +53,31 @@ test('who had a block because it wanted the same is not ranked for it: of other 
   assert.equal(node.ended.get(want)?.from, wanter.peer)
   assert.equal(node.machine.status().counters.guessHits, 1)
   assert.equal(node.machine.status().rankedPeers, 0)
+})
+
+test('what becomes of a want that goes to the network is counted by the classes of the study of 2022 (B17)', () => {
+  const network = new BitswapNetwork()
+  const [kept, near, far, nowhere, promised, given, withdrawn] = Array.from({ length: 7 }, () => testBlock(network.rng))
+  const node = network.node([kept!])
+  network.connect(node, network.node([near!]))
+  network.provide(far!.cid, network.node([far!]))
+  network.provide(promised!.cid, network.node())
+  const classOf = (block: TestBlock, providers: readonly Party[] = [], cancelled = false): readonly number[] => {
+    const classes = () => {
+      const { counters } = node.machine.status()
+      return [counters.wantsSuccess, counters.wantsFailure, counters.wantsNoProvider, counters.wantsFetchFailed]
+    }
+    const before = classes()
+    const want = node.want(block.cid, { providers })
+    if (cancelled) node.hears({ type: 'cancel-want', want })
+    network.run(network.now + 120_000)
+    return classes().map((count, index) => count - before[index]!)
+  }
+  assert.deepEqual(classOf(near!), [1, 0, 0, 0], 'a connected peer had it')
+  assert.deepEqual(classOf(far!), [0, 1, 0, 0], 'only a provider that the search has found had it')
+  assert.deepEqual(classOf(nowhere!), [0, 0, 1, 0], 'nobody provides it')
+  assert.deepEqual(classOf(promised!), [0, 0, 0, 1], 'who provides it has it not')
+  assert.deepEqual(classOf(given!, [network.node([given!])]), [0, 1, 0, 0], 'a provider that had to be dialed')
+  assert.deepEqual(classOf(kept!), [0, 0, 0, 0], 'it was here already')
+  assert.deepEqual(classOf(withdrawn!, [], true), [0, 0, 0, 0], 'nobody waited for the end')
 })
