@@ -93,6 +93,20 @@ test('more than the bound are refused, and a place is free again when one ends',
   await assert.rejects(second, code('stopped'))
 })
 
+test('a part of another operation takes no place', async () => {
+  const { operations } = bench(2)
+  const runs = [operations.run(want, context())]
+  for (let part = 0; part < 5; part++) runs.push(operations.run(want, context(), undefined, true))
+  runs.push(operations.run(closest, context()))
+  await assert.rejects(operations.run(closest, context()), code('too-many-queries'))
+  operations.cancelAll(new ServiceError('stopped', 'stopped'))
+  for (const run of runs) await assert.rejects(run, code('stopped'))
+  const next = [operations.run(want, context()), operations.run(want, context())]
+  await assert.rejects(operations.run(want, context()), code('too-many-queries'))
+  operations.cancelAll(new ServiceError('stopped', 'stopped'))
+  for (const run of next) await assert.rejects(run, code('stopped'))
+})
+
 test('work in turn waits for a place instead of being refused, takes half of them, and goes in the order of its coming', async () => {
   const { operations, events } = bench(4)
   const ids = () => events.flatMap((event) => (event.type === 'want-block' ? [event.want] : []))

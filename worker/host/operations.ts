@@ -30,6 +30,8 @@ export class Operations {
   readonly #waiting = new Set<Turn>()
   /** Works that have their turn. */
   #turns = 0
+  /** Of those that run: parts of others. */
+  #parts = 0
   #nextId = 1
 
   constructor(init: { dispatch: (event: EngineEvent) => void; max: number }) {
@@ -48,10 +50,10 @@ export class Operations {
     return wants
   }
 
-  /** Runs a command to its end. `onItem` gets what comes before that. */
-  run(command: Command, context: CallContext, onItem?: (item: QueryItem) => void): Promise<Outcome> {
+  /** Runs a command to its end. `onItem` gets what comes before that. `isPart`: of another that runs, so that it takes no place. */
+  run(command: Command, context: CallContext, onItem?: (item: QueryItem) => void, isPart = false): Promise<Outcome> {
     if (context.signal.aborted) return Promise.reject(aborted())
-    if (this.#running.size >= this.#max) {
+    if (!isPart && this.#isFull) {
       const message = `${this.#max} operations are under way already. Wait for some of them to end, or raise limits.operationsMax.`
       return Promise.reject(new ServiceError('too-many-queries', message, { operationsMax: this.#max }))
     }
@@ -61,7 +63,8 @@ export class Operations {
       const onAbort = (): void => this.#cancel(id, aborted())
       context.signal.addEventListener('abort', onAbort, { once: true })
       const release = (): void => context.signal.removeEventListener('abort', onAbort)
-      this.#running.set(id, { kind, resolve, reject, release, onItem, onProgress: context.onProgress })
+      this.#running.set(id, { kind, isPart, resolve, reject, release, onItem, onProgress: context.onProgress })
+      this.#parts += Number(isPart)
       this.#dispatch(isForBitswap(command) ? { ...command, want: id as WantId } : { ...command, query: id as QueryId })
     })
   }
@@ -147,14 +150,19 @@ export class Operations {
 
   #end(id: number, running: Running): void {
     this.#running.delete(id)
+    this.#parts -= Number(running.isPart)
     running.release()
     this.#callNext()
+  }
+
+  get #isFull(): boolean {
+    return this.#running.size - this.#parts >= this.#max
   }
 
   #callNext(): void {
     const turnsMax = Math.max(1, Math.floor(this.#max / 2))
     for (const { begin } of this.#waiting) {
-      if (this.#turns >= turnsMax || this.#running.size >= this.#max) return
+      if (this.#turns >= turnsMax || this.#isFull) return
       begin()
     }
   }
@@ -168,6 +176,7 @@ interface Turn {
 
 interface Running {
   readonly kind: 'query' | 'want'
+  readonly isPart: boolean
   readonly resolve: (outcome: Outcome) => void
   readonly reject: (error: ServiceError) => void
   readonly release: () => void

@@ -140,8 +140,8 @@ export class EngineService implements AminoService {
     const inlined = inlinedBlock(cid)
     if (inlined !== undefined) return { cid, bytes: inlined, from: undefined }
     const session = options.session as WantCommand['session']
-    const want = (providers: readonly PeerInfo[], under: CallContext) =>
-      this.#run({ type: 'want-block', cid, session, context: options.context, providers }, 'want-ended', under)
+    const want = (providers: readonly PeerInfo[], under: CallContext, isPart = false) =>
+      this.#run({ type: 'want-block', cid, session, context: options.context, providers }, 'want-ended', under, isPart)
     const providers = options.providers.map((provider) => runtime.peerInfo(provider))
     const { sources } = runtime
     const result = await (sources === undefined
@@ -237,8 +237,9 @@ export class EngineService implements AminoService {
     command: Command,
     expected: Type,
     context: CallContext,
+    isPart = false,
   ): Promise<Extract<Outcome, { type: Type }>> {
-    const outcome = await this.#running().operations.run(command, context)
+    const outcome = await this.#running().operations.run(command, context, undefined, isPart)
     if (outcome.type !== expected)
       throw new ServiceError('internal', `A ${command.type} ended as ${outcome.type}. Please report this.`)
     return outcome as Extract<Outcome, { type: Type }>

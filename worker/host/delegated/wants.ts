@@ -10,8 +10,8 @@ export interface RoutedWant<Result> {
   readonly multihash: Uint8Array
   readonly providers: readonly PeerInfo[]
   readonly context: CallContext
-  /** Wants of one block share a search: another one only brings further peers into it. */
-  readonly want: (providers: readonly PeerInfo[], context: CallContext) => Promise<Result>
+  /** Wants of one block share a search: another one, which is a part of the first, only brings further peers into it. */
+  readonly want: (providers: readonly PeerInfo[], context: CallContext, isPart?: boolean) => Promise<Result>
 }
 
 /**
@@ -40,7 +40,7 @@ async function raced<Result>({ sources, multihash, providers, context, want }: R
   const joining: CallContext = { signal: AbortSignal.any([context.signal, ended.signal]), onProgress: undefined }
   const join = async (): Promise<void> => {
     // Each may fail alone: the want itself tells.
-    for await (const info of sources.providersToAsk(multihash, joining.signal)) want([info], joining).catch(() => {})
+    for await (const info of sources.providersToAsk(multihash, joining.signal)) want([info], joining, true).catch(() => {})
   }
   const timer = setTimeout(() => void join(), limits.delegatedWantDelayMs.value)
   try {
