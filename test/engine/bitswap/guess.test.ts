@@ -20,7 +20,7 @@ for (const guesses of [1, 2, 3, 4]) {
     network.run(1_000)
     const want = node.want(block.cid)
     const since = network.now
-    network.run(since + 10_000)
+    network.run(since + 2 * limits.cancelWaitMs.value)
     assert.ok(node.ended.get(want)!.at <= since + roundTrip + 5)
     assert.deepEqual([countSent(node, 'block'), countSent(node, 'have')], [guesses, limits.whispersMax.value])
     const stopped = node.sentMessages().filter(({ message }) => message.full || message.wantlist.some(({ cancel }) => cancel))
