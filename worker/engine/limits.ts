@@ -16,11 +16,7 @@ export const limits = {
   addressesPerPeerMax: limit(25, 'addresses', 'what libp2p dials at most; a longer list is cut'),
 
   // connections
-  pendingDialsMax: limit(
-    10,
-    'count',
-    'Chromium holds the tenth pending WebSocket back for 47 ms, the eleventh for 94 … (ADR 18)',
-  ),
+  pendingDialsMax: limit(10, 'count', 'Chromium holds the tenth pending WebSocket back for 47 ms, the next for 94 … (ADR 18)'),
   pendingDialsMin: limit(4, 'count', 'that many, however many dials have failed of late: fewer would not come any sooner'),
   dialsMax: limit(20, 'count', 'with those whose peer has answered: they need no place, but each costs handshakes'),
   maintenanceDialsMax: limit(2, 'count', 'of those for keeping the table fresh: the other places are for persons'),
@@ -93,11 +89,7 @@ export const limits = {
   burstGapMs: limit(1_000, 'ms', 'without a new want or a block, after which wants without a session no longer share one'),
   sessionScoutsMax: limit(4, 'entries', 'wants that look for peers at once while none has delivered; the others follow'),
   scoutsWaitMs: limit(1_000, 'ms', 'until twice as many look for them; 95 % of blocks come within that (target C5)'),
-  scoutsFoundWaitMs: limit(
-    5_000,
-    'ms',
-    'for which the others follow once a peer has what they look for: 2 MiB may take that long',
-  ),
+  scoutsFoundWaitMs: limit(5_000, 'ms', 'for which others follow once a peer has what they look for: 2 MiB may take that long'),
   lateAnswersMax: limit(8, 'entries', 'wants that ended, of which late HAVEs are heard: those that looked for the first blocks'),
   wantOverallTimeoutMs: limit(60_000, 'ms', 'a want without any block arriving in its sessions or from its peers ends'),
   probeTimeoutMs: limit(15_000, 'ms', 'for one peer to connect and to send one block, as the study of 2022 gave it'),
@@ -216,11 +208,7 @@ export const limits = {
     'WebTransport sessions being opened; Chromium throttles from 64 on, and stays slow for minutes after failures',
   ),
   dialStaggerMs: limit(250, 'ms', 'head start of the likeliest transport before the next is tried beside it (RFC 8305)'),
-  relayStaggerMs: limit(
-    3_000,
-    'ms',
-    'the same before a relayed connection, which WebRTC over that relay replaces within that time',
-  ),
+  relayStaggerMs: limit(3_000, 'ms', 'the same before a relayed connection, which WebRTC over that relay replaces in that time'),
   rtcAgreementMs: limit(20_000, 'ms', 'ten round trips of a slow line and the search for candidates; until then a relay serves'),
   rtcAgreementsMax: limit(8, 'count', 'agreements on WebRTC that nobody waits for any more, beside a relayed connection'),
   transportMistrustFailures: limit(
@@ -264,11 +252,7 @@ export const limits = {
   lookupDialsMax: limit(8, 'count', 'pending connections per lookup; more would only queue in the browser'),
   lookupDialsTotalMax: limit(16, 'count', 'with those that take so long that they no longer keep their place'),
   lookupDialOverdueMs: limit(1_000, 'ms', 'most dials that succeed have by then; others are dialed in its place'),
-  lookupSlowAfterMs: limit(
-    1_500,
-    'ms',
-    'a request that takes longer gives its place free and holds nothing up, whatever was learned',
-  ),
+  lookupSlowAfterMs: limit(1_500, 'ms', 'a slower request gives its place free and holds nothing up, whatever was learned'),
   lookupSlowMinMs: limit(200, 'ms', 'floor of the learned time after which a request gives its place free'),
   lookupAnswerMinMs: limit(500, 'ms', 'floor of the learned time after which it holds nothing up'),
   lookupDialOverdueMinMs: limit(300, 'ms', 'floor of the learned time after which others are dialed in its place'),
@@ -353,11 +337,7 @@ export const limits = {
   regionStallMs: limit(180_000, 'ms', 'without any answer, after which a region is given up; each order has ended long before'),
   offlineProbeFirstMs: limit(10_000, 'ms', 'before the first probe when nobody answers; doubles'),
   offlineProbeMaxMs: limit(600_000, 'ms', 'ceiling of that delay'),
-  clockTrustMs: limit(
-    600_000,
-    'ms',
-    'a monotonic clock may stand still while the machine sleeps; the wall clock is asked for again',
-  ),
+  clockTrustMs: limit(600_000, 'ms', 'a monotonic clock may stand still while the machine sleeps; the wall clock is asked again'),
   provideHoldMs: limit(
     75_000,
     'ms',
