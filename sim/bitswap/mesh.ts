@@ -38,18 +38,20 @@ export class Mesh {
     for (const node of this.nodes) for (const other of this.nodes) if (other !== node) node.connected(other.peer)
   }
 
-  carry(from: MeshNode, to: Peer, message: BitswapMessage): void {
+  /** Returns when the uplink has taken the message. */
+  carry(from: MeshNode, to: Peer, message: BitswapMessage): number {
     for (const { cancel, wantType } of message.wantlist) {
       this.messages[cancel ? 'cancel' : wantType === 'block' ? 'wantBlock' : 'wantHave']++
     }
     for (const { type } of message.presences) this.messages[type === 'have' ? 'have' : 'dontHave']++
     this.messages.block += message.blocks.length
-    const { bytesPerMs, latencyMs, jitter } = this.options
+    const { bytesPerMs, uplinks, latencyMs, jitter } = this.options
     const bytes = message.blocks.reduce((sum, block) => sum + block.bytes.length, 100)
-    const sentMs = from.transmit(bytes / bytesPerMs)
+    const sentMs = from.transmit(bytes / (uplinks?.[this.nodes.indexOf(from)] ?? bytesPerMs))
     const delayMs = latencyMs * (1 + jitter * (2 * this.#rng.unit() - 1))
     const target = this.#byPeer.get(to)!
     this.agenda.plan(target.inOrder(from, sentMs + delayMs), () => target.receive(from.peer, message))
+    return sentMs
   }
 }
 
@@ -59,6 +61,8 @@ export interface MeshOptions {
   readonly latencyMs: number
   readonly jitter: number
   readonly bytesPerMs: number
+  /** Of the first nodes, where they are not like the others. */
+  readonly uplinks?: readonly number[]
   readonly storeMs: number
   readonly kind: { readonly engine: DiscoveryOptions } | { readonly prototype: PrototypeRules }
 }
@@ -119,8 +123,9 @@ class EngineNode extends MeshNode {
         agenda.plan(0, () => this.ended(effect.want))
         break
       case 'send-message':
-        this.mesh.carry(this, effect.peer, effect.message)
-        agenda.plan(0, () => this.#handle({ type: 'message-sent', order: effect.order }))
+        agenda.plan(this.mesh.carry(this, effect.peer, effect.message), () =>
+          this.#handle({ type: 'message-sent', order: effect.order }),
+        )
         break
       case 'load-block': {
         const bytes = this.store.get(effect.cid)
