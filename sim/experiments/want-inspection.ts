@@ -8,6 +8,7 @@ import { estimate, mean, type Estimate } from '../core/statistics.ts'
 import { seedsOf } from './bitswap.ts'
 import type { Cell, Experiment, Options, Plot, Table } from './experiment.ts'
 import { staleAsks, staleRun } from './stale-signs.ts'
+import { fetchUnevenly, unevenFile } from './uneven-holders.ts'
 
 const leecherCount = 30
 
@@ -36,6 +37,7 @@ export const wantInspection: Experiment = {
         boundTable(runs),
         bestTable(runs),
         staleTable(options, progress),
+        unevenTable(options, progress),
       ],
       plots: [wavePlot(runs[0]!.arms)],
     }
@@ -48,6 +50,7 @@ const notes = [
   'Files of more than one block are asked for block by block, at most 32 at a time, in one session. That bounds what want inspection can save: one round trip of many, see the table of what is possible; −25 % of 100 MB would take less than one round trip for each 32 blocks.',
   'Dynamic n: one, unless guesses fail or blocks take less time than a round trip. The last table but one has the best fixed n for each size: the dynamic one should never be worse. At 49 KB three guesses are a little quicker, since the first of three answers comes before one alone, and cost a block and more that nobody needs; the dynamic n does not buy that.',
   'Stale signs: 39 blocks, each wanted every 97.5 s by one of 30 peers in turn, who throws it away 60 s after it came: every sign is stale, and the engine has to learn how long a block is kept.',
+  'Four holders: 191 blocks of 256 KiB, the root first, then the rest, 32 at a time or all. The least: all four send as fast as they can until the last block has come. An uplink takes a message when the one before has left, so that what has not left can still be cancelled.',
 ]
 
 const waveMs = 5_000
@@ -151,6 +154,37 @@ function boundTable(runs: readonly { readonly label: string; readonly arms: Runs
     }),
   }
 }
+
+/** How uneven holders share the work, which want inspection does not change. */
+function unevenTable({ seed, seeds }: Options, progress: (line: string) => void): Table {
+  const cases = unevenUplinks.flatMap((uplinks) =>
+    [20, 100].flatMap((latencyMs) => [blocksAhead, unevenFile.blocks].map((ahead) => ({ uplinks, latencyMs, ahead }))),
+  )
+  return {
+    title: 'A file of 50 MB from four holders of all of it',
+    columns: ['uplinks, MB/s', 'one way, ms', 'blocks ahead', 'least s', 'from the root on, s', 'blocks that came twice'],
+    rows: cases.map(({ uplinks, latencyMs, ahead }): Cell[] => {
+      progress(`holders with ${uplinks.join(', ')} MB/s, ${latencyMs} ms, ${ahead} blocks ahead`)
+      const options = { ...setting, latencyMs, ahead, kind: engine({}), uplinks: uplinks.map((megabytes) => megabytes * 1_000) }
+      const runs = seedsOf({ seed, seeds, peers: 0 }).map((one) => fetchUnevenly({ ...options, seed: one }))
+      return [
+        uplinks.join(', '),
+        latencyMs,
+        ahead,
+        runs[0]!.leastMs / 1_000,
+        estimate(runs.map(({ tookMs }) => tookMs / 1_000)),
+        estimate(runs.map(({ duplicates }) => duplicates)),
+      ]
+    }),
+  }
+}
+
+const unevenUplinks = [
+  [10, 0.5, 0.5, 0.5],
+  [10, 0.2, 0.2, 0.2],
+  [5, 0.5, 0.5, 0.5],
+  [3, 3, 3, 3],
+]
 
 /** D7. */
 function staleTable({ seed, seeds }: Options, progress: (line: string) => void): Table {

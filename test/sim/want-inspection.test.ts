@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultDiscoveryOptions } from '../../worker/engine/bitswap/bitswap.ts'
 import type { DiscoveryOptions } from '../../worker/engine/bitswap/contract.ts'
+import { fetchUnevenly } from '../../sim/experiments/uneven-holders.ts'
 import { staleAsks } from '../../sim/experiments/stale-signs.ts'
 import { inspect } from '../../sim/experiments/want-inspection.ts'
 
@@ -34,4 +35,14 @@ test('signs that are all wrong are believed at first, and no more when it is kno
   assert.ok(asks.at(-1)! < 0.05, 'and no more when it had learned how long a block is kept')
   const never = staleAsks({ seed: 1, ...setting, kind: prototype(3) })
   assert.ok(never.at(-1)! > 2.5, 'the prototype never learns it')
+})
+
+test('a file from a quick holder and three slow ones comes about as soon as all of them together can send it, and hardly a block twice', () => {
+  const links = { latencyMs: 20, jitter: 0.1, bytesPerMs: 104_858, storeMs: 5 }
+  for (const ahead of [32, 200]) {
+    const uneven = { ...links, seed: 7, uplinks: [10_000, 200, 200, 200], ahead, kind: engine({}) }
+    const { tookMs, leastMs, duplicates } = fetchUnevenly(uneven)
+    assert.ok(tookMs < 1.25 * leastMs, `${tookMs} ms, at least ${leastMs}`)
+    assert.ok(duplicates < 10, `${duplicates} came twice`)
+  }
 })

@@ -10,6 +10,7 @@ import {
 import { limits } from '../../../worker/engine/limits.ts'
 import { PeerCache, type Peer, type PeerIdBytes } from '../../../worker/engine/peer.ts'
 import { BitswapNetwork, countSent, testBlock, type ScriptedPeer, type TestBlock } from '../../support/bitswap-network.ts'
+import { PacedPeer } from '../../support/paced-peer.ts'
 
 const peers = new PeerCache()
 const peerNumber = (index: number): Peer => peers.intern(new Uint8Array([0x12, 0x20, index >> 8, index & 0xff]) as PeerIdBytes)
@@ -79,35 +80,19 @@ test('want-blocks of a session are spread over the peers that delivered, more to
   const network = new BitswapNetwork({ latencyMs: [10, 10] })
   const blocks = Array.from({ length: 60 }, () => testBlock(network.rng, 50_000))
   const node = network.node()
-  const served = { fast: 0, slow: 0 }
-  const serve = (name: 'fast' | 'slow', msPerBlock: number, lacks: TestBlock) => {
-    let freeAt = 0
-    return network.scripted(({ wantlist }, from, self) => {
-      for (const { cid, cancel, wantType } of wantlist) {
-        const block = blocks.find((other) => other.cid === cid)!
-        if (cancel) continue
-        if (block === lacks || wantType === 'have') {
-          self.send(from, { presences: [{ cid, type: block === lacks ? 'dont-have' : 'have' }] })
-          continue
-        }
-        served[name]++
-        freeAt = Math.max(freeAt, network.now) + msPerBlock
-        self.send(from, { blocks: [block] }, freeAt - network.now)
-      }
-      return undefined
-    })
-  }
-  network.connect(node, serve('fast', 10, blocks[1]!))
-  network.connect(node, serve('slow', 40, blocks[0]!))
+  const without = (lacks: number) => blocks.filter((_, index) => index !== lacks)
+  const fast = new PacedPeer(network, { blocks: without(1), msPerBlock: 10 })
+  const slow = new PacedPeer(network, { blocks: without(0), msPerBlock: 40 })
+  for (const { party } of [fast, slow]) network.connect(node, party)
   node.hears({ type: 'open-session', session: 1 as SessionId })
   for (const { cid } of blocks.slice(0, 2)) node.want(cid, { session: 1 })
   network.run()
   for (const { cid } of blocks.slice(2)) node.want(cid, { session: 1 })
   network.run()
   assert.equal(node.ended.size, 60)
-  assert.ok(served.slow > 3, `the slow one takes part: ${served.slow}`)
-  assert.ok(served.fast > 2 * served.slow, `the fast one takes more: ${served.fast} to ${served.slow}`)
-  assert.ok(served.fast + served.slow <= 62, 'hardly a block is asked for twice')
+  assert.ok(slow.sent > 3, `the slow one takes part: ${slow.sent}`)
+  assert.ok(fast.sent > 2 * slow.sent, `the fast one takes more: ${fast.sent} to ${slow.sent}`)
+  assert.ok(fast.sent + slow.sent <= 62, 'hardly a block is sent twice')
 })
 
 test('a provider that one want of a session was given is a member: the next want asks it alone, without a search', () => {

@@ -39,6 +39,7 @@ const events = [
   'block-asked',
   'block-guessed',
   'outranked',
+  'taken-over',
   'message-sent',
   'message-failed',
   'have',
@@ -48,20 +49,20 @@ const events = [
 
 /** Rows: state before. Columns: events in the order above. `fault`: we would never do that. */
 const table: Record<WantPeerState['type'], string> = {
-  heard: 'connecting heard heard unasked heard fault fault fault fault heard heard heard heard heard',
+  heard: 'connecting heard heard unasked heard fault fault fault fault fault heard heard heard heard heard',
   connecting:
-    'fault identifying gone unasked connecting fault fault fault fault connecting connecting connecting connecting connecting',
+    'fault identifying gone unasked connecting fault fault fault fault fault connecting connecting connecting connecting connecting',
   identifying:
-    'fault identifying identifying unasked heard fault fault fault fault identifying identifying identifying identifying gone',
-  unasked: 'fault unasked unasked unasked heard asked-have asked-block guessed fault unasked unasked have denied unasked',
+    'fault identifying identifying unasked heard fault fault fault fault fault identifying identifying identifying identifying gone',
+  unasked: 'fault unasked unasked unasked heard asked-have asked-block guessed fault fault unasked unasked have denied unasked',
   'asked-have':
-    'fault asked-have asked-have asked-have heard fault asked-block fault fault asked-have unasked have denied denied',
-  have: 'fault have have have heard fault asked-block fault fault have have have denied have',
+    'fault asked-have asked-have asked-have heard fault asked-block fault fault fault asked-have unasked have denied denied',
+  have: 'fault have have have heard fault asked-block fault fault fault have have have denied have',
   'asked-block':
-    'fault asked-block asked-block asked-block heard fault fault fault guessed asked-block unasked asked-block denied denied',
-  guessed: 'fault guessed guessed guessed heard fault fault fault fault guessed unasked guessed denied denied',
-  denied: 'fault denied denied denied gone fault fault fault fault denied denied have denied denied',
-  gone: 'fault gone gone unasked gone fault fault fault fault gone gone gone gone gone',
+    'fault asked-block asked-block asked-block heard fault fault fault guessed unasked asked-block unasked asked-block denied denied',
+  guessed: 'fault guessed guessed guessed heard fault fault fault fault fault guessed unasked guessed denied denied',
+  denied: 'fault denied denied denied gone fault fault fault fault fault denied denied have denied denied',
+  gone: 'fault gone gone unasked gone fault fault fault fault fault gone gone gone gone gone',
 }
 
 function inState(state: WantPeerState): WantPeer {

@@ -16,6 +16,7 @@ import type { Flight } from './outbox.ts'
 import { Probe, Probes } from './probes.ts'
 import type { Hearing } from './registry.ts'
 import { Responder } from './responder.ts'
+import type { Delivery } from './want-order.ts'
 import { Want } from './want.ts'
 import { Wants } from './wants.ts'
 
@@ -47,7 +48,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
   /** Of peers that are gone: who comes back is not listened to anew. */
   readonly #hearings = new BytesMap<Hearing>()
   /** Multihashes of the blocks that came last. */
-  readonly #recentBlocks = new BytesMap<true>()
+  readonly #recentBlocks = new BytesMap<Delivery>()
 
   constructor(init: BitswapInit) {
     this.#context = {
@@ -254,27 +255,31 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       const isProbed = this.#probes.blockReceived(key, bytes, link.peer, now)
       if (delivery === undefined) {
         if (isProbed) continue
-        if (this.#recentBlocks.has(key)) this.#context.counters.duplicateBlocksReceived++
+        const before = this.#recentBlocks.get(key)
+        if (before?.takenOver === 'in-time') link.pace.cameTwice()
+        if (before !== undefined) this.#context.counters.duplicateBlocksReceived++
         else this.#context.counters.unwantedBlocksReceived++
         continue
       }
       wanted++
       wantedBytes += bytes.length
-      const { askedAt } = delivery
-      if (askedAt !== undefined) link.latestAnsweredAsk = Math.max(link.latestAnsweredAsk, askedAt)
+      const { askedAt, takenOver } = delivery
+      // Who is asked later for an earlier want may send that first.
+      if (askedAt !== undefined && takenOver === undefined) link.latestAnsweredAsk = Math.max(link.latestAnsweredAsk, askedAt)
       firstAskedAt = Math.min(firstAskedAt, askedAt ?? now)
-      this.#store(key, delivery.cid, bytes)
+      this.#store(key, delivery, bytes)
     }
     if (wanted > 0) link.delivered(wanted, wantedBytes, firstAskedAt, now)
   }
 
   /** The page has its block already, whatever becomes of this order. */
-  #store(key: Uint8Array, cid: Uint8Array, bytes: Uint8Array): void {
+  #store(key: Uint8Array, delivery: Delivery, bytes: Uint8Array): void {
+    const { cid } = delivery
     const order = this.#context.orders.next()
     this.#stores.set(order, cid)
     this.#context.effects.push({ type: 'store-block', order, cid, bytes })
     this.#recentBlocks.delete(key)
-    this.#recentBlocks.set(key, true)
+    this.#recentBlocks.set(key, delivery)
     if (this.#recentBlocks.size > limits.recentBlocksMax.value) this.#recentBlocks.shift()
   }
 

@@ -9,12 +9,16 @@ import type { Millis } from '../machine.ts'
  */
 export class BlockWindow {
   #places: number = limits.wantBlocksPerPeerFirst.value
-  /** From question to block. */
   #quickestMs = Number.POSITIVE_INFINITY
   #shrunkAt: Millis = 0
 
   get places(): number {
     return this.#places
+  }
+
+  /** From question to block, the least that it ever took. */
+  get quickestMs(): number {
+    return this.#quickestMs
   }
 
   /** Blocks of one message, the first of which was asked for at `askedAt`; with them `inFlight` were under way. */

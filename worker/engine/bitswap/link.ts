@@ -4,6 +4,7 @@ import type { Peer, PeerInfo } from '../peer.ts'
 import { BlockWindow } from './block-window.ts'
 import { Outbox } from './outbox.ts'
 import { Hearing } from './registry.ts'
+import type { TakenOver } from './takeover.ts'
 import type { Want } from './want.ts'
 
 /**
@@ -36,35 +37,30 @@ export class Link {
   /** Delivered since the last measure of speed, and when that time began. */
   #deliveredBytes = 0
   #measuredAt: Millis | undefined
-  #blocksInFlight = 0
+  /** Wants that asked it for the block, in that order. */
+  readonly asked = new Set<Want>()
   readonly #window = new BlockWindow()
   #latencyMs: number | undefined
+  /** That a block takes of its time, while it has others to send: moving average; undefined if it never had. */
+  transferMs: number | undefined
   #bytesPerMs = bytesPerMsAtFirst
-  readonly #pace: Pace
+  readonly pace: Pace
 
   /** `isKnown`: on this same connection it was lost once, and may remember what we wanted then. */
   constructor(peer: Peer, pace: Pace, isKnown: boolean, hearing = new Hearing()) {
     this.peer = peer
-    this.#pace = pace
+    this.pace = pace
     this.hearing = hearing
     this.outbox = new Outbox(isKnown)
   }
 
   get blocksInFlight(): number {
-    return this.#blocksInFlight
+    return this.asked.size
   }
 
   /** Enough is asked of it to keep its pipe full, while the rest is free to go elsewhere. */
   get isFull(): boolean {
-    return this.#blocksInFlight >= this.#window.places
-  }
-
-  blockAsked(): void {
-    this.#blocksInFlight++
-  }
-
-  blockSettled(): void {
-    this.#blocksInFlight--
+    return this.blocksInFlight >= this.#window.places
   }
 
   /** For a HAVE or DONT_HAVE. */
@@ -81,7 +77,7 @@ export class Link {
 
   /** Whether a block takes longer to come than to be asked for. */
   get isSlow(): boolean {
-    return this.#pace.blockBytes / this.#bytesPerMs > (this.#latencyMs ?? limits.guessDeadlineMs.value)
+    return this.pace.blockBytes / this.#bytesPerMs > (this.#latencyMs ?? limits.guessDeadlineMs.value)
   }
 
   /** For a block, behind those that were asked for before it. */
@@ -89,14 +85,53 @@ export class Link {
     return Math.max(this.answerTimeoutMs, clamp(3 * (this.#latencyMs ?? 0) + 2 * this.expectedMs))
   }
 
-  /** How often to look whether a block is overdue: sooner than it may have stalled, since later ones may overtake it. */
+  /** How often to look whether a block is overdue: sooner than it may have stalled, since later ones may overtake it, or others take it over. */
   get blockCheckMs(): number {
-    return Math.min(this.blockTimeoutMs, 2 * this.answerTimeoutMs)
+    return Math.min(this.blockTimeoutMs, 2 * this.answerTimeoutMs, limits.takeoverCheckMs.value)
   }
 
   /** How long one more block would take, by what is in flight already. */
   get expectedMs(): number {
-    return ((this.#blocksInFlight + 1) * this.#pace.blockBytes) / this.#bytesPerMs
+    return ((this.blocksInFlight + 1) * this.pace.blockBytes) / this.#bytesPerMs
+  }
+
+  /** Until a block would come that it is asked for now: at most, since a pipe that was not full makes it look slow. */
+  get comesInMs(): number {
+    return this.#window.quickestMs + this.expectedMs
+  }
+
+  /** Until the block of this want comes, in its place among those that were asked for before and have not come. */
+  placeOf(want: Want): number {
+    return [...this.asked].indexOf(want) + 1
+  }
+
+  /**
+   * Until the block in this place comes, at least: by what its blocks have taken when it had others to send. Of a silent peer
+   * nothing is known but that it has been silent for so long, and may be as long again.
+   */
+  blockComesInMs(place: number, now: Millis): number {
+    if (this.asked.size === 0) return 0
+    const [first] = this.asked
+    const state = first!.peers.get(this.peer.id)?.state
+    const askedAt = state !== undefined && 'sentAt' in state ? state.sentAt : undefined
+    if (askedAt === undefined) return 0
+    if (this.blocksDelivered === 0) return now - Math.max(askedAt, this.lastHeardAt ?? askedAt)
+    const lateMs = now - Math.max(askedAt + this.#window.quickestMs, this.lastDeliveredAt!)
+    const eachMs = this.transferMs ?? 0
+    return Math.max(place * eachMs - lateMs, lateMs - eachMs)
+  }
+
+  /** Half as long for a block, or less. What slows down all of them alike is our own connection, and taking over would not help. */
+  isTwiceAsQuickAs({ transferMs }: Link): boolean {
+    return transferMs === undefined || 2 * (this.transferMs ?? 0) <= transferMs
+  }
+
+  /** What it could have sent with the blocks before, had it had the time, took what has passed since those. */
+  #measureTransfer(blocks: number, askedAt: Millis, now: Millis): void {
+    const lastAt = this.lastDeliveredAt!
+    if (lastAt < askedAt + this.#window.quickestMs) return
+    const sample = (now - lastAt) / blocks
+    this.transferMs = this.transferMs === undefined ? sample : (this.transferMs + sample) / 2
   }
 
   answered(askedAt: Millis, now: Millis): void {
@@ -111,12 +146,14 @@ export class Link {
   delivered(blocks: number, bytes: number, askedAt: Millis, now: Millis): void {
     const isFirst = this.blocksDelivered === 0
     const since = Math.max(askedAt, this.#measuredAt ?? askedAt)
+    if (!isFirst) this.#measureTransfer(blocks, askedAt, now)
     this.blocksDelivered += blocks
     this.lastDeliveredAt = now
     this.lastHeardAt = now
     this.isStalled = false
-    this.#window.delivered(blocks, this.#blocksInFlight + blocks, askedAt, now)
-    this.#pace.blockBytes = blend(this.#pace.blockBytes, Math.max(1, bytes / blocks))
+    this.#window.delivered(blocks, this.blocksInFlight + blocks, askedAt, now)
+    this.pace.delivered(blocks)
+    this.pace.blockBytes = blend(this.pace.blockBytes, Math.max(1, bytes / blocks))
     this.#deliveredBytes += Math.max(1, bytes)
     if (!isFirst && now - since < limits.speedMeasureMs.value) return
     const speed = this.#deliveredBytes / Math.max(1, now - since)
@@ -129,9 +166,39 @@ export class Link {
   }
 }
 
-/** What all peers have in common: the moving average of block sizes. At first what importers make of a file. */
+/** What all peers have in common: the moving average of block sizes, and how many blocks may be taken over. */
 export class Pace {
+  /** At first what importers make of a file. */
   blockBytes = 262_144
+  /** How many more may be under way that were taken over in time: one less for each that came twice. */
+  #credit: number = limits.takeoversMax.value
+  /** How many more may be taken over that are on their way, and so come twice. */
+  #repeats: number = limits.takeoverRepeatsMax.value
+  /** Whether one more block may be taken over (`takeover.ts`) by a peer that has so many under way. */
+  mayTakeOver(how: TakenOver, underWay: number): boolean {
+    return how === 'in-time' ? this.#credit >= 1 : this.#repeats >= underWay + 1
+  }
+
+  tookOver(how: TakenOver): void {
+    if (how === 'in-time') this.#credit--
+    else this.#repeats--
+  }
+
+  /** What was taken over in time came from who took it over. */
+  cameAsHoped(): void {
+    this.#credit++
+  }
+
+  /** And from the other as well. */
+  cameTwice(): void {
+    this.#credit--
+  }
+
+  delivered(blocks: number): void {
+    const more = blocks / limits.takeoverBlocksPerRepeat.value
+    this.#credit = Math.min(limits.takeoversMax.value, this.#credit + more)
+    this.#repeats = Math.min(limits.takeoverRepeatsMax.value, this.#repeats + more)
+  }
 }
 
 /** A modest guess for a peer that has delivered nothing: 0.5 MB/s. */

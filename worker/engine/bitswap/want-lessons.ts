@@ -14,6 +14,7 @@ export function learnFromBlock({ discovery, counters }: BitswapContext, want: Wa
   if (entry !== undefined) learnFromAnswer({ discovery }, want, entry, now)
   if (judgeGuess({ discovery }, want, link.peer, true, now)) counters.guessHits++
   if (want.guess.wasMade) counters.guessedWants++
+  if (want.takenOver === 'in-time' && entry === want.holder) link.pace.cameAsHoped()
   // Those that connected peers had are Bitswap's own; the others the search found.
   const isFound = entry?.source === 'provider' && entry.dials > 0
   counters[isFound ? 'wantsFailure' : 'wantsSuccess']++

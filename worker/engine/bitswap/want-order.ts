@@ -6,6 +6,7 @@ import type { Discovery } from './discovery.ts'
 import type { Link } from './link.ts'
 import type { Millis } from '../machine.ts'
 import type { Session } from './session.ts'
+import type { TakenOver } from './takeover.ts'
 
 /** What goes in and out of a want (`want.ts`) beside events. */
 
@@ -39,4 +40,5 @@ export interface Delivery {
   readonly cid: Uint8Array
   /** Undefined if the peer sent it without a question that had left. */
   readonly askedAt: Millis | undefined
+  readonly takenOver: TakenOver | undefined
 }

@@ -10,6 +10,7 @@ import type { Link } from './link.ts'
  *   heard ──▶ connecting ──▶ identifying ──▶ unasked ──▶ asked-have ──▶ have ──▶ asked-block
  *     ▲           └──▶ gone ◀──┘                ├─────────────┴── denied ◀─┴──────────┤
  *     │                                         └──▶ guessed ◀──outranked─────────────┘
+ *     │   (taken over: asked-block ──▶ have, unasked)
  *     └── disconnected, while its address is known and a dial is left; else gone
  *
  * A peer keeps our want after a DONT_HAVE, so a denied peer is never asked again, but its later HAVE is heard: up to
@@ -71,6 +72,7 @@ export type WantPeerEvent =
   | 'block-asked'
   | 'block-guessed'
   | 'outranked'
+  | 'taken-over'
   | 'message-sent'
   | 'message-failed'
   | 'have'
@@ -111,6 +113,14 @@ export function verdict({ state, blockAsks }: WantPeer, answerMs: Millis, now: M
     default:
       return undefined
   }
+}
+
+/** If a question is answered by what the peer says now: measures how long that took, and returns when the question had left. */
+export function noteAnswer(entry: WantPeer | undefined, now: Millis): Millis | undefined {
+  if (entry === undefined || !('sentAt' in entry.state)) return undefined
+  const { sentAt } = entry.state
+  if (sentAt !== undefined) entry.link!.answered(sentAt, now)
+  return sentAt
 }
 
 /** The whole life of a `WantPeer`; orders that make no sense in a state are faults of ours. */
@@ -178,7 +188,10 @@ function atRest(
   event: WantPeerEvent,
   now: Millis,
 ): WantPeerState {
-  assert(event !== 'need-made' && event !== 'outranked', 'a connected peer is not dialed, and who holds nothing not outranked')
+  assert(
+    event !== 'need-made' && event !== 'outranked' && event !== 'taken-over',
+    'a connected peer is not dialed, and who holds nothing not outranked',
+  )
   switch (event) {
     case 'have-asked':
       assert(state.type === 'unasked', 'a want-have is for a peer that said nothing yet')
@@ -217,6 +230,9 @@ function underQuestion(
     case 'outranked':
       assert(state.type === 'asked-block', 'only who holds the want-block is outranked')
       return guessedInstead(entry, state)
+    case 'taken-over':
+      assert(state.type === 'asked-block', 'only who holds the want-block loses it to another')
+      return state.said ? { type: 'have' } : { type: 'unasked' }
     case 'message-sent':
       return sent(entry, state, now)
     case 'message-failed':
@@ -267,6 +283,7 @@ function isOrder(event: WantPeerEvent): boolean {
     event === 'have-asked' ||
     event === 'block-asked' ||
     event === 'block-guessed' ||
-    event === 'outranked'
+    event === 'outranked' ||
+    event === 'taken-over'
   )
 }

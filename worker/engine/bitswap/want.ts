@@ -1,17 +1,17 @@
-import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import { earlier, type Millis, type OrderId } from '../machine.ts'
-import type { Peer, PeerInfo } from '../peer.ts'
 import type { Failure } from '../query.ts'
-import { isBetter, isTrusted, mayGetBlock, sourceRank } from './block-choice.ts'
+import { isBetter, isTrusted, mayGetBlock } from './block-choice.ts'
 import type { WantId } from './contract.ts'
 import { chooseGuesses, Guess } from './guess.ts'
 import type { Link } from './link.ts'
 import { scoutedUntil, type Session } from './session.ts'
 import { forgiveSilence, latestBlockAt, patienceWith } from './want-patience.ts'
-import { isActive, newWantPeer, step, type PeerSource, type WantPeer, type WantPeerEvent } from './want-peer.ts'
+import { isActive, step, type WantPeer, type WantPeerEvent } from './want-peer.ts'
+import { WantPeers } from './want-peers.ts'
 import { WantBroadcast } from './want-broadcast.ts'
 import type { Waiter, WantOrder, WantWorld } from './want-order.ts'
+import { howTaken, takerOf, type TakenOver } from './takeover.ts'
 import { deniedByProviders, WantSearch } from './want-search.ts'
 import { nextStage, type WantStage, type WantStageEvent } from './want-stage.ts'
 
@@ -43,15 +43,16 @@ export class Want {
   readonly guess = new Guess()
   readonly search = new WantSearch()
   readonly #broadcast: WantBroadcast
-  readonly peers = new BytesMap<WantPeer>()
+  readonly peers = new WantPeers()
   readonly orders: WantOrder[] = []
   stage: WantStage
   /** Of the last provider search, if it failed. */
   searchFailure: Failure | undefined
   #holder: WantPeer | undefined
+  /** Whether another peer has taken over the want-block. */
+  takenOver: TakenOver | undefined
   /** Asked for the block although it probably has it not. */
   #hunch: WantPeer | undefined
-  #providers = 0
   /** When the network was turned to. */
   #seeksSince: Millis | undefined
   /** Session members are asked too, not only those that delivered. */
@@ -66,7 +67,6 @@ export class Want {
   #followsUntil: Millis | undefined
   #stallAt: Millis
   readonly #startedAt: Millis
-  #peersMax: number = limits.wantPeersMax.value
 
   constructor(init: { cid: Uint8Array; key: Uint8Array; load: OrderId; now: Millis }) {
     this.cid = init.cid
@@ -109,41 +109,24 @@ export class Want {
     return earlier(earlier(deadline, this.search.deadline), this.#broadcast.dueAt)
   }
 
-  /** A reason to ask this peer. More than are useful are ignored. */
-  addPeer(peer: Peer, source: PeerSource, info: PeerInfo | undefined, link: Link | undefined): WantPeer | undefined {
-    const known = this.peers.get(peer.id)
-    if (known !== undefined) {
-      if (sourceRank[source] > sourceRank[known.source]) known.source = source
-      known.info ??= info
-      if (known.state.type === 'gone' && known.info !== undefined && known.dials < limits.wantDialsMax.value)
-        known.state = { type: 'heard' }
-      return known
-    }
-    if (this.peers.size >= this.#peersMax || (link === undefined && info === undefined)) return undefined
-    if (source === 'provider' && this.#providers++ >= limits.wantProvidersMax.value) return undefined
-    const added = newWantPeer(peer, source, info, link)
-    this.peers.set(peer.id, added)
-    return added
-  }
-
   /** Changes what is known of one peer, and keeps account of who holds the want-block. */
   apply(entry: WantPeer, event: WantPeerEvent, now: Millis): void {
     const wasGuessed = entry.state.type === 'guessed'
     step(entry, event, now)
     const isGuessed = entry.state.type === 'guessed'
-    if (isGuessed && !wasGuessed) entry.link!.blockAsked()
+    if (isGuessed && !wasGuessed) entry.link!.asked.add(this)
     if (wasGuessed && !isGuessed) {
-      entry.link!.blockSettled()
+      entry.link!.asked.delete(this)
       this.orders.push({ type: 'slot-freed', link: entry.link! })
     }
     const holds = entry.state.type === 'asked-block'
     if (holds && this.#holder === undefined) {
       this.#holder = entry
-      entry.link!.blockAsked()
+      entry.link!.asked.add(this)
     } else if (!holds && this.#holder === entry) {
       this.#holder = undefined
       this.#isWide = true
-      entry.link!.blockSettled()
+      entry.link!.asked.delete(this)
       this.orders.push({ type: 'slot-freed', link: entry.link! })
     }
     if (event === 'disconnected') entry.link = undefined
@@ -164,7 +147,7 @@ export class Want {
     if (!this.hasEnded) return
     for (const entry of this.peers.values()) {
       if (entry !== this.#holder && entry.state.type !== 'guessed') continue
-      entry.link!.blockSettled()
+      entry.link!.asked.delete(this)
       this.orders.push({ type: 'slot-freed', link: entry.link! })
       entry.state = { type: 'gone' }
     }
@@ -180,7 +163,7 @@ export class Want {
     this.#isStarving = this.#leftOut && [...world.links.values()].some(({ starving }) => starving.has(this))
     this.#isQueued = false
     const since = this.#seeksSince ?? this.#beginSeeking(world, now)
-    this.#followsUntil = this.#providers > 0 || this.#isWide ? undefined : scoutedUntil(this, since, now)
+    this.#followsUntil = this.peers.hasProviders || this.#isWide ? undefined : scoutedUntil(this, since, now)
     this.#expire(now)
     if (!this.guess.isMade) this.#guess(world, now)
     if (this.guess.isOpen(this.peers, now)) return this.#endWhenStalled(now)
@@ -201,7 +184,7 @@ export class Want {
     this.#seeksSince = now
     this.search.wait(discovery.searchDelay.ms(now), now)
     if (links.size === 0) this.search.hurry(now)
-    if (planner.isFlood) this.#peersMax = limits.bitswapPeersMax.value
+    if (planner.isFlood) this.peers.makeRoomForAll()
     return now
   }
 
@@ -212,14 +195,14 @@ export class Want {
     const chosen = chooseGuesses(this.key, this.peers, this.#followsUntil === undefined ? [] : this.sessions, world, now)
     const links: Link[] = []
     for (const { peer, info, sign } of chosen.now) {
-      const entry = this.addPeer(peer, sign === undefined ? 'session' : 'registry', info, world.links.get(peer.id))
+      const entry = this.peers.join(peer, sign === undefined ? 'session' : 'registry', info, world.links.get(peer.id))
       if (entry === undefined) break
       if (sign !== undefined) this.guess.add(sign)
       this.apply(entry, 'block-guessed', now)
       this.#ask(entry, 'block')
       links.push(entry.link!)
     }
-    for (const { peer, info } of chosen.dials) this.addPeer(peer, 'registry', info, undefined)
+    for (const { peer, info } of chosen.dials) this.peers.join(peer, 'registry', info, undefined)
     this.guess.make(links, now)
     for (const session of this.sessions) {
       for (const { peer, info } of [...chosen.now, ...chosen.dials]) session.note(peer, 'joined', info)
@@ -251,7 +234,10 @@ export class Want {
   #askForBlock(now: Millis): void {
     const holder = this.#holder
     const state = holder?.state
-    if (state?.type === 'asked-block' && !state.overdue) return this.#outrankHunch(now)
+    if (state?.type === 'asked-block' && !state.overdue) {
+      this.#outrankHunch(now)
+      return this.#moveOn(now)
+    }
     const best = this.#bestForBlock(state?.type === 'asked-block' && state.said ? 'trusted' : 'any')
     if (best === undefined) return
     if (holder !== undefined) {
@@ -271,6 +257,18 @@ export class Want {
     step(hunch, 'outranked', now)
     this.#holder = undefined
     this.#askForBlockOf(best, now)
+  }
+
+  /** To a peer that has less to do. */
+  #moveOn(now: Millis): void {
+    const holder = this.#holder!
+    const taker = takerOf(this, holder, now)
+    if (taker === undefined) return
+    this.takenOver = howTaken(this, holder.link!)
+    holder.link!.pace.tookOver(this.takenOver)
+    this.orders.push({ type: 'withdraw', link: holder.link! })
+    this.apply(holder, 'taken-over', now)
+    this.#askForBlockOf(taker, now)
   }
 
   #askForBlockOf(entry: WantPeer, now: Millis): void {
@@ -336,7 +334,7 @@ export class Want {
     if (chosen === undefined) return
     this.#leftOut = false
     this.#askAround(chosen.links, now, chosen)
-    for (const info of chosen.dials) this.addPeer(info.peer, 'broadcast', info, undefined)
+    for (const info of chosen.dials) this.peers.join(info.peer, 'broadcast', info, undefined)
     if (chosen.dials.length > 0) this.#connect(now)
     if (!chosen.isLast || atMost === chosen.links.length) return
     for (const link of world.links.values()) {
@@ -348,7 +346,7 @@ export class Want {
 
   #askAround(links: readonly Link[], now: Millis, best?: { readonly toSendBlock: Link | undefined; isHunch: boolean }): void {
     for (const link of links) {
-      const entry = this.addPeer(link.peer, 'broadcast', undefined, link)
+      const entry = this.peers.join(link.peer, 'broadcast', undefined, link)
       if (entry?.state.type !== 'unasked') continue
       const isBest = link === best?.toSendBlock && this.#holder === undefined
       if (isBest && best.isHunch) this.#hunch = entry

@@ -16,9 +16,10 @@ import type { BlockPresence } from './message.ts'
 import { ProviderSearches } from './provider-searches.ts'
 import type { Session } from './session.ts'
 import { Sessions } from './sessions.ts'
+import { worthTakingOver } from './takeover.ts'
 import { notFound, sessionClosed, sessionNotOpen, tally, timedOut, tooManyWants } from './want-failures.ts'
 import { judgeGuess, learnFromAnswer, learnFromBlock, learnFromDenial, learnFromEnd, learnFromSearch } from './want-lessons.ts'
-import { isHeard, type PeerSource, type WantPeerEvent } from './want-peer.ts'
+import { isHeard, noteAnswer, type PeerSource, type WantPeerEvent } from './want-peer.ts'
 import type { Delivery, WantOrder } from './want-order.ts'
 import { Want } from './want.ts'
 
@@ -69,7 +70,7 @@ export class Wants {
     want.waiters.set(event.want, { cid: event.cid, session })
     this.#wantOf.set(event.want, want)
     for (const info of event.providers) {
-      want.addPeer(info.peer, 'provider', info, this.#links.get(info.peer.id))
+      want.peers.join(info.peer, 'provider', info, this.#links.get(info.peer.id))
       session.note(info.peer, 'joined', info)
     }
     this.#join(want, session, now)
@@ -127,8 +128,8 @@ export class Wants {
   blockReceived(key: Uint8Array, bytes: Uint8Array, link: Link, now: Millis): Delivery | undefined {
     const want = this.#wants.get(key)
     if (want === undefined) return undefined
-    const askedAt = this.#noteAnswer(link, want, now)
     const entry = want.peers.get(link.peer.id)
+    const askedAt = noteAnswer(entry, now)
     const isFirst = entry?.source !== 'session-good'
     for (const session of want.sessions) {
       session.lastBlockAt = now
@@ -138,7 +139,7 @@ export class Wants {
     learnFromBlock(this.#context, want, link, now)
     learnFromEnd(this.#context, want, isFirst ? link.peer : undefined, now)
     this.#succeed(want, bytes, link.peer, now)
-    return { cid: want.cid, askedAt }
+    return { cid: want.cid, askedAt, takenOver: want.takenOver }
   }
 
   /** Only answers to what we asked are heard: a peer cannot push itself into a want. */
@@ -153,7 +154,7 @@ export class Wants {
     }
     const entry = want.peers.get(link.peer.id)
     if (entry === undefined || !link.outbox.isTold(key) || !isHeard(entry)) return
-    this.#noteAnswer(link, want, now)
+    noteAnswer(entry, now)
     if (presence.type === 'dont-have') link.outbox.denied(key)
     for (const session of want.sessions) {
       session.note(link.peer, presence.type)
@@ -198,6 +199,7 @@ export class Wants {
       this.#dirty.add(want)
       return
     }
+    for (const want of worthTakingOver(link, this.#links.values(), now)) this.#dirty.add(want)
   }
 
   peerConnected(link: Link, now: Millis): void {
@@ -231,7 +233,7 @@ export class Wants {
     if (want === undefined) return
     learnFromSearch(this.#context, want, 'named', now)
     const isKnown = want.peers.get(provider.peer.id)?.source === 'provider'
-    if (want.addPeer(provider.peer, 'provider', provider, this.#links.get(provider.peer.id)) === undefined) return
+    if (want.peers.join(provider.peer, 'provider', provider, this.#links.get(provider.peer.id)) === undefined) return
     for (const session of want.sessions) session.note(provider.peer, 'joined', provider)
     if (!isKnown) this.#tell(want, { type: 'provider-found', peer: provider.peer })
     this.#dirty.add(want)
@@ -273,13 +275,13 @@ export class Wants {
   #join(want: Want, session: Session, now: Millis): void {
     want.sessions.add(session)
     for (const { peer, info, state } of session.join(want, now)) {
-      want.addPeer(peer, state.type === 'good' ? 'session-good' : 'session', info, this.#links.get(peer.id))
+      want.peers.join(peer, state.type === 'good' ? 'session-good' : 'session', info, this.#links.get(peer.id))
     }
   }
 
   /** The peer has others of the want's session. */
   #advise(want: Want, link: Link, source: PeerSource, info?: PeerInfo): void {
-    want.addPeer(link.peer, source, info, link)
+    want.peers.join(link.peer, source, info, link)
     this.#dirty.add(want)
   }
 
@@ -294,14 +296,6 @@ export class Wants {
     if (entry === undefined) return
     want.apply(entry, event, now)
     this.#dirty.add(want)
-  }
-
-  /** If a question is answered by this: measures how long that took, and returns when the question had left. */
-  #noteAnswer(link: Link, want: Want, now: Millis): Millis | undefined {
-    const state = want.peers.get(link.peer.id)?.state
-    if (state === undefined || !('sentAt' in state)) return undefined
-    if (state.sentAt !== undefined) link.answered(state.sentAt, now)
-    return state.sentAt
   }
 
   #perform(want: Want, now: Millis): void {

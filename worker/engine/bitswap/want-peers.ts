@@ -1,0 +1,38 @@
+import { BytesMap } from '../bytes-map.ts'
+import { limits } from '../limits.ts'
+import type { Peer, PeerInfo } from '../peer.ts'
+import { sourceRank } from './block-choice.ts'
+import type { Link } from './link.ts'
+import { newWantPeer, type PeerSource, type WantPeer } from './want-peer.ts'
+
+/** Whom one want knows, by id. */
+export class WantPeers extends BytesMap<WantPeer> {
+  #most: number = limits.wantPeersMax.value
+  #providers = 0
+
+  get hasProviders(): boolean {
+    return this.#providers > 0
+  }
+
+  /** It asks everybody there is. */
+  makeRoomForAll(): void {
+    this.#most = limits.bitswapPeersMax.value
+  }
+
+  /** A reason to ask this peer. More than are useful are ignored. */
+  join(peer: Peer, source: PeerSource, info: PeerInfo | undefined, link: Link | undefined): WantPeer | undefined {
+    const known = this.get(peer.id)
+    if (known !== undefined) {
+      if (sourceRank[source] > sourceRank[known.source]) known.source = source
+      known.info ??= info
+      if (known.state.type === 'gone' && known.info !== undefined && known.dials < limits.wantDialsMax.value)
+        known.state = { type: 'heard' }
+      return known
+    }
+    if (this.size >= this.#most || (link === undefined && info === undefined)) return undefined
+    if (source === 'provider' && this.#providers++ >= limits.wantProvidersMax.value) return undefined
+    const added = newWantPeer(peer, source, info, link)
+    this.set(peer.id, added)
+    return added
+  }
+}
