@@ -46,3 +46,10 @@ test('a file from a quick holder and three slow ones comes about as soon as all 
     assert.ok(duplicates < 10, `${duplicates} came twice`)
   }
 })
+
+test('the dynamic n is about as quick as the best fixed one, and sends fewer blocks twice than two guesses', () => {
+  const file = (guesses: DiscoveryOptions['guesses']) => inspect({ seed: 7, bytes: 10_000_000, kind: engine({ guesses }) })
+  const [one, two, three, dynamic] = [file(1), file(2), file(3), file('dynamic')]
+  assert.ok(dynamic.meanMs < 1.02 * Math.min(one.meanMs, two.meanMs, three.meanMs))
+  assert.ok(dynamic.duplicates < two.duplicates / 2)
+})

@@ -52,3 +52,12 @@ test('blocks that come while little was asked for say nothing about how much mor
   for (let at = 100; at < 2_000; at += 100) window.delivered(1, 1, at - 50, at)
   assert.equal(window.places, first)
 })
+
+test('where nobody else can be asked a peer gets more, until its blocks have waited behind each other for too long', () => {
+  const window = new BlockWindow()
+  assert.equal(window.most, limits.wantBlocksPerPeerAlone.value)
+  rounds(window, 3, 100, 0)
+  assert.equal(window.most, most)
+  window.delivered(1, most, 1_000, 9_000)
+  assert.equal(window.most, window.places)
+})

@@ -36,6 +36,7 @@ test('as many want-blocks are in flight as the window has places', () => {
     link.asked.add(one)
   }
   assert.equal(link.isFull, true)
+  assert.equal(link.isOverfull, false, 'where nobody else can be asked')
   link.asked.delete(wants[3]!)
   assert.equal(link.isFull, false)
 })
@@ -53,11 +54,13 @@ test('when a block comes is told by its place and by what those before took, of 
 })
 
 test('blocks that come as soon as they can after the question say nothing about how long one takes behind others', () => {
-  const link = new Link(peer, new Pace(), false)
+  const pace = new Pace()
+  const link = new Link(peer, pace, false)
   for (let at = 1_000; at < 5_000; at += 200) link.delivered(1, block, at - 200, at)
   ask(link, want(1), 5_000)
   ask(link, want(2), 5_000)
   assert.equal(link.blockComesInMs(2, 5_200), 0)
+  assert.equal(pace.msPerByte, new Pace().msPerByte)
 })
 
 function want(number: number): Want {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Hearing, Registry } from '../../../worker/engine/bitswap/registry.ts'
+import { Hearing, Registry, type Sign } from '../../../worker/engine/bitswap/registry.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import { PeerCache, type Peer, type PeerIdBytes } from '../../../worker/engine/peer.ts'
 import { Rng } from '../../../worker/engine/rng.ts'
@@ -108,22 +108,23 @@ test('how long peers keep a block is learned from hits and misses, within a fact
   }
 })
 
-test('n: fewer when signs are right, when a duplicate is dear, when few are connected; none when they are wrong', () => {
+test('n: fewer when signs are right, when blocks take long to transfer, when few are connected; none when signs are wrong', () => {
   const registry = new Registry()
-  const weak = (now: number) => {
-    registry.wanted(key(1), peer(1), undefined, new Hearing(), now)
-    return registry.candidates(key(1), now)
-  }
-  assert.equal(registry.guessCount([], 100, false), 0)
-  assert.equal(registry.guessCount(weak(0), 100, false), 4)
-  assert.equal(registry.guessCount(weak(0), 100, true), 2)
-  assert.equal(registry.guessCount(weak(0), 8, false), 2)
-  assert.equal(registry.guessCount(weak(0), 1, false), 1)
-  for (let hit = 0; hit < 30; hit++) registry.judged(key(1), { ...weak(0)[0]!, grade: 'strong' }, true, 0)
-  assert.equal(registry.guessCount(registry.candidates(key(1), 0), 100, false), 1, 'signs that are right need no second')
-  for (let miss = 0; miss < 40; miss++) registry.judged(key(2), { ...weak(0)[0]!, grade: 'weak' }, false, 0)
-  const wrong = [{ peer: peer(1), info: undefined, grade: 'weak' as const, at: 0 }]
-  const counts = Array.from({ length: 16 }, () => registry.guessCount(wrong, 100, false))
+  const weak: Sign = { peer: peer(1), info: undefined, grade: 'weak', at: 0 }
+  const strong: Sign = { ...weak, grade: 'strong' }
+  const cheap = { connected: 100, roundTripMs: 200, transferMs: 10 }
+  assert.equal(registry.guessCount(weak, cheap), 4)
+  assert.equal(registry.guessCount(strong, cheap), 3)
+  assert.equal(registry.guessCount(weak, { ...cheap, transferMs: 40 }), 3)
+  assert.equal(registry.guessCount(weak, { ...cheap, transferMs: 60 }), 2)
+  assert.equal(registry.guessCount(weak, { ...cheap, transferMs: 120 }), 1)
+  assert.equal(registry.guessCount(weak, { ...cheap, roundTripMs: 20 }), 1, 'a duplicate costs more than what it may save')
+  assert.equal(registry.guessCount(weak, { ...cheap, connected: 8 }), 2)
+  assert.equal(registry.guessCount(weak, { ...cheap, connected: 1 }), 1)
+  for (let hit = 0; hit < 30; hit++) registry.judged(key(1), strong, true, 0)
+  assert.equal(registry.guessCount(strong, cheap), 1, 'signs that are right need no second')
+  for (let miss = 0; miss < 40; miss++) registry.judged(key(2), weak, false, 0)
+  const counts = Array.from({ length: 16 }, () => registry.guessCount(weak, cheap))
   assert.equal(
     counts.reduce((a, b) => a + b),
     2,

@@ -34,6 +34,17 @@ export function isBetter(a: WantPeer, b: WantPeer): boolean {
   return wait !== 0 ? wait < 0 : compareIds(a.peer.id, b.peer.id) < 0
 }
 
+/** Of peers that are full the one to give more than has its place, because nobody else is there. */
+export function leastBusy(full: readonly WantPeer[], key: Uint8Array): WantPeer | undefined {
+  let best: WantPeer | undefined
+  for (const entry of full) {
+    const { isOverfull, isStalled, outbox, expectedMs } = entry.link!
+    if (!(isTrusted(entry) || entry.source === 'session') || isOverfull || isStalled || !outbox.canTake(key)) continue
+    if (best === undefined || expectedMs < best.link!.expectedMs) best = entry
+  }
+  return best
+}
+
 function rankOf(entry: WantPeer): number {
   const isStalled = entry.link?.isStalled === true
   const reason = sourceRank[entry.source]

@@ -4,9 +4,9 @@ import type { Millis } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import type { Link } from './link.ts'
 import type { Sign } from './registry.ts'
-import type { Session, SessionPeer } from './session.ts'
 import type { WantWorld } from './want-order.ts'
 import type { WantPeer } from './want-peer.ts'
+import type { Want } from './want.ts'
 
 /**
  * What one want has guessed: peers that were asked for the block at once, because they wanted it themselves. While one of
@@ -62,33 +62,44 @@ export class Guess {
 
 /**
  * Whom to ask at once, and whom to dial beside that. A candidate that is not connected holds nothing up: by the time it
- * is, the others could have been asked. `asked`: peers the want knows already; `followed`: sessions in
- * which others look for peers: where nobody was heard to want the same, whom those have guessed at is as good a guess.
+ * is, the others could have been asked. `follows`: others of its sessions look for peers; where nobody was heard to want
+ * the same, whom those have guessed at is as good a guess. Several are asked for a block that nothing else is waited for
+ * with; of those that come together a miss costs no round trip more than the others take.
  */
 export function chooseGuesses(
-  key: Uint8Array,
-  asked: BytesMap<WantPeer>,
-  followed: Iterable<Session>,
+  want: Want,
+  follows: boolean,
   { discovery, links }: WantWorld,
   now: Millis,
 ): { readonly now: readonly Guessed[]; readonly dials: readonly (Sign & { info: PeerInfo })[] } {
   const { registry, options } = discovery
   if (options.guesses === 0) return { now: [], dials: [] }
-  const mayGuess = ({ peer }: { readonly peer: Peer }): boolean => {
-    const link = links.get(peer.id)
-    const entry = asked.get(peer.id)
-    return link?.isFull === false && link.outbox.canTake(key) && (entry === undefined || entry.state.type === 'unasked')
+  const linkOf = ({ peer }: { readonly peer: Peer }): Link | undefined => links.get(peer.id)
+  const mayGuess = (candidate: { readonly peer: Peer }): boolean => {
+    const link = linkOf(candidate)
+    const entry = want.peers.get(candidate.peer.id)
+    return link?.isOverfull === false && link.outbox.canTake(want.key) && (entry === undefined || entry.state.type === 'unasked')
   }
-  const signs = registry.candidates(key, now)
-  const near = signs.filter(mayGuess)
-  const isDear = near.length > 0 && links.get(near[0]!.peer.id)!.isSlow
-  const count = options.guesses === 'dynamic' ? registry.guessCount(near, links.size, isDear) : options.guesses
-  const chosen = near.slice(0, count).map((sign): Guessed => ({ ...sign, sign }))
+  const load = (candidate: { readonly peer: Peer }): number => linkOf(candidate)!.blocksInFlight
+  const signs = registry.candidates(want.key, now)
+  const near = signs.filter(mayGuess).sort((a, b) => gradeRank(a) - gradeRank(b) || load(a) - load(b))
+  const chosen = near.slice(0, options.guesses === 'dynamic' ? dynamicCount(want, near, { discovery, links }) : options.guesses)
   const far = signs.filter((sign): sign is Sign & { info: PeerInfo } => !links.has(sign.peer.id) && isReachable(sign.info))
-  const load = ({ peer }: SessionPeer): number => links.get(peer.id)!.blocksInFlight
-  const members = [...followed].flatMap((session) => [...session.candidates()].filter(mayGuess))
-  const others = chosen.length > 0 ? [] : members.sort((a, b) => load(a) - load(b))
-  return { now: [...chosen, ...others.slice(0, 1)], dials: far.slice(0, limits.guessDialsMax.value) }
+  const members = follows ? [...want.sessions].flatMap((session) => [...session.candidates()].filter(mayGuess)) : []
+  const others = chosen.length > 0 ? [] : members.sort((a, b) => load(a) - load(b)).slice(0, 1)
+  const guessed = [...chosen.map((sign): Guessed => ({ ...sign, sign })), ...others]
+  return { now: guessed, dials: far.slice(0, limits.guessDialsMax.value) }
+}
+
+function dynamicCount(want: Want, near: readonly Sign[], { discovery, links }: Pick<WantWorld, 'discovery' | 'links'>): number {
+  const [first] = near
+  if (first === undefined) return 0
+  const { roundTripMs, pace } = links.get(first.peer.id)!
+  const count = discovery.registry.guessCount(first, { connected: links.size, roundTripMs, transferMs: pace.transferMs })
+  for (const session of want.sessions) {
+    for (const other of session.wants) if (other !== want && other.guess.until !== undefined) return Math.min(count, 1)
+  }
+  return count
 }
 
 export interface Guessed {
@@ -97,6 +108,8 @@ export interface Guessed {
   /** By which it was chosen; others are followed in it. */
   readonly sign?: Sign
 }
+
+const gradeRank = ({ grade }: Sign): number => (grade === 'strong' ? 0 : 1)
 
 function isReachable(info: PeerInfo | undefined): boolean {
   return info?.addresses.some(({ dialable }) => dialable) === true

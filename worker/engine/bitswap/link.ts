@@ -63,6 +63,11 @@ export class Link {
     return this.blocksInFlight >= this.#window.places
   }
 
+  /** Nor is it asked for more where nobody else is left. */
+  get isOverfull(): boolean {
+    return this.blocksInFlight >= this.#window.most
+  }
+
   /** For a HAVE or DONT_HAVE. */
   get answerTimeoutMs(): number {
     if (this.#latencyMs === undefined) return limits.answerTimeoutDefaultMs.value
@@ -75,9 +80,9 @@ export class Link {
     return answerMs + Math.min(this.expectedMs, limits.guessDeadlineMs.value)
   }
 
-  /** Whether a block takes longer to come than to be asked for. */
-  get isSlow(): boolean {
-    return this.pace.blockBytes / this.#bytesPerMs > (this.#latencyMs ?? limits.guessDeadlineMs.value)
+  /** Until a question is answered; what guesses are thought to take where nothing is known. */
+  get roundTripMs(): number {
+    return this.#latencyMs ?? limits.guessDeadlineMs.value
   }
 
   /** For a block, behind those that were asked for before it. */
@@ -127,11 +132,12 @@ export class Link {
   }
 
   /** What it could have sent with the blocks before, had it had the time, took what has passed since those. */
-  #measureTransfer(blocks: number, askedAt: Millis, now: Millis): void {
+  #measureTransfer(blocks: number, bytes: number, askedAt: Millis, now: Millis): void {
     const lastAt = this.lastDeliveredAt!
     if (lastAt < askedAt + this.#window.quickestMs) return
     const sample = (now - lastAt) / blocks
     this.transferMs = this.transferMs === undefined ? sample : (this.transferMs + sample) / 2
+    this.pace.msPerByte = blend(this.pace.msPerByte, (now - lastAt) / Math.max(1, bytes))
   }
 
   answered(askedAt: Millis, now: Millis): void {
@@ -146,7 +152,7 @@ export class Link {
   delivered(blocks: number, bytes: number, askedAt: Millis, now: Millis): void {
     const isFirst = this.blocksDelivered === 0
     const since = Math.max(askedAt, this.#measuredAt ?? askedAt)
-    if (!isFirst) this.#measureTransfer(blocks, askedAt, now)
+    if (!isFirst) this.#measureTransfer(blocks, bytes, askedAt, now)
     this.blocksDelivered += blocks
     this.lastDeliveredAt = now
     this.lastHeardAt = now
@@ -166,14 +172,21 @@ export class Link {
   }
 }
 
-/** What all peers have in common: the moving average of block sizes, and how many blocks may be taken over. */
+/** What all peers have in common: moving averages of the sizes of blocks and of what they take to transfer. */
 export class Pace {
   /** At first what importers make of a file. */
   blockBytes = 262_144
+  /** At first that of a connection of 33 Mbit/s. */
+  msPerByte = 1 / 4_096
   /** How many more may be under way that were taken over in time: one less for each that came twice. */
   #credit: number = limits.takeoversMax.value
   /** How many more may be taken over that are on their way, and so come twice. */
   #repeats: number = limits.takeoverRepeatsMax.value
+  /** Of one block, behind others. */
+  get transferMs(): number {
+    return this.blockBytes * this.msPerByte
+  }
+
   /** Whether one more block may be taken over (`takeover.ts`) by a peer that has so many under way. */
   mayTakeOver(how: TakenOver, underWay: number): boolean {
     return how === 'in-time' ? this.#credit >= 1 : this.#repeats >= underWay + 1

@@ -56,17 +56,18 @@ export class Registry {
   }
 
   /**
-   * How many of the candidates to ask at once: as many as give a hit nine times in ten, fewer where a duplicate costs
-   * more than a round trip, or where asking everybody would cost as little; none while guesses fail (but for a trial).
+   * How many candidates to ask at once, when this is the best. One more is asked as long as the round trip that is saved if all before it have
+   * nothing is worth more than the block that it sends in vain if they have: many where blocks are small for the pipe and
+   * signs are often wrong, one where bandwidth is scarce. One, too, where asking everybody would cost as little, and none
+   * while guesses fail (but for a trial).
    */
-  guessCount(signs: readonly Sign[], connected: number, isBlockDear: boolean): number {
-    const first = signs[0]
-    if (first === undefined) return 0
-    const share = this.#hitShare[first.grade]
+  guessCount(best: Sign, { connected, roundTripMs, transferMs }: GuessWorth): number {
+    const share = this.#hitShare[best.grade]
     if (share < limits.guessShareMin.value / 100) return ++this.#guesses % guessTrialEvery === 0 ? 1 : 0
-    const wanted = Math.ceil(Math.log(0.1) / Math.log(1 - Math.min(share, 0.99)))
     const atMost = Math.min(limits.guessesMax.value, Math.max(1, Math.floor(connected / 4)))
-    return Math.max(1, Math.min(isBlockDear ? Math.ceil(wanted / 2) : wanted, atMost))
+    let count = 1
+    while (count < atMost && (1 - share) ** count * roundTripMs > transferMs) count++
+    return count
   }
 
   /** What became of a guess. A miss by an old sign shortens the time that blocks are thought to be kept. */
@@ -122,6 +123,16 @@ export class Registry {
   #learn(ms: number): void {
     this.#cacheTimeMs = Math.min(limits.registryCacheTimeMaxMs.value, Math.max(limits.registryCacheTimeMinMs.value, ms))
   }
+}
+
+/** What there is to win and to lose by one more guess. */
+export interface GuessWorth {
+  /** Bitswap peers. */
+  readonly connected: number
+  /** That are lost if all guesses are wrong. */
+  readonly roundTripMs: number
+  /** That a block takes of the pipe. */
+  readonly transferMs: number
 }
 
 export type SignGrade = 'weak' | 'strong'

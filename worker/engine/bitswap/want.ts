@@ -1,7 +1,7 @@
 import { limits } from '../limits.ts'
 import { earlier, type Millis, type OrderId } from '../machine.ts'
 import type { Failure } from '../query.ts'
-import { isBetter, isTrusted, mayGetBlock } from './block-choice.ts'
+import { isBetter, isTrusted, leastBusy, mayGetBlock } from './block-choice.ts'
 import type { WantId } from './contract.ts'
 import { chooseGuesses, Guess } from './guess.ts'
 import type { Link } from './link.ts'
@@ -192,7 +192,7 @@ export class Want {
   #guess(world: WantWorld, now: Millis): void {
     const isKnown = this.#holder !== undefined || this.#bestForBlock('trusted') !== undefined || this.#isQueued
     if (isKnown) return this.guess.make([], now)
-    const chosen = chooseGuesses(this.key, this.peers, this.#followsUntil === undefined ? [] : this.sessions, world, now)
+    const chosen = chooseGuesses(this, this.#followsUntil !== undefined, world, now)
     const links: Link[] = []
     for (const { peer, info, sign } of chosen.now) {
       const entry = this.peers.join(peer, sign === undefined ? 'session' : 'registry', info, world.links.get(peer.id))
@@ -286,6 +286,7 @@ export class Want {
       if (entry.link!.isFull || !entry.link!.outbox.canTake(this.key)) full.push(entry)
       else if (best === undefined || isBetter(entry, best)) best = entry
     }
+    best ??= leastBusy(full, this.key)
     if (best !== undefined) return best
     for (const entry of full) {
       this.#starve(entry.link!)
