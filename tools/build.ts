@@ -1,7 +1,7 @@
 import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { type BuildOptions, build, type Metafile, type OutputFile, type Plugin } from 'esbuild'
-import { cborgIsPure, limitsAreNumbers } from './lean-worker.ts'
+import { cborgIsPure, debugIsSilent, limitsAreNumbers } from './lean-worker.ts'
 import { root, runTool, ToolError } from './shell.ts'
 
 /**
@@ -35,7 +35,7 @@ const BUNDLES: readonly Bundle[] = [
     // A peer id carries keys and their cryptography; whoever runs a libp2p has all that already.
     options: { external: [...MULTIFORMATS, '@libp2p/peer-id'], plugins: [CLIENT_STAYS_OUTSIDE] },
   },
-  { name: 'worker', entry: 'worker/host/main.ts', options: { plugins: [limitsAreNumbers, cborgIsPure] } },
+  { name: 'worker', entry: 'worker/host/main.ts', options: { plugins: [limitsAreNumbers, cborgIsPure, debugIsSilent] } },
 ]
 
 /**

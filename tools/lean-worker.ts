@@ -33,6 +33,25 @@ export const cborgIsPure: Plugin = {
   },
 }
 
+/**
+ * libp2p's log goes to the console when `localStorage.debug` says so. A Worker has no `localStorage`, and nobody calls `enable`:
+ * what would print it is left out.
+ */
+export const debugIsSilent: Plugin = {
+  name: 'debug-is-silent',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]node_modules[\\/]weald[\\/]dist[\\/]src[\\/]index\.js$/ }, () => ({ contents: silentDebug }))
+  },
+}
+
+/** In place of `weald`: what `@libp2p/logger` uses of it, always off. */
+export const silentDebug = `
+const off = () => {}
+export default Object.assign(
+  () => Object.assign(() => {}, { enabled: false }),
+  { formatters: {}, names: [], enabled: () => false, enable: off, disable: off },
+)`
+
 /** The values of a list of limits, as they are written. */
 export function valuesOf(source: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>()
