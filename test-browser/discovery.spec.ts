@@ -1,6 +1,9 @@
 import type { Page } from '@playwright/test'
 import type { Progress } from 'amino-worker'
+import { CID } from 'multiformats/cid'
+import { frame, wantMessage } from './support/bitswap-bytes.ts'
 import { expect, labReady, test } from './support/fixtures.ts'
+import { startLiar } from './support/liar.ts'
 import { distinctBytes, startNodeHost } from './support/node-host.ts'
 import { sampleNamed } from './support/stage-info.ts'
 import { blockOf } from './support/strangers.ts'
@@ -75,6 +78,43 @@ test('Who served is dialed at the next visit for what it had, although nobody na
     expect(hosts[1].addresses[0]).toContain(`/p2p/${await fetch('who served')}`)
   } finally {
     for (const host of hosts) await host.stop()
+  }
+})
+
+test('What others wanted is known at the next visit, and to no later one once the page does not listen to wants', async ({
+  lab,
+}) => {
+  const wanted = Array.from({ length: 10 }, (_, index) => CID.parse(blockOf(`somebody wants ${index}`).cid).bytes)
+  const asker = await startLiar(async (_wants, say) => say(frame(wantMessage(wanted))))
+  const visit = (options: { listenToWants?: boolean }, address?: string) =>
+    lab.evaluate(
+      async ({ given, text, provider }) => {
+        const client = await window.lab.start('one', { bootstrap: [], storage: 'what others wanted', ...given })
+        const registryCids = async () => (await client.status()).bitswap.registryCids
+        const before = await registryCids()
+        if (provider !== undefined) {
+          // Asked for anything, it says what it wants itself.
+          void window.lab.outcome(client.getBlock(text, { providers: [provider] }))
+          await window.lab.until(async () => (await registryCids()) > before)
+        }
+        const after = await registryCids()
+        await client.stop()
+        return [before, after]
+      },
+      {
+        given: options,
+        text: blockOf('nobody has this').cid,
+        provider: address === undefined ? undefined : { id: asker.id, multiaddrs: [address] },
+      },
+    )
+  try {
+    expect(await visit({}, asker.multiaddrs[0])).toEqual([0, wanted.length])
+    await reload(lab)
+    expect(await visit({})).toEqual([wanted.length, wanted.length])
+    expect(await visit({ listenToWants: false })).toEqual([0, 0])
+    expect(await visit({})).toEqual([0, 0])
+  } finally {
+    await asker.stop()
   }
 })
 
