@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = '336d7e2cec0c81d4557d3d0051e6ce0504cded5662cb395b97aac0cd031b7f72'
+const golden = 'efa00bd271d3b096b52c98af8a7bb32f939f7459008e302cd4c255a9550c59d5'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

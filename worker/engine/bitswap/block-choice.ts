@@ -30,7 +30,7 @@ export function isBetter(a: WantPeer, b: WantPeer): boolean {
   if (ranks !== 0) return ranks > 0
   if (a.failedMessages !== b.failedMessages) return a.failedMessages < b.failedMessages
   if (a.blockAsks !== b.blockAsks) return a.blockAsks < b.blockAsks
-  const wait = a.link!.expectedMs - b.link!.expectedMs
+  const wait = a.link!.beginsInMs - b.link!.beginsInMs
   return wait !== 0 ? wait < 0 : compareIds(a.peer.id, b.peer.id) < 0
 }
 

@@ -52,14 +52,15 @@ export class BroadcastPlanner {
     const ranked = this.#ranked(ask, now)
     const isRestAsked = this.#discovery.options.broadcast === 'steps' || !isWarm
     const strangers = isRestAsked && ask.mayAskRest ? this.#strangers(ask) : []
-    const latest = this.#discovery.latestSource(ask.contexts, now)
-    const open = latestFirst(strangers.length > 0 ? [...ranked, ...strangers].sort(byChance) : ranked, latest)
+    const latest = ask.steps === 0 ? this.#discovery.latestSource(ask.contexts, now) : undefined
+    const sorted = strangers.length > 0 ? [...ranked, ...strangers].sort(byChance) : ranked
+    const open = latestFirst(sorted, latest, this.#discovery.latestChance)
     const areOthersLeft = isRestAsked && !ask.mayAskRest && this.#hasStrangers(ask)
     if (open.length === 0 && areOthersLeft) return { kind: 'wait' }
     if (open.length === 0 && !isRestAsked) return { kind: 'none' }
     const best = open[0]?.link
-    const isLatest = ask.steps === 0 && best?.isFull === false && isPeer(best, latest)
     // It goes alone: the others are asked when it has denied, or after a step's time. The search does not wait for it.
+    const isLatest = isPeer(best, latest) && best?.isFull === false && open[0]!.chance >= 0.5
     const speed = isWarm && ask.steps > 0 ? this.#speed(ask, open, now) : Number.POSITIVE_INFINITY
     const patient = Math.max(1, Math.ceil((speed * this.stepMs) / 1_000))
     const size = isLatest ? 1 : Math.min(this.#sizeOf(open, ask.steps === 0, isWarm), ask.atMost, patient)
@@ -71,7 +72,7 @@ export class BroadcastPlanner {
       dials: chosen.flatMap(({ link, info }) => (link === undefined ? (info ?? []) : [])),
       isLast: chosen.length === open.length && !areOthersLeft,
       toSendBlock: isLikely ? best : undefined,
-      isHunch: isLikely && !isLatest && chosen[0]!.chance < 0.5,
+      isHunch: isLikely && chosen[0]!.chance < 0.5,
       waitMs: Math.max(this.stepMs, Math.min(limits.broadcastStepMaxMs.value, 1_000 / speed)),
       isPatient: speed < Number.POSITIVE_INFINITY,
     }
@@ -257,9 +258,11 @@ function byChance(a: Candidate, b: Candidate): number {
   return Number(b.isNamed) - Number(a.isNamed) || b.chance - a.chance
 }
 
-function latestFirst(open: readonly Candidate[], latest: Peer | undefined): readonly Candidate[] {
-  const index = open.findIndex(({ link }) => isPeer(link, latest))
-  return index <= 0 ? open : [open[index]!, ...open.slice(0, index), ...open.slice(index + 1)]
+/** Who sent the last block, unless that seldom means anything of late and another is likelier. */
+function latestFirst(open: readonly Candidate[], latest: Peer | undefined, latestChance: number): readonly Candidate[] {
+  const found = open.find(({ link }) => isPeer(link, latest))
+  if (found === undefined || latestChance < Math.min(0.5, open[0]!.chance)) return open
+  return [{ ...found, chance: Math.max(found.chance, latestChance) }, ...open.filter((other) => other !== found)]
 }
 
 function isPeer(link: Link | undefined, peer: Peer | undefined): boolean {

@@ -26,6 +26,7 @@ export class Discovery {
   readonly #contexts = new Map<string, Ranking>()
   /** Who sent the last block, and in which contexts it was wanted. */
   #latest: { readonly peer: Peer; readonly contexts: ReadonlySet<string>; readonly at: Millis } | undefined
+  #latestChance = 0.5
   readonly #dueAt = new Map<DiscoveryMemory['part'], Millis>()
 
   constructor(options: DiscoveryOptions, peers: PeerCache) {
@@ -84,11 +85,15 @@ export class Discovery {
   }
 
   delivered(peer: Peer, contexts: Iterable<string>, now: Millis): void {
+    const latest = this.latestSource([...contexts], now)
+    if (latest !== undefined) this.#judgeLatest(equalBytes(latest.id, peer.id))
     this.#latest = { peer, contexts: new Set(contexts), at: now }
   }
 
   denied(peer: Peer): void {
-    if (this.#latest !== undefined && equalBytes(this.#latest.peer.id, peer.id)) this.#latest = undefined
+    if (this.#latest === undefined || !equalBytes(this.#latest.peer.id, peer.id)) return
+    this.#judgeLatest(false)
+    this.#latest = undefined
   }
 
   /**
@@ -100,6 +105,15 @@ export class Discovery {
     const known = this.#latest.contexts
     const isSame = contexts.length === 0 ? known.size === 0 : contexts.some((name) => known.has(name))
     return isSame ? this.#latest.peer : undefined
+  }
+
+  /** How likely such a peer has the next block, too: so often it had of late. One that reads a file is right to ask it alone. */
+  get latestChance(): number {
+    return this.#latestChance
+  }
+
+  #judgeLatest(had: boolean): void {
+    this.#latestChance += latestWeight * (Number(had) - this.#latestChance)
   }
 
   /** Undefined for a context in which nobody has served yet. */
@@ -227,6 +241,9 @@ export class Discovery {
     return stored === undefined ? undefined : { peer: this.#peers.intern(stored.id as PeerIdBytes), addresses: stored.addresses }
   }
 }
+
+/** Of one want, in what is known of who sent the last block. */
+const latestWeight = 0.25
 
 export interface Later {
   readonly share: number

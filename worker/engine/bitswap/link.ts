@@ -95,6 +95,11 @@ export class Link {
     return Math.min(this.blockTimeoutMs, 2 * this.answerTimeoutMs, limits.takeoverCheckMs.value)
   }
 
+  /** Until a block that it is asked for now would begin to come: a round trip, and what was asked for before. */
+  get beginsInMs(): number {
+    return this.roundTripMs + (this.blocksInFlight * this.pace.blockBytes) / this.#bytesPerMs
+  }
+
   /** How long one more block would take, by what is in flight already. */
   get expectedMs(): number {
     return ((this.blocksInFlight + 1) * this.pace.blockBytes) / this.#bytesPerMs

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isBetter } from '../../../worker/engine/bitswap/block-choice.ts'
+import { Link, Pace } from '../../../worker/engine/bitswap/link.ts'
+import { newWantPeer, type WantPeer } from '../../../worker/engine/bitswap/want-peer.ts'
+import { PeerCache, type PeerIdBytes } from '../../../worker/engine/peer.ts'
+
+const cache = new PeerCache()
+const pace = new Pace()
+
+/** A provider that has answered earlier questions after so long. */
+function provider(number: number, latencyMs: number | undefined): WantPeer {
+  const peer = cache.intern(new Uint8Array([0x12, 0x20, ...new Uint8Array(31), number]) as PeerIdBytes)
+  const link = new Link(peer, pace, false)
+  if (latencyMs !== undefined) link.answered(0, latencyMs)
+  return newWantPeer(peer, 'provider', undefined, link)
+}
+
+function best(...peers: WantPeer[]): WantPeer {
+  return peers.reduce((one, other) => (isBetter(other, one) ? other : one))
+}
+
+test('of peers with the same reason the nearer is asked for the block; one of which nothing is known is thought to be neither near nor far', () => {
+  const [far, near, unknown] = [provider(1, 900), provider(2, 60), provider(3, undefined)]
+  assert.equal(best(far, near, unknown), near)
+  assert.equal(best(far, unknown), unknown)
+  assert.equal(best(unknown, near), near)
+})
+
+test('a HAVE goes before nearness', () => {
+  const [far, near] = [provider(1, 900), provider(2, 60)]
+  far.state = { type: 'have' }
+  assert.equal(best(far, near), far)
+})
