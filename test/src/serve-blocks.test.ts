@@ -50,11 +50,13 @@ test('the Worker reads blocks from a store of the page, whatever its get gives',
   assert.equal(read, undefined)
 })
 
-test('a page that never answers costs a bounded number of reads and a bounded time', async () => {
+test('a page that never answers costs a bounded number of reads and a bounded time', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
   const asked: number[] = []
   const offered = new OfferedBlocks((request) => asked.push(request), 20)
   const reads = Array.from({ length: 100 }, () => offered.read(cid.bytes))
   assert.equal(asked.length, limits.offeredBlocksMax.value)
+  t.mock.timers.tick(21)
   assert.deepEqual(new Set(await Promise.all(reads)), new Set([undefined]))
   assert.equal(offered.size, 0)
   assert.equal(asked.length, limits.offeredBlocksMax.value, 'nor is it asked for what is out of time')
