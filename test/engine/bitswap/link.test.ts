@@ -63,6 +63,24 @@ test('blocks that come as soon as they can after the question say nothing about 
   assert.equal(pace.msPerByte, new Pace().msPerByte)
 })
 
+test('peers whose blocks come in bursts, one peer after the other, are soon known to be as quick as each other', () => {
+  const links = Array.from({ length: 3 }, () => new Link(peer, new Pace(), false))
+  let now = 1_000
+  const burst = (link: Link, blocks: number) => {
+    for (let index = 0; index < blocks; index++) link.delivered(1, block, 0, (now += 20))
+  }
+  const quicker = () => links.filter((link) => links.some((other) => link.isTwiceAsQuickAs(other)))
+  for (const link of [...links, ...links]) burst(link, 20)
+  for (const link of [...links, ...links]) {
+    burst(link, 1)
+    assert.deepEqual(quicker(), [], 'although nothing had come from this one for long')
+    burst(link, 19)
+  }
+  const slow = new Link(peer, new Pace(), false)
+  for (let at = 1_000; at <= now; at += 500) slow.delivered(1, block, 0, at)
+  assert.ok(links.every((link) => link.isTwiceAsQuickAs(slow)))
+})
+
 function want(number: number): Want {
   return new Want({ cid: new Uint8Array([number]), key: new Uint8Array([number]), load: number as OrderId, now: 0 })
 }

@@ -41,8 +41,9 @@ export class Link {
   readonly asked = new Set<Want>()
   readonly #window = new BlockWindow()
   #latencyMs: number | undefined
-  /** That a block takes of its time, while it has others to send: moving average; undefined if it never had. */
-  transferMs: number | undefined
+  /** Blocks that it could have sent sooner, had it had the time, and what they took; older ones count less. */
+  #transferred = 0
+  #transferredMs = 0
   #bytesPerMs = bytesPerMsAtFirst
   readonly pace: Pace
 
@@ -131,6 +132,11 @@ export class Link {
     return Math.max(place * eachMs - lateMs, lateMs - eachMs)
   }
 
+  /** That a block takes of its time, while it has others to send; undefined if it never had. */
+  get transferMs(): number | undefined {
+    return this.#transferred === 0 ? undefined : this.#transferredMs / this.#transferred
+  }
+
   /** Half as long for a block, or less. What slows down all of them alike is our own connection, and taking over would not help. */
   isTwiceAsQuickAs({ transferMs }: Link): boolean {
     return transferMs === undefined || 2 * (this.transferMs ?? 0) <= transferMs
@@ -140,8 +146,9 @@ export class Link {
   #measureTransfer(blocks: number, bytes: number, askedAt: Millis, now: Millis): void {
     const lastAt = this.lastDeliveredAt!
     if (lastAt < askedAt + this.#window.quickestMs) return
-    const sample = (now - lastAt) / blocks
-    this.transferMs = this.transferMs === undefined ? sample : (this.transferMs + sample) / 2
+    const kept = transfersKept ** blocks
+    this.#transferredMs = this.#transferredMs * kept + now - lastAt
+    this.#transferred = this.#transferred * kept + blocks
     this.pace.msPerByte = blend(this.pace.msPerByte, (now - lastAt) / Math.max(1, bytes))
   }
 
@@ -218,6 +225,9 @@ export class Pace {
     this.#repeats = Math.min(limits.takeoverRepeatsMax.value, this.#repeats + more)
   }
 }
+
+/** Half of the weight is on the last 23 blocks: those of several peers come in bursts when our own connection is what is slow. */
+const transfersKept = 0.97
 
 /** A modest guess for a peer that has delivered nothing: 0.5 MB/s. */
 const bytesPerMsAtFirst = 512
