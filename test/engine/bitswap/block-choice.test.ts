@@ -32,3 +32,13 @@ test('a HAVE goes before nearness', () => {
   far.state = { type: 'have' }
   assert.equal(best(far, near), far)
 })
+
+test('a peer is not far because its blocks waited behind others', () => {
+  const [busy, far] = [provider(1, undefined), provider(2, 900)]
+  busy.link!.delivered(1, 262_144, 0, 100)
+  for (let block = 1; block <= 20; block++) {
+    busy.link!.answered(0, 100 * block)
+    busy.link!.delivered(1, 262_144, 0, 100 * block)
+  }
+  assert.equal(best(busy, far), busy)
+})

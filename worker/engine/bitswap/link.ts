@@ -98,7 +98,9 @@ export class Link {
 
   /** Until a block that it is asked for now would begin to come: a round trip, and what was asked for before. */
   get beginsInMs(): number {
-    return this.roundTripMs + (this.blocksInFlight * this.pace.blockBytes) / this.#bytesPerMs
+    const { quickestMs } = this.#window
+    const nearMs = quickestMs === Number.POSITIVE_INFINITY ? this.roundTripMs : quickestMs
+    return nearMs + (this.blocksInFlight * this.pace.blockBytes) / this.#bytesPerMs
   }
 
   /** How long one more block would take, by what is in flight already. */
