@@ -131,6 +131,7 @@ export const limits = {
   answerTimeoutMaxMs: limit(7_000, 'ms', 'and there'),
   blockPatienceMs: limit(30_000, 'ms', 'for a block from a silent peer while nobody else may have it'),
   wantBlocksPerPeerFirst: limit(8, 'entries', 'want-blocks in flight to one peer at first: 2 MiB of usual blocks'),
+  unprovenPeersMax: limit(3, 'peers', 'with more than their places though they have delivered nothing: they may only say HAVE'),
   wantBlocksPerPeerAlone: limit(32, 'entries', 'and where nobody else can be asked: to wait would cost a round trip for certain'),
   wantBlocksPerPeerMin: limit(4, 'entries', 'and at least, however slow it is'),
   wantBlocksPerPeerMax: limit(64, 'entries', 'and at most, however fast: 16 MiB of usual blocks'),

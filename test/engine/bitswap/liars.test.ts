@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SessionId } from '../../../worker/engine/bitswap/contract.ts'
 import { limits } from '../../../worker/engine/limits.ts'
-import { BitswapNetwork, countSent, testBlock, type Script } from '../../support/bitswap-network.ts'
+import { BitswapNetwork, countSent, testBlock, type Party, type Script } from '../../support/bitswap-network.ts'
 
 /** Peers that lie or say nothing cost one bounded delay, and nothing else. */
 
@@ -240,4 +240,27 @@ test('wants that found no place at a silent peer end soon after it is gone', () 
   const latest = Math.max(...[...node.failed.values()].map(({ at }) => at))
   const searchesMs = Math.ceil(count / limits.providerSearchesMax.value) * 2 * network.options.searchMs
   assert.ok(latest <= searchesMs + limits.notFoundGraceMs.value + foundMs, `the last one ended at ${latest} ms`)
+})
+
+/** When the last of 200 blocks of one session has come, from one honest peer among so many that say HAVE and send nothing. */
+function lastBlockAt(seed: number, liars: number): number {
+  const network = new BitswapNetwork({ seed, latencyMs: [20, 80], searchMs: 1_000 })
+  const blocks = Array.from({ length: 200 }, () => testBlock(network.rng, 20_000))
+  const node = network.node()
+  const parties: Party[] = [network.node(blocks)]
+  for (let index = 0; index < liars; index++) parties.push(network.scripted(haveEverything))
+  for (let index = 0; index < 20; index++) parties.push(network.node())
+  for (const party of network.rng.shuffle(parties)) network.connect(node, party)
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  for (const { cid } of blocks) node.want(cid, { session: 1 })
+  network.run()
+  assert.equal(node.ended.size, 200)
+  return Math.max(...[...node.ended.values()].map(({ at }) => at))
+}
+
+test('ten peers that say HAVE to all blocks of a DAG and send none delay it once, and not one after the other', () => {
+  for (const seed of [1, 2, 3, 4, 5]) {
+    const [alone, among] = [lastBlockAt(seed, 0), lastBlockAt(seed, 10)]
+    assert.ok(among <= alone + limits.answerTimeoutDefaultMs.value, `seed ${seed}: ${among} ms instead of ${alone}`)
+  }
 })

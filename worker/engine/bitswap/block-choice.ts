@@ -1,3 +1,4 @@
+import { limits } from '../limits.ts'
 import { compareIds } from './ranking.ts'
 import type { PeerSource, WantPeer } from './want-peer.ts'
 
@@ -34,14 +35,20 @@ export function isBetter(a: WantPeer, b: WantPeer): boolean {
   return wait !== 0 ? wait < 0 : compareIds(a.peer.id, b.peer.id) < 0
 }
 
-/** Of peers that are full the one to give more than has its place, because nobody else is there. */
+/**
+ * Of peers that are full the one to give more than has its place, because nobody else is there. Of those that have delivered
+ * nothing yet a few may have more at a time: of ten that only say HAVE each would else hold up so many wants, one after the other.
+ */
 export function leastBusy(full: readonly WantPeer[], key: Uint8Array): WantPeer | undefined {
+  const open = full.filter((entry) => {
+    const { isOverfull, isStalled, outbox } = entry.link!
+    return (isTrusted(entry) || entry.source === 'session') && !isOverfull && !isStalled && outbox.canTake(key)
+  })
+  const lent = full.filter(({ link }) => link!.blocksDelivered === 0 && link!.hasMoreThanItsPlaces)
+  const mayLend = lent.length < limits.unprovenPeersMax.value
+  const chosen = open.filter((entry) => entry.link!.blocksDelivered > 0 || mayLend || lent.includes(entry))
   let best: WantPeer | undefined
-  for (const entry of full) {
-    const { isOverfull, isStalled, outbox, expectedMs } = entry.link!
-    if (!(isTrusted(entry) || entry.source === 'session') || isOverfull || isStalled || !outbox.canTake(key)) continue
-    if (best === undefined || expectedMs < best.link!.expectedMs) best = entry
-  }
+  for (const entry of chosen) if (best === undefined || entry.link!.expectedMs < best.link!.expectedMs) best = entry
   return best
 }
 

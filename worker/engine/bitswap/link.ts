@@ -64,6 +64,11 @@ export class Link {
     return this.blocksInFlight >= this.#window.places
   }
 
+  /** It was given more because nobody else was left. */
+  get hasMoreThanItsPlaces(): boolean {
+    return this.blocksInFlight > this.#window.places
+  }
+
   /** Nor is it asked for more where nobody else is left. */
   get isOverfull(): boolean {
     return this.blocksInFlight >= this.#window.most
