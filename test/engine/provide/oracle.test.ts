@@ -94,12 +94,15 @@ test('oracle: dead servers in the tables of the others change nothing: records g
         held += holders?.size ?? 0
         for (const server of nearestServers(world, world.keystore.keyAt(index), k)) told += holders?.has(server) === true ? 1 : 0
       }
-      // Full buckets with dead entries have no place for everybody who lives.
-      assert.ok(told >= 0.97 * 60 * k, `${told} of ${60 * k}`)
+      // Full buckets with dead entries have no place for everybody who lives; keys of which that is known are reported as uncertain.
+      const { stored, uncertain } = world.machine.status(world.now).totals
+      assert.ok(told >= 0.97 * (60 - uncertain) * k, `${told} of ${60 * k}, ${uncertain} keys uncertain`)
+      assert.ok(uncertain <= 12, `${uncertain} of 60 keys uncertain`)
       assert.equal(world.counts.addProviders, held, 'nothing is sent twice')
-      assert.ok(world.machine.status(world.now).totals.stored <= held)
+      assert.ok(stored <= held)
     }),
-    { numRuns: 20 },
+    // One in which seven keys of sixty are uncertain, and miss a third of their servers.
+    { numRuns: 20, examples: [[1_784_149_465, 10]] },
   )
 })
 
