@@ -204,7 +204,7 @@ export class Crowd {
     if (request.isPublished && this.#options.dht) {
       this.agenda.plan(request.walkMs, () => {
         if (!this.#searches.has(search)) return
-        this.#handle({ type: 'provider-found', search, provider: infoOf(this.#providerOf(request)) })
+        this.#handle({ type: 'providers-found', search, providers: [infoOf(this.#providerOf(request))] })
       })
     }
     this.agenda.plan(this.#options.dht ? 3 * request.walkMs : 0, () => {

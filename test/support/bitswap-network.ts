@@ -294,7 +294,7 @@ export class BitswapNode implements Party {
     this.#searches.add(search)
     network.after(network.options.searchMs, () => {
       for (const provider of network.providersOf(cid)) {
-        if (this.#searches.has(search)) this.hears({ type: 'provider-found', search, provider: infoOf(provider) })
+        if (this.#searches.has(search)) this.hears({ type: 'providers-found', search, providers: [infoOf(provider)] })
       }
     })
     network.after(2 * network.options.searchMs, () => {

@@ -38,6 +38,8 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
   #handledAt: Millis = 0
   /** What lookups of the sweep have found so far. */
   readonly #found = new Map<QueryId, PeerInfo[]>()
+  /** What searches for Bitswap have named, and Bitswap has not been told. */
+  readonly #named = new Map<OrderId, PeerInfo[]>()
 
   constructor(init: EngineInit) {
     const rng = new Rng(init.seed)
@@ -138,6 +140,7 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
         this.#takeKadEffect(fromKad, now)
         continue
       }
+      for (const search of this.#named.keys()) this.#tellNamed(search, now)
       const fromBitswap = this.#bitswap.poll()
       if (fromBitswap !== undefined) {
         this.#takeBitswapEffect(fromBitswap, now)
@@ -278,11 +281,22 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
   #tellSearch(effect: Extract<KadEffect, { query: QueryId }>, now: Millis): void {
     const search = (-effect.query / 2) as OrderId
     if (effect.type === 'query-item' && effect.item.type === 'provider') {
-      this.#bitswap.handle({ type: 'provider-found', search, provider: effect.item.provider }, now)
+      const named = this.#named.get(search)
+      if (named === undefined) this.#named.set(search, [effect.item.provider])
+      else named.push(effect.item.provider)
     } else if (effect.type === 'query-ended' || effect.type === 'query-failed') {
+      this.#tellNamed(search, now)
       const failure = effect.type === 'query-failed' ? effect.failure : undefined
       this.#bitswap.handle({ type: 'provider-search-ended', search, failure }, now)
     }
+  }
+
+  /** Of the providers in one answer the nearest is asked first, which is known when all of them are. */
+  #tellNamed(search: OrderId, now: Millis): void {
+    const providers = this.#named.get(search)
+    if (providers === undefined) return
+    this.#named.delete(search)
+    this.#bitswap.handle({ type: 'providers-found', search, providers }, now)
   }
 }
 

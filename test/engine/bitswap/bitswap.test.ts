@@ -338,7 +338,7 @@ test('late, unknown and repeated answers change nothing', () => {
     { type: 'block-loaded', order, bytes: undefined },
     { type: 'block-stored', order },
     { type: 'block-store-failed', order, reason: 'full' },
-    { type: 'provider-found', search: order, provider: { peer, addresses: [] } },
+    { type: 'providers-found', search: order, providers: [{ peer, addresses: [] }] },
     { type: 'provider-search-ended', search: order },
     { type: 'connection-ready', peer },
     { type: 'connection-failed', peer, reason: 'refused' },

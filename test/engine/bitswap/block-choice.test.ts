@@ -4,6 +4,7 @@ import { isBetter } from '../../../worker/engine/bitswap/block-choice.ts'
 import { Link, Pace } from '../../../worker/engine/bitswap/link.ts'
 import { newWantPeer, type WantPeer } from '../../../worker/engine/bitswap/want-peer.ts'
 import { PeerCache, type PeerIdBytes } from '../../../worker/engine/peer.ts'
+import { BitswapNetwork, testBlock, type ScriptedPeer } from '../../support/bitswap-network.ts'
 
 const cache = new PeerCache()
 const pace = new Pace()
@@ -41,4 +42,39 @@ test('a peer is not far because its blocks waited behind others', () => {
     busy.link!.delivered(1, 262_144, 0, 100 * block)
   }
   assert.equal(best(busy, far), busy)
+})
+
+test('of several providers that one answer of the DHT names the nearest is asked for the block, whoever comes first in it', () => {
+  const network = new BitswapNetwork({ latencyMs: [1, 1], searchMs: 100_000 })
+  const node = network.node()
+  const [far, near] = [600, 20].map((afterMs) => {
+    const party: ScriptedPeer = network.scripted(({ wantlist }) => {
+      const presences = wantlist.filter(({ cancel }) => !cancel).map(({ cid }) => ({ cid, type: 'dont-have' as const }))
+      if (presences.length > 0) party.send(node.peer, { presences }, afterMs)
+      return undefined
+    })
+    network.connect(node, party)
+    return party
+  })
+  const searchOf = (cid: Uint8Array) => {
+    node.want(cid)
+    network.run(network.now + 5)
+    const search = node.effects.findLast(({ effect }) => effect.type === 'search-providers')?.effect
+    assert.ok(search?.type === 'search-providers')
+    return search.search
+  }
+  searchOf(testBlock(network.rng).cid)
+  network.run(2_000)
+  const wanted = testBlock(network.rng).cid
+  const search = searchOf(wanted)
+  const since = network.now
+  node.hears({ type: 'providers-found', search, providers: [far!, near!].map(({ peer }) => ({ peer, addresses: [] })) })
+  network.run(since + 5)
+  const asked = node
+    .sentMessages()
+    .filter(({ at, message }) => at >= since && message.wantlist.some(({ wantType }) => wantType === 'block'))
+  assert.deepEqual(
+    asked.map(({ peer }) => peer),
+    [near!.peer],
+  )
 })

@@ -133,8 +133,8 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
         return this.#sent(event.order, now)
       case 'message-failed':
         return this.#failed(event.order, now)
-      case 'provider-found':
-        return this.#wants.providerFound(event.search, event.provider, now)
+      case 'providers-found':
+        return this.#wants.providersFound(event.search, event.providers, now)
       case 'provider-search-ended':
         return this.#wants.searchEnded(event.search, event.failure, now)
       case 'block-loaded':

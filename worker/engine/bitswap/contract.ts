@@ -62,7 +62,8 @@ export type BitswapEvent =
   | { readonly type: 'message-arriving'; readonly peer: Peer }
   | { readonly type: 'message-sent'; readonly order: OrderId }
   | { readonly type: 'message-failed'; readonly order: OrderId; readonly reason: string }
-  | { readonly type: 'provider-found'; readonly search: OrderId; readonly provider: PeerInfo }
+  /** Those that came in one answer are told together. */
+  | { readonly type: 'providers-found'; readonly search: OrderId; readonly providers: readonly PeerInfo[] }
   /** `failure`: why there was no search to speak of, such as `no-peers`. */
   | { readonly type: 'provider-search-ended'; readonly search: OrderId; readonly failure?: Failure | undefined }
   /** Answers `load-block`: the bytes, or undefined if it is not in the store; where it asked for no more, `size` alone. */
@@ -112,7 +113,7 @@ export type BitswapEffect =
   | { readonly type: 'send-message'; readonly order: OrderId; readonly peer: Peer; readonly message: BitswapMessage }
   | { readonly type: 'need-connection'; readonly info: PeerInfo; readonly priority: 'immediate' }
   | { readonly type: 'drop-connection-need'; readonly peer: Peer }
-  /** Starts a DHT search, answered by `provider-found`s and one `provider-search-ended`. */
+  /** Starts a DHT search, answered by `providers-found`s and one `provider-search-ended`. */
   | { readonly type: 'search-providers'; readonly search: OrderId; readonly cid: Uint8Array }
   | { readonly type: 'stop-provider-search'; readonly search: OrderId }
   /** `bytesMax`: of a larger block its size is enough. */

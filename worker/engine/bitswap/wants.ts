@@ -228,15 +228,18 @@ export class Wants {
     return state !== undefined && 'sentAt' in state
   }
 
-  providerFound(search: OrderId, provider: PeerInfo, now: Millis): void {
+  providersFound(search: OrderId, providers: readonly PeerInfo[], now: Millis): void {
     const want = this.#searches.wantOf(search)
     if (want === undefined) return
     learnFromSearch(this.#context, want, 'named', now)
-    const isKnown = want.peers.get(provider.peer.id)?.source === 'provider'
-    if (want.peers.join(provider.peer, 'provider', provider, this.#links.get(provider.peer.id)) === undefined) return
-    for (const session of want.sessions) session.note(provider.peer, 'joined', provider)
-    if (!isKnown) this.#tell(want, { type: 'provider-found', peer: provider.peer })
     this.#dirty.add(want)
+    for (const provider of providers) {
+      const { peer } = provider
+      const isKnown = want.peers.get(peer.id)?.source === 'provider'
+      if (want.peers.join(peer, 'provider', provider, this.#links.get(peer.id)) === undefined) continue
+      for (const session of want.sessions) session.note(peer, 'joined', provider)
+      if (!isKnown) this.#tell(want, { type: 'provider-found', peer })
+    }
   }
 
   searchEnded(search: OrderId, failure: Failure | undefined, now: Millis): void {
