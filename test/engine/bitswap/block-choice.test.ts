@@ -21,7 +21,7 @@ function best(...peers: WantPeer[]): WantPeer {
   return peers.reduce((one, other) => (isBetter(other, one) ? other : one))
 }
 
-test('of peers with the same reason the nearer is asked for the block; one of which nothing is known is thought to be neither near nor far', () => {
+test('of peers with the same reason the nearer is asked for the block; one of which nothing is known is thought to be as near as they are on average', () => {
   const [far, near, unknown] = [provider(1, 900), provider(2, 60), provider(3, undefined)]
   assert.equal(best(far, near, unknown), near)
   assert.equal(best(far, unknown), unknown)

@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = '1b1f318a18e1e5b312920244f748ae4263e15aa05265bb3fe0c5e8aa602c4a2e'
+const golden = '7719f4530a374100df1b874e0bf6fb260252267901e2b976dce90bde036256cf'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

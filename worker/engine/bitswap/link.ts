@@ -41,6 +41,8 @@ export class Link {
   readonly asked = new Set<Want>()
   readonly #window = new BlockWindow()
   #latencyMs: number | undefined
+  /** The quickest of its answers: others waited behind blocks. */
+  #nearMs: number | undefined
   /** Blocks that it could have sent sooner, had it had the time, and what they took; older ones count less. */
   #transferred = 0
   #transferredMs = 0
@@ -101,11 +103,9 @@ export class Link {
     return Math.min(this.blockTimeoutMs, 2 * this.answerTimeoutMs, limits.takeoverCheckMs.value)
   }
 
-  /** Until a block that it is asked for now would begin to come: a round trip, and what was asked for before. */
+  /** Until a block that it is asked for now would begin to come: a round trip (the usual one, if nothing is known), and what was asked for before. */
   get beginsInMs(): number {
-    const { quickestMs } = this.#window
-    const nearMs = quickestMs === Number.POSITIVE_INFINITY ? this.roundTripMs : quickestMs
-    return nearMs + (this.blocksInFlight * this.pace.blockBytes) / this.#bytesPerMs
+    return (this.#nearMs ?? this.pace.answerMs) + (this.blocksInFlight * this.pace.blockBytes) / this.#bytesPerMs
   }
 
   /** How long one more block would take, by what is in flight already. */
@@ -161,6 +161,8 @@ export class Link {
 
   answered(askedAt: Millis, now: Millis): void {
     const sample = now - askedAt
+    this.#nearMs = Math.min(this.#nearMs ?? sample, sample)
+    this.pace.answerMs = blend(this.pace.answerMs, this.#nearMs)
     this.#latencyMs = this.#latencyMs === undefined ? sample : (this.#latencyMs + sample) / 2
   }
 
@@ -191,10 +193,12 @@ export class Link {
   }
 }
 
-/** What all peers have in common: moving averages of the sizes of blocks and of what they take to transfer. */
+/** What all peers have in common: moving averages of the sizes of blocks, of what they take to transfer, and of how near peers are. */
 export class Pace {
   /** At first what importers make of a file. */
   blockBytes = 262_144
+  /** The quickest answer of a peer. */
+  answerMs: number = limits.guessDeadlineMs.value
   /** At first that of a connection of 33 Mbit/s. */
   msPerByte = 1 / 4_096
   /** How many more may be under way that were taken over in time: one less for each that came twice. */
