@@ -39,7 +39,17 @@ class Bench {
 
   choose(ask: Partial<BroadcastAsk> = {}, now = 0) {
     const { asked, links } = this
-    const common = { asked, links, contexts: [], steps: 0, dials: 0, searchesSince: undefined, mayAskRest: true, atMost: 1_000 }
+    const common = {
+      asked,
+      links,
+      contexts: [],
+      isAlone: true,
+      steps: 0,
+      dials: 0,
+      searchesSince: undefined,
+      mayAskRest: true,
+      atMost: 1_000,
+    }
     const step = this.planner.choose({ ...common, ...ask }, now)
     assert.ok(step.kind === 'step')
     for (const link of step.links)
@@ -168,27 +178,25 @@ test('while the search is about to name a provider few are asked, and none the f
   assert.ok(sizeWith(0) >= 3 * sizeWith(90), `${sizeWith(0)} are asked, and ${sizeWith(90)}`)
 })
 
-/** Blocks come one after the other, each from another peer; who sent the last one denies the next, or says nothing. */
-function benchOfUnrelatedWants(wants: number, does: 'denies' | 'is silent'): Bench {
+/** Peer 0 has sent the last block; so many times who had was asked for the next, and had it not. */
+function benchAfterMisses(misses: number): Bench {
   const bench = new Bench(60)
   for (let number = 0; number < 60; number++) bench.record(number, number < 30 ? 1 : 0, 20)
-  for (let want = 0; want < wants; want++) {
-    if (want > 0 && does === 'denies') bench.discovery.denied(bench.all[want - 1]!.peer)
-    bench.discovery.delivered(bench.all[want]!.peer, [], 0)
-  }
+  for (let miss = 0; miss < misses; miss++) bench.discovery.judgeLatest(true, false)
+  bench.discovery.delivered(bench.all[0]!.peer, [], 0)
   return bench
 }
 
 test('who sent the last block goes alone while that was right of late; where it mostly was not, others are asked with it', () => {
-  assert.deepEqual(benchOfUnrelatedWants(1, 'denies').choose().numbers, [0], 'nothing is known yet')
-  for (const does of ['denies', 'is silent'] as const) {
-    const some = benchOfUnrelatedWants(3, does).choose()
-    assert.ok(some.numbers.length > 1 && some.isHunch, `${some.numbers.length} are asked where it ${does}`)
-    assert.equal(benchOfUnrelatedWants(9, does).choose().toSendBlock, undefined, 'in the end it is not even asked for the block')
-  }
+  assert.deepEqual(benchAfterMisses(0).choose().numbers, [0], 'nothing is known yet')
+  const some = benchAfterMisses(2).choose()
+  assert.ok(some.numbers.length > 1 && some.isHunch, `${some.numbers.length} are asked`)
+  assert.equal(benchAfterMisses(9).choose().toSendBlock, undefined, 'in the end it is not even asked for the block')
+  assert.deepEqual(benchAfterMisses(9).choose({ isAlone: false }).numbers, [0], 'of several wants at once nothing is known yet')
   const reading = new Bench(60)
   for (let number = 0; number < 60; number++) reading.record(number, number < 30 ? 1 : 0, 20)
-  for (let want = 0; want < 4; want++) reading.discovery.delivered(reading.all[40]!.peer, [], 0)
+  for (let want = 0; want < 4; want++) reading.discovery.judgeLatest(true, true)
+  reading.discovery.delivered(reading.all[40]!.peer, [], 0)
   const { numbers, isHunch, toSendBlock } = reading.choose()
   assert.deepEqual([numbers, isHunch, toSendBlock], [[40], false, reading.all[40]])
 })

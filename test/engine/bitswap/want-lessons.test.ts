@@ -81,3 +81,24 @@ test('what becomes of a want that goes to the network is counted by the classes 
   assert.deepEqual(classOf(kept!), [0, 0, 0, 0], 'it was here already')
   assert.deepEqual(classOf(withdrawn!, [], true), [0, 0, 0, 0], 'nobody waited for the end')
 })
+
+test('of wants that have nothing to do with each other each is soon asked of others, too, beside who sent the last block', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10], searchMs: 10_000 })
+  const blocks = Array.from({ length: 6 }, () => testBlock(network.rng))
+  const node = network.node()
+  const isEven = (_: unknown, index: number) => index % 2 === 0
+  network.connect(node, network.node(blocks.filter(isEven)))
+  network.connect(node, network.node(blocks.filter((block, index) => !isEven(block, index))))
+  for (let index = 0; index < 3; index++) network.connect(node, network.node())
+  const askedAtOnce = blocks.map(({ cid }) => {
+    const since = network.now
+    const want = node.want(cid)
+    network.run(since + 15)
+    const asked = node.sentMessages().filter(({ at, message }) => at >= since && message.wantlist.some(({ cancel }) => !cancel))
+    network.run(since + 500)
+    assert.ok(node.ended.has(want))
+    return asked.length
+  })
+  assert.equal(askedAtOnce[1], 1, 'at first it is asked alone')
+  assert.ok(askedAtOnce.at(-1)! > 1, `${askedAtOnce.join(', ')} are asked at once`)
+})

@@ -54,7 +54,7 @@ export class BroadcastPlanner {
     const strangers = isRestAsked && ask.mayAskRest ? this.#strangers(ask) : []
     const latest = ask.steps === 0 ? this.#discovery.latestSource(ask.contexts, now) : undefined
     const sorted = strangers.length > 0 ? [...ranked, ...strangers].sort(byChance) : ranked
-    const open = latestFirst(sorted, latest, this.#discovery.latestChance)
+    const open = latestFirst(sorted, latest, this.#discovery.latestChance(ask.isAlone))
     const areOthersLeft = isRestAsked && !ask.mayAskRest && this.#hasStrangers(ask)
     if (open.length === 0 && areOthersLeft) return { kind: 'wait' }
     if (open.length === 0 && !isRestAsked) return { kind: 'none' }
@@ -209,6 +209,8 @@ export interface BroadcastAsk {
   readonly asked: BytesMap<WantPeer>
   readonly links: BytesMap<Link>
   readonly contexts: readonly string[]
+  /** Nothing else is wanted in its sessions. */
+  readonly isAlone: boolean
   /** How many steps there were. */
   readonly steps: number
   /** Ranked peers that this want has had dialed. */

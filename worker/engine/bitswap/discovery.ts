@@ -26,7 +26,7 @@ export class Discovery {
   readonly #contexts = new Map<string, Ranking>()
   /** Who sent the last block, and in which contexts it was wanted. */
   #latest: { readonly peer: Peer; readonly contexts: ReadonlySet<string>; readonly at: Millis } | undefined
-  #latestChance = 0.5
+  readonly #latestChance = { alone: 0.5, together: 0.5 }
   readonly #dueAt = new Map<DiscoveryMemory['part'], Millis>()
 
   constructor(options: DiscoveryOptions, peers: PeerCache) {
@@ -85,15 +85,14 @@ export class Discovery {
   }
 
   delivered(peer: Peer, contexts: Iterable<string>, now: Millis): void {
-    const latest = this.latestSource([...contexts], now)
-    if (latest !== undefined) this.#judgeLatest(equalBytes(latest.id, peer.id))
     this.#latest = { peer, contexts: new Set(contexts), at: now }
   }
 
-  denied(peer: Peer): void {
-    if (this.#latest === undefined || !equalBytes(this.#latest.peer.id, peer.id)) return
-    this.#judgeLatest(false)
+  /** Returns whether it was this peer that sent the last block. */
+  denied(peer: Peer): boolean {
+    if (this.#latest === undefined || !equalBytes(this.#latest.peer.id, peer.id)) return false
     this.#latest = undefined
+    return true
   }
 
   /**
@@ -107,13 +106,17 @@ export class Discovery {
     return isSame ? this.#latest.peer : undefined
   }
 
-  /** How likely such a peer has the next block, too: so often it had of late. One that reads a file is right to ask it alone. */
-  get latestChance(): number {
-    return this.#latestChance
+  /**
+   * How likely such a peer has the next block, too: so often it had of late, of wants that came one by one or of several at once. What is
+   * wanted at once is mostly of one file, whatever came before.
+   */
+  latestChance(isAlone: boolean): number {
+    return this.#latestChance[isAlone ? 'alone' : 'together']
   }
 
-  #judgeLatest(had: boolean): void {
-    this.#latestChance += latestWeight * (Number(had) - this.#latestChance)
+  judgeLatest(isAlone: boolean, had: boolean): void {
+    const kind = isAlone ? 'alone' : 'together'
+    this.#latestChance[kind] += latestWeight * (Number(had) - this.#latestChance[kind])
   }
 
   /** Undefined for a context in which nobody has served yet. */

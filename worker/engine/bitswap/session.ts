@@ -46,6 +46,10 @@ export class Session {
     return Math.max(this.#joinedAt, this.lastBlockAt ?? 0)
   }
 
+  get size(): number {
+    return this.#wants.size
+  }
+
   get isIdle(): boolean {
     return this.#wants.size === 0
   }
@@ -193,4 +197,10 @@ export function nextSessionPeerState(state: SessionPeerState, event: SessionPeer
     default:
       return unreachable(event)
   }
+}
+
+/** Whether a want in these sessions is the only one in them. */
+export function isAloneIn(sessions: Iterable<Session>): boolean {
+  for (const { size } of sessions) if (size > 1) return false
+  return true
 }

@@ -63,7 +63,7 @@ export class WantBroadcast {
   /** Whom to ask now; undefined if nobody may be asked yet, or nobody is left. */
   next(
     world: WantWorld,
-    want: { peers: BytesMap<WantPeer>; contexts: Iterable<string>; seeksSince: Millis; search: WantSearch },
+    want: { peers: BytesMap<WantPeer>; contexts: Iterable<string>; isAlone: boolean; seeksSince: Millis; search: WantSearch },
     now: Millis,
   ): Extract<BroadcastStep, { links: unknown }> | undefined {
     const { planner, links } = world
@@ -73,6 +73,7 @@ export class WantBroadcast {
         asked: want.peers,
         links,
         contexts: [...want.contexts],
+        isAlone: want.isAlone,
         steps: this.#steps,
         dials: this.#dials,
         searchesSince: want.search.since,

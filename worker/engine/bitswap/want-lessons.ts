@@ -2,6 +2,7 @@ import type { Millis } from '../machine.ts'
 import type { Peer } from '../peer.ts'
 import type { BitswapContext } from './context.ts'
 import type { Link } from './link.ts'
+import { isAloneIn } from './session.ts'
 import { verdict, type WantPeer } from './want-peer.ts'
 import type { Want } from './want.ts'
 
@@ -10,6 +11,10 @@ import type { Want } from './want.ts'
 /** How long the block took, and whether it had been guessed. */
 export function learnFromBlock({ discovery, counters }: BitswapContext, want: Want, link: Link, now: Millis): void {
   const entry = want.peers.get(link.peer.id)
+  const latest = discovery.latestSource([...want.contexts], now)
+  const asked = latest === undefined ? undefined : want.peers.get(latest.id)
+  if (asked?.source === 'broadcast' && asked.askedAt !== undefined)
+    discovery.judgeLatest(isAloneIn(want.sessions), asked === entry || hasSaid(asked))
   discovery.delivered(link.peer, want.contexts, now)
   if (entry !== undefined) learnFromAnswer({ discovery }, want, entry, now)
   if (judgeGuess({ discovery }, want, link.peer, true, now)) counters.guessHits++
@@ -64,7 +69,7 @@ export function learnFromEnd({ discovery }: BitswapContext, want: Want, from: Pe
 }
 
 export function learnFromDenial(context: Pick<BitswapContext, 'discovery'>, want: Want, peer: Peer, now: Millis): void {
-  context.discovery.denied(peer)
+  if (context.discovery.denied(peer)) context.discovery.judgeLatest(isAloneIn(want.sessions), false)
   judgeGuess(context, want, peer, false, now)
 }
 

@@ -5,7 +5,7 @@ import { isBetter, isTrusted, leastBusy, mayGetBlock } from './block-choice.ts'
 import type { WantId } from './contract.ts'
 import { chooseGuesses, Guess } from './guess.ts'
 import type { Link } from './link.ts'
-import { scoutedUntil, type Session } from './session.ts'
+import { isAloneIn, scoutedUntil, type Session } from './session.ts'
 import { forgiveSilence, latestBlockAt, patienceWith } from './want-patience.ts'
 import { isActive, step, type WantPeer, type WantPeerEvent } from './want-peer.ts'
 import { WantPeers } from './want-peers.ts'
@@ -329,7 +329,7 @@ export class Want {
     this.#isWide = true
     if (isFirst && this.#holder !== undefined) return this.#broadcast.pause(world, now)
     const { peers, contexts, search } = this
-    const want = { peers, contexts, seeksSince: this.#seeksSince!, search }
+    const want = { peers, contexts, isAlone: isAloneIn(this.sessions), seeksSince: this.#seeksSince!, search }
     const atMost = this.#broadcast.roomIn(world)
     const chosen = this.#broadcast.next(world, want, now)
     if (chosen === undefined) return
