@@ -264,3 +264,21 @@ test('ten peers that say HAVE to all blocks of a DAG and send none delay it once
     assert.ok(among <= alone + limits.answerTimeoutDefaultMs.value, `seed ${seed}: ${among} ms instead of ${alone}`)
   }
 })
+
+test('wants that found no place at a peer get one when what it holds is cancelled, or replaced by a whole wantlist', () => {
+  const network = new BitswapNetwork({ searchMs: 1_000_000 })
+  const node = network.node()
+  const silent = network.scripted(() => undefined)
+  network.connect(node, silent)
+  const blocks = Array.from({ length: limits.wantsPerPeerMax.value + 50 }, () => testBlock(network.rng, 1))
+  const wants = blocks.map(({ cid }) => node.want(cid))
+  network.run(limits.scoutsWaitMs.value * 12)
+  const told = () => new Set(silent.received.flatMap(({ message }) => message.wantlist.map(({ cid }) => String(cid))))
+  const isTold = told()
+  assert.ok(isTold.size >= limits.wantsPerPeerMax.value && isTold.size < blocks.length, `${isTold.size} were told`)
+  for (const [index, want] of wants.entries()) {
+    if (isTold.has(String(blocks[index]!.cid))) node.hears({ type: 'cancel-want', want })
+  }
+  network.run(network.now + 1_000)
+  assert.equal(told().size, blocks.length)
+})
