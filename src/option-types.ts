@@ -16,8 +16,8 @@ export interface ClientLimits {
 /** Whom Bitswap asks for a block that is not here. */
 export interface DiscoveryOptions {
   /**
-   * `'steps'`: peers that wanted the same, then those that served us lately, then the other connected peers, in steps.
-   * `'ranked'`: only those that served us lately (but for a cold start), and what the DHT finds. `'flood'`: all connected
+   * `'steps'`: peers that wanted the same, then those that have served us, then the other connected peers, in steps.
+   * `'ranked'`: only those that have served us in the last days (but for a cold start), and what the DHT finds. `'flood'`: all connected
    * peers at once, which costs two messages a peer and block. Default: `'steps'`.
    */
   readonly broadcast: DiscoverySettings['broadcast']
@@ -30,7 +30,10 @@ export interface DiscoveryOptions {
   readonly leaders: DiscoverySettings['leaders']
   /** Questions in vain that a second of waiting is worth: less costs time, more costs messages. Default: 2. */
   readonly peersPerSecond: DiscoverySettings['peersPerSecond']
-  /** For how long it counts that a peer has served, the less the longer ago: 10 minutes to 24 hours. Default: two hours. */
+  /**
+   * For how long it counts most that a peer has served, the less the longer ago: 10 minutes to 24 hours. What is older still
+   * tells a peer from one that never served, and half of it is forgotten in a day. Default: two hours.
+   */
   readonly rankingWindowMs: DiscoverySettings['rankingWindowMs']
   /**
    * Until the DHT is searched beside the connected peers: milliseconds (up to 5000), or a percentile of the time that

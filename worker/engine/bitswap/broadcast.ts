@@ -12,7 +12,7 @@ import type { WantPeer } from './want-peer.ts'
 /**
  * Whom to ask next, when nobody is known to have a block: never all at once, unless a flood is what the caller chose.
  *
- *   who sent the last block ──▶ who served in the want's context ──▶ who served at all ──▶ strangers, in the end every one of them
+ *   who sent the last block, while that tells ──▶ who served in the want's context ──▶ who served at all ──▶ strangers, in the end all
  *
  * Each time the likeliest are asked, so many that the questions a hit among them would make superfluous are worth the
  * time that another step takes: few where one peer is likely to have it, more and more where many are equally unlikely.
