@@ -70,3 +70,19 @@ test('a search that Bitswap started is invisible to the page, and ends with the 
   const { effects } = visit(5)
   assert.ok(effects.every((effect) => !('query' in effect) || effect.query > 0))
 })
+
+test('all providers that one answer names are known to a want before it asks any of them', () => {
+  const world = new EngineWorld({ seed: 4, peers: 60, discovery: { coldStart: 'dht' } })
+  const holders = world.peers.slice(10, 13)
+  world.addContent(cid, bytes, holders)
+  world.start()
+  for (const { id } of holders) {
+    const peer = world.engine.peers.intern(id)
+    world.send({ type: 'peer-connected', peer })
+    world.send({ type: 'bitswap-peer-connected', peer })
+  }
+  world.send({ type: 'want-block', want: 1 as WantId, cid: cid.bytes, session: undefined, providers: [] })
+  world.runUntil(wantEnded(1 as WantId))
+  const progress = world.effects.flatMap((effect) => (effect.type === 'want-progress' ? [effect.progress.type] : []))
+  assert.deepEqual(progress.slice(0, 5), ['searching-providers', 'provider-found', 'provider-found', 'provider-found', 'asking'])
+})

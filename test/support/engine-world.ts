@@ -1,3 +1,4 @@
+import type { DiscoveryOptions } from '../../worker/engine/bitswap/contract.ts'
 import { createHash } from 'node:crypto'
 import type { CID } from 'multiformats/cid'
 import type { BitswapMessage } from '../../worker/engine/bitswap/message.ts'
@@ -26,6 +27,7 @@ export interface WorldOptions {
   readonly peers: number
   readonly undialableShare?: number
   readonly silentShare?: number
+  readonly discovery?: Partial<DiscoveryOptions>
 }
 
 export class EngineWorld {
@@ -45,7 +47,7 @@ export class EngineWorld {
 
   constructor(options: WorldOptions) {
     this.#rng = new Rng(options.seed)
-    this.engine = new Engine({ seed: options.seed })
+    this.engine = new Engine({ seed: options.seed, discovery: options.discovery })
     this.#self = this.engine.peers.intern(this.#newId())
     this.peers = Array.from({ length: options.peers }, (): WorldPeer => {
       const id = this.#newId()
