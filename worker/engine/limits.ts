@@ -4,7 +4,7 @@
  */
 export interface Limit {
   readonly value: number
-  readonly unit: 'peers' | 'requests' | 'ms' | 'bytes' | 'entries' | 'queries' | 'messages' | 'addresses' | 'count'
+  readonly unit: 'peers' | 'requests' | 'ms' | 'bytes' | 'entries' | 'queries' | 'messages' | 'addresses' | 'count' | 'times'
   readonly reason: string
 }
 
@@ -129,6 +129,7 @@ export const limits = {
   answerTimeoutDefaultMs: limit(2_000, 'ms', 'for a peer whose latency is unknown'),
   answerTimeoutMinMs: limit(50, 'ms', 'boxo clamps its DONT_HAVE timeout here'),
   answerTimeoutMaxMs: limit(7_000, 'ms', 'and there'),
+  blockAfterHaveFactor: limit(2, 'times', 'what its HAVE took, for the block before anybody new is asked'),
   blockPatienceMs: limit(30_000, 'ms', 'for a block from a silent peer while nobody else may have it'),
   wantBlocksPerPeerFirst: limit(8, 'entries', 'want-blocks in flight to one peer at first: 2 MiB of usual blocks'),
   unprovenPeersMax: limit(3, 'peers', 'with more than their places though they have delivered nothing: they may only say HAVE'),

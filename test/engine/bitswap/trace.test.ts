@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = '7719f4530a374100df1b874e0bf6fb260252267901e2b976dce90bde036256cf'
+const golden = '9fcd758f2638d1976a9d886ddc81c3e06c21ba0daf22927ff4f888ee694d1969'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

@@ -62,6 +62,65 @@ test('a want that the peer has lost is asked for elsewhere, while the peer goes 
   assert.ok(end.at < 3_000, `found after ${end.at} ms, while blocks came until ${Math.max(...ends.map(({ at }) => at))} ms`)
 })
 
+/** One of many connected peers says HAVE after two and a half seconds, and sends the block so long after it was asked, or never. */
+function afterLateHave(blockMs: number | undefined, secondOf?: (block: TestBlock) => Script) {
+  const network = new BitswapNetwork({ latencyMs: [0, 0] })
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const late = network.scripted(({ wantlist }, from, self) => {
+    const wanted = wantlist.find(({ cancel }) => !cancel)
+    if (wanted?.wantType === 'have') self.send(from, { presences: [{ cid: block.cid, type: 'have' }] }, haveMs)
+    if (wanted?.wantType === 'block' && blockMs !== undefined) self.send(from, { blocks: [block] }, blockMs)
+    return undefined
+  })
+  network.connect(node, late)
+  if (secondOf !== undefined) network.connect(node, network.scripted(secondOf(block)))
+  for (let index = 0; index < 30; index++)
+    network.connect(
+      node,
+      network.scripted(() => undefined),
+    )
+  node.want(block.cid)
+  // All of the first were asked. The first of these comes just before the HAVE.
+  network.after(haveMs, () => {
+    for (let index = 0; index < 40; index++)
+      network.connect(
+        node,
+        network.scripted(() => undefined),
+      )
+  })
+  network.run(2 * 60_000)
+  const askedAt = node.sentMessages().flatMap(({ at, message }) => (message.wantlist.some(({ cancel }) => !cancel) ? [at] : []))
+  return { late, ended: [...node.ended.values()][0], askedAfterHave: askedAt.filter((at) => at > haveMs + loadMs) }
+}
+
+const haveMs = 2_500
+/** The block is looked for in the store first. */
+const loadMs = 1
+
+test('who took long to say HAVE is given as long for the block, and nobody new is asked meanwhile (B5)', () => {
+  const { late, ended, askedAfterHave } = afterLateHave(4_000)
+  assert.deepEqual([ended?.from, ended?.at], [late.peer, loadMs + haveMs + 4_000])
+  assert.deepEqual(askedAfterHave, [])
+})
+
+test('one that then sends nothing keeps the others from being asked for no longer than twice its HAVE', () => {
+  const { askedAfterHave } = afterLateHave(undefined)
+  assert.ok(askedAfterHave.length >= 39)
+  assert.equal(Math.min(...askedAfterHave), loadMs + haveMs + limits.blockAfterHaveFactor.value * haveMs)
+})
+
+test('and keeps nobody from it who has said HAVE as well', () => {
+  const { late, ended } = afterLateHave(undefined, (block) => ({ wantlist }, from, self) => {
+    const wanted = wantlist.find(({ cancel }) => !cancel)
+    if (wanted?.wantType === 'have') self.send(from, { presences: [{ cid: block.cid, type: 'have' }] }, haveMs + 500)
+    if (wanted?.wantType === 'block') self.send(from, { blocks: [block] }, 10)
+    return undefined
+  })
+  assert.ok(ended !== undefined && ended.from !== late.peer)
+  assert.ok(ended.at <= haveMs + limits.answerTimeoutDefaultMs.value + 100, `${ended.at} ms`)
+})
+
 test('when nobody is left, a peer that has delivered before is asked again for what it did not send in time', () => {
   const network = new BitswapNetwork({ latencyMs: [10, 10] })
   const blocks = [testBlock(network.rng), testBlock(network.rng)]

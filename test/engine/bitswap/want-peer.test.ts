@@ -23,7 +23,7 @@ const states = {
   unasked: { type: 'unasked' },
   'asked-have': { type: 'asked-have', sentAt: undefined, until: 2_000 },
   have: { type: 'have' },
-  'asked-block': { type: 'asked-block', said: false, overdue: false, sentAt: undefined, until: 2_000 },
+  'asked-block': { type: 'asked-block', said: false, overdue: false, isSlow: false, sentAt: undefined, until: 2_000 },
   guessed: { type: 'guessed', said: false, sentAt: undefined, until: 2_000 },
   denied: { type: 'denied', by: 'dont-have' },
   gone: { type: 'gone' },

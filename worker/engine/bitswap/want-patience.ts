@@ -9,7 +9,8 @@ import { isActive, step, type WantPeer } from './want-peer.ts'
 /**
  * Called when the time of the peer that holds the want-block is up. A block may be on its way behind others, or nobody
  * else may have it: silence is judged by what comes of the peer, and by what it delivers. A peer that has sent what was
- * asked for long after this has lost the question; nothing else is wrong with it.
+ * asked for long after this has lost the question; nothing else is wrong with it. One that took long to say HAVE is given as long for the block before
+ * anybody new is asked, whatever its other answers took; others that have said HAVE do not wait for that.
  */
 export function patienceWith(entry: WantPeer, now: Millis): 'none' | 'in-time' | 'overtaken' | 'stalled' {
   const state = entry.state
@@ -20,8 +21,19 @@ export function patienceWith(entry: WantPeer, now: Millis): 'none' | 'in-time' |
   if (now >= patienceAt) return 'none'
   const isStalled = now >= stallAt
   const overdue = isStalled || link.latestAnsweredAsk > state.sentAt + link.answerTimeoutMs
-  entry.state = { ...state, overdue, until: overdue ? patienceAt : Math.min(stallAt, patienceAt, now + link.blockCheckMs) }
+  const slow = overdue && state.said && now < slowUntil(entry, state.sentAt)
+  const until = !overdue ? Math.min(stallAt, now + link.blockCheckMs) : slow ? slowUntil(entry, state.sentAt) : patienceAt
+  entry.state = { ...state, overdue, isSlow: slow, until: Math.min(until, patienceAt) }
   return isStalled ? 'stalled' : overdue ? 'overtaken' : 'in-time'
+}
+
+/** The holder of the want-block may yet send what it said it has: the search goes on, but nobody new is asked. */
+export function isSlow(holder: WantPeer | undefined): boolean {
+  return holder?.state.type === 'asked-block' && holder.state.isSlow
+}
+
+function slowUntil({ haveAfterMs = 0 }: WantPeer, sentAt: Millis): Millis {
+  return sentAt + Math.min(limits.blockAfterHaveFactor.value * haveAfterMs, limits.answerTimeoutMaxMs.value)
 }
 
 /**

@@ -30,6 +30,8 @@ export interface WantPeer {
   presences: number
   /** When the first question to it had left. */
   askedAt: Millis | undefined
+  /** How long after that it said HAVE for the first time. */
+  haveAfterMs: Millis | undefined
   failedMessages: number
 }
 
@@ -46,11 +48,15 @@ export type WantPeerState =
   | { readonly type: 'unasked' }
   | { readonly type: 'asked-have'; readonly sentAt: Millis | undefined; readonly until: Millis }
   | { readonly type: 'have' }
-  /** `said`: it had sent a HAVE. `overdue`: its time is up, but nobody else was there to ask. */
+  /**
+   * `said`: it had sent a HAVE. `overdue`: its time is up, but nobody else was there to ask. `isSlow`: not yet by how long its
+   * HAVE took.
+   */
   | {
       readonly type: 'asked-block'
       readonly said: boolean
       readonly overdue: boolean
+      readonly isSlow: boolean
       readonly sentAt: Millis | undefined
       readonly until: Millis
     }
@@ -82,7 +88,19 @@ export type WantPeerEvent =
 export function newWantPeer(peer: Peer, source: PeerSource, info: PeerInfo | undefined, link: Link | undefined): WantPeer {
   const state: WantPeerState =
     link !== undefined ? { type: 'unasked' } : info !== undefined ? { type: 'heard' } : { type: 'gone' }
-  return { peer, source, state, link, info, dials: 0, blockAsks: 0, presences: 0, askedAt: undefined, failedMessages: 0 }
+  return {
+    peer,
+    source,
+    state,
+    link,
+    info,
+    dials: 0,
+    blockAsks: 0,
+    presences: 0,
+    askedAt: undefined,
+    haveAfterMs: undefined,
+    failedMessages: 0,
+  }
 }
 
 /** Whether a want may still get its block from this peer without a word from outside. */
@@ -128,6 +146,7 @@ export function step(entry: WantPeer, event: WantPeerEvent, now: Millis): void {
   if (event === 'have-asked' || event === 'block-asked' || event === 'block-guessed') count(entry, event)
   if (event === 'need-made') entry.dials++
   if (event === 'message-sent') entry.askedAt ??= now
+  if (event === 'have' && entry.askedAt !== undefined) entry.haveAfterMs ??= now - entry.askedAt
   if (event === 'message-failed') entry.failedMessages++
   entry.state = next(entry, event, now)
 }
@@ -260,7 +279,8 @@ function sent(entry: WantPeer, state: StateOf<'asked-have' | 'asked-block' | 'gu
 
 /** The clock starts when the message has left; until then only the outbox's own limit holds. */
 function blockAsked(said: boolean, now: Millis): WantPeerState {
-  return { type: 'asked-block', said, overdue: false, sentAt: undefined, until: now + limits.messageAnswerTimeoutMs.value }
+  const until = now + limits.messageAnswerTimeoutMs.value
+  return { type: 'asked-block', said, overdue: false, isSlow: false, sentAt: undefined, until }
 }
 
 /** What it was sent stands. */

@@ -6,7 +6,7 @@ import type { WantId } from './contract.ts'
 import { chooseGuesses, Guess } from './guess.ts'
 import type { Link } from './link.ts'
 import { isAloneIn, scoutedUntil, type Session } from './session.ts'
-import { forgiveSilence, latestBlockAt, patienceWith } from './want-patience.ts'
+import { forgiveSilence, isSlow, latestBlockAt, patienceWith } from './want-patience.ts'
 import { isActive, step, type WantPeer, type WantPeerEvent } from './want-peer.ts'
 import { WantPeers } from './want-peers.ts'
 import { WantBroadcast } from './want-broadcast.ts'
@@ -106,7 +106,7 @@ export class Want {
     for (const { state } of this.peers.values()) if ('until' in state) deadline = earlier(deadline, state.until)
     if (this.guess.until !== undefined) return earlier(deadline, this.guess.until)
     if (this.#isHeld) return earlier(deadline, this.#followsUntil)
-    return earlier(earlier(deadline, this.search.deadline), this.#broadcast.dueAt)
+    return earlier(earlier(deadline, this.search.deadline), isSlow(this.#holder) ? undefined : this.#broadcast.dueAt)
   }
 
   /** Changes what is known of one peer, and keeps account of who holds the want-block. */
@@ -307,7 +307,7 @@ export class Want {
       else this.#starve(entry.link!)
     }
     this.#connect(now)
-    if (this.#broadcast.isDue(this.peers, now)) this.#broadcastStep(world, now)
+    if (!isSlow(this.#holder) && this.#broadcast.isDue(this.peers, now)) this.#broadcastStep(world, now)
     if (this.search.begin(now)) this.orders.push({ type: 'search' })
   }
 
