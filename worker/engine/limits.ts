@@ -122,7 +122,7 @@ export const limits = {
     'ms',
     'between steps, until it is known how long answers take; three quarters of first ones come within 200 ms (target C5)',
   ),
-  cancelWaitMs: limit(10_000, 'ms', 'for a message that takes the cancel of a want-have along'),
+  cancelWaitMs: limit(120_000, 'ms', 'for a message that takes the cancel of a want-have along (ADR 19)'),
   broadcastStepMinMs: limit(50, 'ms', 'floor of what was learned: nobody is so near that it would be less'),
   broadcastStepMaxMs: limit(2_000, 'ms', 'ceiling of it'),
   peersPerSecond: limit(2, 'peers', 'asked in vain rather than wait a second longer (sim bitswap, the frontier)'),

@@ -187,7 +187,7 @@ test('who served lately is asked for the block first and alone; the others are n
   assert.deepEqual([countSent(node, 'block', rare.cid), countSent(node, 'have', rare.cid)], [1, 0])
   network.run(since + limits.unrankedAfterMs.value + 10)
   assert.equal(countSent(node, 'have', rare.cid), limits.broadcastStepFirst.value)
-  network.run()
+  network.run(network.now + 60_000 + limits.cancelWaitMs.value)
   assert.equal(countSent(node, 'have', rare.cid), 60, 'in the end everybody was asked')
   assert.equal(countSent(node, 'cancel', rare.cid), 61)
 })
