@@ -125,7 +125,7 @@ export const limits = {
   cancelWaitMs: limit(120_000, 'ms', 'for a message that takes the cancel of a want-have along (ADR 19)'),
   broadcastStepMinMs: limit(50, 'ms', 'floor of what was learned: nobody is so near that it would be less'),
   broadcastStepMaxMs: limit(2_000, 'ms', 'ceiling of it'),
-  peersPerSecond: limit(2, 'peers', 'asked in vain rather than wait a second longer (sim bitswap, the frontier)'),
+  peersPerSecond: limit(1.5, 'peers', 'asked in vain rather than wait a second longer (sim bitswap, the frontier)'),
   answerTimeoutDefaultMs: limit(2_000, 'ms', 'for a peer whose latency is unknown'),
   answerTimeoutMinMs: limit(50, 'ms', 'boxo clamps its DONT_HAVE timeout here'),
   answerTimeoutMaxMs: limit(7_000, 'ms', 'and there'),
