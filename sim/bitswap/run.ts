@@ -1,4 +1,5 @@
 import type { BitswapCounters, DiscoveryOptions } from '../../worker/engine/bitswap/contract.ts'
+import { limits } from '../../worker/engine/limits.ts'
 import { Rng } from '../../worker/engine/rng.ts'
 import { Crowd } from './crowd.ts'
 import { flood } from './flood.ts'
@@ -32,8 +33,12 @@ export interface Setting {
 export const everyMs = 2_500
 /** Between the warm-up and what is measured. */
 const restMs = 30_000
+/** From the beginning of a request until its last CANCEL must have gone: its time, that of a last HAVE, and what a cancel waits. */
+const countedMs = 40_000 + limits.cancelWaitMs.value
 
 export interface Outcome {
+  /** Of the request, among all that were drawn. */
+  readonly index: number
   readonly request: Request
   readonly measured: Measured
 }
@@ -53,26 +58,26 @@ export function runCounted(
   const drawn = Array.from({ length: warmUp + requests }, (_, index) => ({ index, request: drawRequest(traffic, rng, peers) }))
   // What nobody has teaches little, and most arms only want to know what the rest costs.
   const asked = drawn.filter(({ request }) => request.kind !== 'no-provider' || arm.checks === true)
-  for (const [place, { index, request }] of asked.entries()) {
+  for (const { index, request } of asked) {
     const { wanter } = request
-    const at = place * everyMs + (index < warmUp ? 0 : restMs)
+    const at = index * everyMs + (index < warmUp ? 0 : restMs)
     if (wanter !== undefined) crowd.agenda.planAt(Math.max(0, at - wanter.agoMs), () => crowd.hear(request, wanter.rank))
   }
   let before: BitswapCounters | undefined
   for (const { index, request } of asked) {
+    crowd.agenda.run(index * everyMs + (before === undefined ? 0 : restMs))
     if (index >= warmUp && before === undefined) {
-      crowd.agenda.run(crowd.agenda.now + restMs)
+      crowd.agenda.run(index * everyMs + restMs)
       if (restart !== undefined) crowd.restart(restart === 'forgotten' ? undefined : restart.keptAgoMs)
       before = { ...crowd.counters }
     }
     const running = crowd.request(request)
-    crowd.agenda.plan(40_000, () => {
+    crowd.agenda.plan(countedMs, () => {
       const measured = crowd.measured(running)
-      if (index >= warmUp) outcomes.push({ request, measured })
+      if (index >= warmUp) outcomes.push({ index, request, measured })
     })
-    crowd.agenda.run(crowd.agenda.now + everyMs)
   }
-  crowd.agenda.run(crowd.agenda.now + 60_000)
+  crowd.agenda.run(crowd.agenda.now + countedMs)
   const counters = { ...crowd.counters }
   for (const name of Object.keys(counters) as (keyof BitswapCounters)[]) counters[name] -= before?.[name] ?? 0
   return { outcomes, counters }
@@ -85,7 +90,7 @@ export function runFlood({ seed, traffic, peers, warmUp, requests }: Setting, co
   const outcomes: Outcome[] = []
   for (let index = 0; index < warmUp + requests; index++) {
     const request = drawRequest(traffic, rng, peers)
-    if (index >= warmUp) outcomes.push({ request, measured: flood(request, connected, own) })
+    if (index >= warmUp) outcomes.push({ index, request, measured: flood(request, connected, own) })
   }
   return outcomes
 }
