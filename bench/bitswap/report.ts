@@ -58,7 +58,8 @@ function intro({ command, peers, runs, megabytes, requests, copies, leaves, core
 
 \`${command}\`: ${peers} js-libp2p servers with Helia's Bitswap behind delayed links, Chromium, ${cores} cores that also carry the swarm.
 Arms take turns, ${runs} runs each, every run in a fresh browser that is connected to all servers first. Our client runs in its Worker and stores in
-IndexedDB; Helia runs on the page's thread and stores in memory. Messages are counted at the servers, from the bytes on their streams.
+IndexedDB; Helia runs on the page's thread and stores in memory. Messages are counted at the servers, from the bytes on their streams. Our CANCELs of
+want-haves wait up to two minutes for a message to the same server that mostly makes them superfluous; those that still wait when the browser is closed are never sent.
 
 - *A request*: ${requests} single blocks of 64 KiB, one after the other, each on ${copies} of the servers. Entries of wantlists, presences and
   blocks a request; medians over all requests, then the slowest.
