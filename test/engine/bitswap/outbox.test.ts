@@ -61,7 +61,7 @@ test('a cancel goes only to a peer that was told, once; that of a want-block at 
   assert.deepEqual(say(outbox, limits.cancelWaitMs.value), [])
 })
 
-test('the cancel of a want-have waits for a message to go with, and not forever', () => {
+test('the cancel of a want-have waits for a message that makes it superfluous, and not forever', () => {
   const outbox = new Outbox(false)
   const wait = limits.cancelWaitMs.value
   for (const index of [1, 2, 3]) outbox.want(key(index), entry(index, 'have'))
@@ -71,11 +71,15 @@ test('the cancel of a want-have waits for a message to go with, and not forever'
   assert.equal(outbox.deadline, 100 + wait)
   assert.deepEqual(say(outbox, 99 + wait), [])
   outbox.want(key(4), entry(4, 'have'))
-  assert.deepEqual(say(outbox, 300), ['cancel 1', 'cancel 2', 'have 4'], 'the peer still holds the third')
-  assert.equal(outbox.deadline, undefined)
+  assert.deepEqual(say(outbox, 300), ['have 4'], 'the third is still wanted')
+  assert.deepEqual(say(outbox, 100 + wait), ['cancel 1'])
+  assert.equal(outbox.deadline, 200 + wait)
   outbox.cancel(key(3), 400)
-  assert.equal(outbox.deadline, 400 + wait)
-  assert.deepEqual(say(outbox, 400 + wait), ['cancel 3'])
+  outbox.cancel(key(4), 400)
+  assert.deepEqual(say(outbox, 200 + wait), ['cancel 2'])
+  outbox.want(key(5), entry(5, 'have'))
+  assert.equal(outbox.assemble(orders, 300 + wait)?.message.full, true)
+  outbox.sent()
   assert.equal(outbox.deadline, undefined)
 })
 
@@ -98,7 +102,7 @@ test('a message that says all that is wanted replaces what the peer holds, and n
   assert.deepEqual(say(outbox, 1_000), ['cancel 4', 'have 5'], 'a block may be on its way already')
 })
 
-test('of what a peer has denied no block comes: its cancel waits, too', () => {
+test('a want-block that the peer has denied may bring the block yet: its cancel waits less', () => {
   const outbox = new Outbox(false)
   for (const index of [1, 2]) outbox.want(key(index), entry(index, 'block'))
   say(outbox)
@@ -106,7 +110,9 @@ test('of what a peer has denied no block comes: its cancel waits, too', () => {
   outbox.cancel(key(1), 0)
   assert.deepEqual(say(outbox), [])
   outbox.cancel(key(2), 0)
-  assert.deepEqual(say(outbox), ['cancel 1', 'cancel 2'])
+  assert.deepEqual(say(outbox), ['cancel 2'])
+  assert.equal(outbox.deadline, limits.deniedCancelWaitMs.value)
+  assert.deepEqual(say(outbox, limits.deniedCancelWaitMs.value), ['cancel 1'])
   outbox.want(key(3), entry(3, 'block'))
   say(outbox)
   outbox.denied(key(3))
@@ -150,7 +156,7 @@ test('a peer that sent the block is not told to cancel, even if the message that
 
 test('after a failed message wants are untold, cancels still due are kept, and the rest grows', () => {
   const outbox = new Outbox(false)
-  outbox.want(key(1), entry(1, 'have'))
+  outbox.want(key(1), entry(1, 'block'))
   outbox.want(key(2), entry(2, 'have'))
   say(outbox)
   outbox.cancel(key(1), 0)
@@ -165,10 +171,8 @@ test('after a failed message wants are untold, cancels still due are kept, and t
   assert.ok(outbox.assemble(orders, limits.messageRetryFirstMs.value) !== undefined)
   assert.deepEqual(
     outbox.flight?.message.wantlist.map(({ cid, cancel }) => [cid[1], cancel]),
-    [
-      [1, true],
-      [2, true],
-    ],
+    [[1, true]],
+    'that of the second waits: the peer knows it as a want-have',
   )
   outbox.failed(1_000)
   assert.equal(outbox.deadline, 1_000 + 2 * limits.messageRetryFirstMs.value)

@@ -121,6 +121,29 @@ test('and keeps nobody from it who has said HAVE as well', () => {
   assert.ok(ended.at <= haveMs + limits.answerTimeoutDefaultMs.value + 100, `${ended.at} ms`)
 })
 
+test('who was silent and is asked once more has not said HAVE: nobody waits for it', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10] })
+  const blocks = [testBlock(network.rng, 200_000), testBlock(network.rng, 200_000)]
+  const node = network.node()
+  let times = 0
+  let again = 0
+  const main = network.scripted(({ wantlist }, from, self) => {
+    const wanted = wantlist.find(({ cancel }) => !cancel)
+    if (wanted?.cid === blocks[0]!.cid) self.send(from, { blocks: [blocks[0]!] })
+    if (wanted?.cid !== blocks[1]!.cid || wanted.wantType !== 'block' || ++times < 2) return undefined
+    again = network.now
+    const late = network.node([blocks[1]!])
+    network.after(1_000, () => network.connect(node, late))
+    return undefined
+  })
+  network.connect(node, main)
+  node.want(blocks[0]!.cid)
+  network.after(100, () => node.want(blocks[1]!.cid))
+  network.run(2 * 60_000)
+  const end = [...node.ended.values()][1]
+  assert.ok(again > 0 && end !== undefined && end.at < again + 1_500, `asked again at ${again}, found at ${end?.at}`)
+})
+
 test('when nobody is left, a peer that has delivered before is asked again for what it did not send in time', () => {
   const network = new BitswapNetwork({ latencyMs: [10, 10] })
   const blocks = [testBlock(network.rng), testBlock(network.rng)]

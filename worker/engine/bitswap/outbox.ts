@@ -12,9 +12,9 @@ import type { BitswapBlock, BitswapMessage, BlockPresence, WantlistEntry } from 
  *                          └──failed──▶ resting (longer each time) ──▶ idle
  *
  * A want-block beats a want-have, and sendDontHave sticks. A cancel withdraws a want that was not sent yet, and is
- * itself sent only for what the peer was told: at once for a want-block, since a block may be on its way; for a want-have,
- * which costs the peer a HAVE at most, and for what it has denied, with the next message, or after `cancelWaitMs` in one of its own. Where that next message
- * says all that we want of the peer, it replaces the wantlist that the peer holds, and needs no cancels.
+ * itself sent only for what the peer was told: at once for a want-block, since a block may be on its way; after a while for a want-block that
+ * was denied, since the block may come to the peer yet; after longer for a want-have, which costs the peer a HAVE then, and a block if that is small.
+ * A message that says all that we want of the peer meanwhile replaces the wantlist that it holds, and needs no cancels.
  *
  * It does not know why anything is wanted or answered.
  */
@@ -22,8 +22,8 @@ export class Outbox {
   /** What the peer's copy of our wantlist holds, as far as we can know. Keyed by multihash, as all wants here. */
   readonly #told = new BytesMap<Told>()
   readonly #wants = new BytesMap<WantlistEntry>()
-  readonly #cancels = new BytesMap<WantlistEntry>()
-  /** From when on a message is sent for the cancels alone. */
+  readonly #cancels = new BytesMap<Cancel>()
+  /** When the first of them is due. */
   #cancelsAt = Number.POSITIVE_INFINITY
   /** Keyed by CID: an answer repeats the CID of the question. */
   readonly #presences = new BytesMap<BlockPresence>()
@@ -69,12 +69,13 @@ export class Outbox {
   /** Returns false if the peer was told as much already. */
   want(key: Uint8Array, entry: WantlistEntry): boolean {
     const told = this.#told.get(key)
-    const isWithdrawn = this.#cancels.has(key)
+    const withdrawn = this.#cancels.get(key)
     // The peer may have answered before the cancel was due, and would not do so again: it is told both.
-    if (told !== undefined && !isWithdrawn && covers(told.entry, entry)) return false
+    if (told !== undefined && withdrawn === undefined && covers(told.entry, entry)) return false
     assert(told !== undefined || this.#wants.has(key) || this.hasRoom, 'a want is queued only where there is room')
     const queued = this.#wants.get(key)
     this.#wants.set(key, queued === undefined ? entry : merge(queued, entry))
+    if (withdrawn !== undefined) this.#cancelAt(key, withdrawn.entry, 0)
     return true
   }
 
@@ -90,9 +91,7 @@ export class Outbox {
     const wasQueued = this.#wants.delete(key)
     const told = this.#told.get(key)
     if (told === undefined) return wasQueued
-    this.#cancels.set(key, cancelOf(told.entry))
-    const mayWait = isHarmless(told) && this.#told.size < limits.wantsPerPeerMax.value / 2
-    this.#cancelsAt = Math.min(this.#cancelsAt, mayWait ? now + limits.cancelWaitMs.value : now)
+    if (!this.#cancels.has(key)) this.#cancelAt(key, cancelOf(told.entry), now + (this.#isScarce ? 0 : waitOf(told)))
     return wasQueued
   }
 
@@ -138,7 +137,7 @@ export class Outbox {
     if (!this.#hasNews && (this.#cancels.size === 0 || now < this.#cancelsAt)) return undefined
     const draft: Draft = { wantlist: [], presences: [], blocks: [], wants: new BytesMap(), bytes: envelopeBytes, blockBytes: 0 }
     const replaced = this.#replaceable()
-    if (replaced === undefined) this.#takeCancels(draft)
+    if (replaced === undefined) this.#takeCancels(draft, now)
     else for (const key of [...replaced.keys()]) this.#forget(key)
     this.#takeWants(draft, now)
     this.#takeAnswers(draft)
@@ -181,14 +180,13 @@ export class Outbox {
       if (settled) continue
       if (before === undefined) this.#told.delete(key)
       else this.#told.set(key, before)
-      if (!entry.cancel && before === undefined) this.#cancels.delete(key)
-      if (entry.cancel) this.#cancels.set(key, entry)
+      if (!entry.cancel && before === undefined) this.#dropCancel(key)
+      if (entry.cancel) this.#cancelAt(key, entry, now)
     }
     for (const [key, told] of flight.replaced.entries()) {
       this.#told.set(key, told)
-      this.#cancels.set(key, cancelOf(told.entry))
+      this.#cancelAt(key, cancelOf(told.entry), now)
     }
-    if (this.#cancels.size > 0) this.#cancelsAt = Math.min(this.#cancelsAt, now)
     this.#restsUntil = now + limits.messageRetryFirstMs.value * 2 ** this.#failures
     this.#failures++
   }
@@ -212,14 +210,34 @@ export class Outbox {
     return replaced
   }
 
-  #forget(key: Uint8Array): void {
-    this.#told.delete(key)
-    this.#cancels.delete(key)
-    if (this.#cancels.size === 0) this.#cancelsAt = Number.POSITIVE_INFINITY
+  /** Places for wants at the peer are no longer plenty. */
+  get #isScarce(): boolean {
+    return this.#told.size >= limits.wantsPerPeerMax.value / 2
   }
 
-  #takeCancels(draft: Draft): void {
-    for (const [key, entry] of [...this.#cancels.entries()]) {
+  #forget(key: Uint8Array): void {
+    this.#told.delete(key)
+    this.#dropCancel(key)
+  }
+
+  #cancelAt(key: Uint8Array, entry: WantlistEntry, dueAt: Millis): void {
+    this.#cancels.set(key, { entry, dueAt })
+    this.#cancelsAt = Math.min(this.#cancelsAt, dueAt)
+  }
+
+  #dropCancel(key: Uint8Array): void {
+    const wasFirst = this.#cancels.get(key)?.dueAt === this.#cancelsAt
+    this.#cancels.delete(key)
+    if (!wasFirst) return
+    this.#cancelsAt = Number.POSITIVE_INFINITY
+    for (const { dueAt } of this.#cancels.values()) this.#cancelsAt = Math.min(this.#cancelsAt, dueAt)
+  }
+
+  /** Those that are due: the others are mostly spared by a whole wantlist that comes later. */
+  #takeCancels(draft: Draft, now: Millis): void {
+    const isScarce = this.#isScarce
+    for (const [key, { entry, dueAt }] of [...this.#cancels.entries()]) {
+      if (dueAt > now && !isScarce) continue
       if (!fits(draft, entry.cid.length + wantBytes)) return
       this.#write(draft, key, entry, undefined)
       this.#forget(key)
@@ -297,6 +315,11 @@ interface Told {
   readonly isDenied: boolean
 }
 
+interface Cancel {
+  readonly entry: WantlistEntry
+  readonly dueAt: Millis
+}
+
 interface FlownWant {
   readonly entry: WantlistEntry
   /** What the peer had been told of this CID before. */
@@ -320,9 +343,15 @@ const wantBytes = 24
 const presenceBytes = 12
 const blockBytes = 24
 
-/** No block comes of it, as far as can be known. */
+/** No block is on its way for it, as far as can be known. */
 function isHarmless({ entry, isDenied }: Told): boolean {
   return entry.wantType === 'have' || isDenied
+}
+
+/** How long its cancel may wait. */
+function waitOf({ entry, isDenied }: Told): number {
+  if (entry.wantType === 'have') return limits.cancelWaitMs.value
+  return isDenied ? limits.deniedCancelWaitMs.value : 0
 }
 
 /** Takes the place if there is one. */

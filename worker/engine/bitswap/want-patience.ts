@@ -32,7 +32,9 @@ export function isSlow(holder: WantPeer | undefined): boolean {
   return holder?.state.type === 'asked-block' && holder.state.isSlow
 }
 
+/** A HAVE that comes later than any answer is waited for says that the peer has it only now. */
 function slowUntil({ haveAfterMs = 0 }: WantPeer, sentAt: Millis): Millis {
+  if (haveAfterMs > limits.answerTimeoutMaxMs.value) return sentAt
   return sentAt + Math.min(limits.blockAfterHaveFactor.value * haveAfterMs, limits.answerTimeoutMaxMs.value)
 }
 

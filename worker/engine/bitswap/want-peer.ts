@@ -133,6 +133,11 @@ export function verdict({ state, blockAsks }: WantPeer, answerMs: Millis, now: M
   }
 }
 
+/** By how long a peer took to say HAVE is judged how long it may take for the block. */
+export function noteHave(entry: WantPeer, now: Millis): void {
+  if (entry.askedAt !== undefined) entry.haveAfterMs ??= now - entry.askedAt
+}
+
 /** If a question is answered by what the peer says now: measures how long that took, and returns when the question had left. */
 export function noteAnswer(entry: WantPeer | undefined, now: Millis): Millis | undefined {
   if (entry === undefined || !('sentAt' in entry.state)) return undefined
@@ -146,7 +151,6 @@ export function step(entry: WantPeer, event: WantPeerEvent, now: Millis): void {
   if (event === 'have-asked' || event === 'block-asked' || event === 'block-guessed') count(entry, event)
   if (event === 'need-made') entry.dials++
   if (event === 'message-sent') entry.askedAt ??= now
-  if (event === 'have' && entry.askedAt !== undefined) entry.haveAfterMs ??= now - entry.askedAt
   if (event === 'message-failed') entry.failedMessages++
   entry.state = next(entry, event, now)
 }

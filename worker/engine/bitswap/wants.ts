@@ -19,7 +19,7 @@ import { Sessions } from './sessions.ts'
 import { worthTakingOver } from './takeover.ts'
 import { notFound, sessionClosed, sessionNotOpen, tally, timedOut, tooManyWants } from './want-failures.ts'
 import { judgeGuess, learnFromAnswer, learnFromBlock, learnFromDenial, learnFromEnd, learnFromSearch } from './want-lessons.ts'
-import { isHeard, noteAnswer, type PeerSource, type WantPeerEvent } from './want-peer.ts'
+import { isHeard, noteAnswer, noteHave, type PeerSource, type WantPeerEvent } from './want-peer.ts'
 import type { Delivery, WantOrder } from './want-order.ts'
 import { Want } from './want.ts'
 
@@ -160,6 +160,7 @@ export class Wants {
       session.note(link.peer, presence.type)
       if (presence.type === 'have') for (const other of session.found(want, now)) this.#advise(other, link, 'session', entry.info)
     }
+    if (presence.type === 'have') noteHave(entry, now)
     if (presence.type === 'have') learnFromAnswer(this.#context, want, entry, now)
     else learnFromDenial(this.#context, want, link.peer, now)
     want.apply(entry, presence.type, now)
