@@ -14,7 +14,9 @@ export interface Arm {
   readonly dht: boolean
   readonly usesContext?: boolean
   readonly discovery: Partial<DiscoveryOptions>
-  /** What nobody has is asked for too, and what was not found is checked. */
+  /** What nobody has is asked for, too. */
+  readonly asksInVain?: boolean
+  /** The same, and what was not found is checked. */
   readonly checks?: boolean
   /** Another machine after the warm-up, with or without what the first had learned. */
   readonly restart?: 'forgotten' | { readonly keptAgoMs: number }
@@ -57,7 +59,7 @@ export function runCounted(
   const outcomes: Outcome[] = []
   const drawn = Array.from({ length: warmUp + requests }, (_, index) => ({ index, request: drawRequest(traffic, rng, peers) }))
   // What nobody has teaches little, and most arms only want to know what the rest costs.
-  const asked = drawn.filter(({ request }) => request.kind !== 'no-provider' || arm.checks === true)
+  const asked = drawn.filter(({ request }) => request.kind !== 'no-provider' || arm.asksInVain === true || arm.checks === true)
   for (const { index, request } of asked) {
     const { wanter } = request
     const at = index * everyMs + (index < warmUp ? 0 : restMs)

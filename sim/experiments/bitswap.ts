@@ -82,7 +82,7 @@ const arms: readonly (FloodArm | TrafficArm)[] = [
   { ...ours, label: 'half NFTs, context', traffic: half, usesContext: true },
 ]
 
-const rates = [1, 1.5, 4, 16]
+const rates = [1, 1.5, 2, 4, 16]
 
 const frontierArms: readonly TrafficArm[] = rates.flatMap((peersPerSecond) => [
   { ...ours, label: `no DHT, ${peersPerSecond} a second`, dht: false, discovery: { peersPerSecond } },
@@ -287,13 +287,13 @@ const notes = [
   'Settings of the planner were chosen on seeds 101 and 1000 to 1002; this page was written with other seeds.',
   'Requests, holders and round trips are drawn before anybody asks: every arm meets the same. *found*: of the requests somebody could serve, within 15 s. *by Bitswap*: from a peer that was connected when the request began. *messages*: entries of wantlists, presences and blocks, sent and received, of requests that connected peers served, as the report counts them; a few requests for what only strangers have cost hundreds, so that the mean is far above the median.',
   'The goals: 20 messages at 97 % without the DHT, and at 99 % with it. *ours, 856* is the default with the DHT. These requests come after two hours, when of those peers that seldom have something few are known; how it goes on is on the page *bitswap-study*. The bounds are of somebody who knows how likely each of the 856 peers has a block. They are charged a CANCEL for each question in vain, of which ours spares most: the bounds are for who does not. The table after it says where ours go: a few requests for what only rare peers have, which are looked for among all strangers, cost hundreds each, and so do those of which every holder answers late.',
-  'A CANCEL is counted where it is sent. That of a want-have waits two minutes at most for a message that goes to the same peer anyway; if that is a whole wantlist, it ends what is not in it, and no CANCEL is sent.',
+  'A CANCEL is counted where it is sent. That of a want-have waits two minutes at most; if a message goes to the same peer meanwhile and can be a whole wantlist, it ends what is not in it, and no CANCEL is sent.',
   'Wants that were heard: both lists of the study were asked for days or months after somebody had wanted what is on them, and nothing on them is remembered. Somebody who wants what neighbours want meets it minutes later. The wanter is drawn from all connected peers, has got what any connected peer holds, and keeps it for six hours on average (exponential).',
   'After the first step the planner asks no faster than late answers and the search let expect to be in vain; how late answers are it learns.',
   'The flood is the rule of 2022 with three fitted parameters (peers with an older protocol, of those the ones that hold the block, HAVEs that were stale): its table is a calibration and no prediction. Of DONT_HAVEs, which are rare, the report gives two digits, and they are met less well than the others. It has no DHT: the study switched it off.',
   'The report does not say how many connected peers hold a block beyond the mean of HAVEs (3.95); a geometric number is drawn, its holders by the share that a peer serves. The first table of the report (skew) and this are not independent: see the fit.',
   'Outcome classes: without the DHT each request that was not served in 15 s is followed by a walk, and the peer it names by a probe (the selfish checker). With it the engine also counts itself: FAILURE is then what a peer had that only the search found, and a request that is given up after 15 s counts nowhere.',
-  'Not modelled: bandwidth, loss, churn, peers that lie. The DHT is a delay (lognormal, mean about 0.62 s) and knows 70 % of what connected peers hold; a dial takes 0.4 s. But for the outcome classes, what nobody has is not requested by our arms.',
+  'Not modelled: bandwidth, loss, churn, peers that lie, peers that get a block while it is asked for: who says HAVE sends the block, and takes as long for it as for the HAVE. The DHT is a delay (lognormal, mean about 0.62 s) and knows 70 % of what connected peers hold; a dial takes 0.4 s. But for the outcome classes, what nobody has is not requested by our arms.',
 ]
 
 export function seedsOf({ seed, seeds }: Options): number[] {
