@@ -21,7 +21,7 @@ export const bitswapStudy: Experiment = {
   name: 'bitswap-study',
   title: 'the study of 2022 in its whole length: fifty hours of requests, from the first one on',
   defaults: { seed: 1, seeds: 1, peers: 856 },
-  reportOptions: { seed: 1, seeds: 3, peers: 856 },
+  reportOptions: { seed: 1, seeds: 1, peers: 856 },
   run(options, progress) {
     const whole = new Map(
       arms.map((arm) => [

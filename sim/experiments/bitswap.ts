@@ -22,7 +22,7 @@ export const bitswap: Experiment = {
       frontierArms.map((arm) => {
         // That is the default: two of these were run above.
         const same =
-          arm.label === 'no DHT, 1.5 a second' ? 'ours, 856, no DHT' : arm.label === 'DHT, 1.5 a second' ? 'ours, 856' : ''
+          arm.label === 'no DHT, 2.5 a second' ? 'ours, 856, no DHT' : arm.label === 'DHT, 2.5 a second' ? 'ours, 856' : ''
         return [arm.label, main.get(same) ?? run(arm)]
       }),
     )
@@ -82,7 +82,7 @@ const arms: readonly (FloodArm | TrafficArm)[] = [
   { ...ours, label: 'half NFTs, context', traffic: half, usesContext: true },
 ]
 
-const rates = [1, 1.5, 2, 4, 16]
+const rates = [1, 2.5, 6, 16]
 
 const frontierArms: readonly TrafficArm[] = rates.flatMap((peersPerSecond) => [
   { ...ours, label: `no DHT, ${peersPerSecond} a second`, dht: false, discovery: { peersPerSecond } },
