@@ -69,7 +69,7 @@ function optionsOf(values: ReturnType<typeof parse>['values'], defaults: Options
     if (!Number.isInteger(value) || value < least) throw new UsageError(`--${name} is a whole number from ${least} on.`)
     return value
   }
-  return { seed: number('seed', 0), seeds: number('seeds', 1), peers: number('peers', 50) }
+  return { seed: number('seed', 0), seeds: number('seeds', 1), peers: number('peers', 30) }
 }
 
 function printHead({ name }: Experiment, options: Options): void {
