@@ -95,6 +95,29 @@ test('want-blocks of a session are spread over the peers that delivered, more to
   assert.ok(fast.sent + slow.sent <= 62, 'hardly a block is sent twice')
 })
 
+test('a member that has denied the blocks of a DAG and gets them half a minute later does not send them, too', () => {
+  const network = new BitswapNetwork({ latencyMs: [20, 40] })
+  const blocks = Array.from({ length: 20 }, () => testBlock(network.rng, 50_000))
+  const node = network.node()
+  const [without, server] = [network.node(), network.node(blocks)]
+  for (const other of [without, server]) network.connect(node, other)
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  for (const { cid } of blocks) node.want(cid, { session: 1, providers: [without, server] })
+  network.run(30_000)
+  assert.equal(node.ended.size, 20)
+  const toWithout = node.sentMessages().filter(({ peer }) => peer === without.peer)
+  const asked = toWithout.flatMap(({ message }) =>
+    message.wantlist.filter(({ cancel, wantType }) => !cancel && wantType === 'block'),
+  )
+  assert.ok(asked.length > 4, `${asked.length} were asked of it`)
+  for (const { cid, bytes } of blocks) {
+    without.store.set(cid, bytes)
+    without.hears({ type: 'block-added', cid, bytes })
+  }
+  network.run()
+  assert.equal(without.machine.status().counters.blocksSent, 0)
+})
+
 test('a provider that one want of a session was given is a member: the next want asks it alone, without a search', () => {
   const network = new BitswapNetwork({ latencyMs: [50, 50] })
   const [first, second] = [testBlock(network.rng, 20_000), testBlock(network.rng, 20_000)]

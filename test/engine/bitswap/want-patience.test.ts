@@ -62,8 +62,16 @@ test('a want that the peer has lost is asked for elsewhere, while the peer goes 
   assert.ok(end.at < 3_000, `found after ${end.at} ms, while blocks came until ${Math.max(...ends.map(({ at }) => at))} ms`)
 })
 
-/** One of many connected peers says HAVE after two and a half seconds, and sends the block so long after it was asked, or never. */
-function afterLateHave(blockMs: number | undefined, secondOf?: (block: TestBlock) => Script) {
+interface LateHave {
+  readonly haveMs?: number
+  /** So long after it was asked for; never if absent. */
+  readonly blockMs?: number
+  /** A second peer with the block. */
+  readonly secondOf?: (block: TestBlock) => Script
+}
+
+/** One of many connected peers says HAVE late, and sends the block later still. */
+function afterLateHave({ haveMs = lateMs, blockMs, secondOf }: LateHave) {
   const network = new BitswapNetwork({ latencyMs: [0, 0] })
   const block = testBlock(network.rng)
   const node = network.node()
@@ -75,50 +83,64 @@ function afterLateHave(blockMs: number | undefined, secondOf?: (block: TestBlock
   })
   network.connect(node, late)
   if (secondOf !== undefined) network.connect(node, network.scripted(secondOf(block)))
-  for (let index = 0; index < 30; index++)
+  const connectSilent = () =>
     network.connect(
       node,
       network.scripted(() => undefined),
     )
+  for (let index = 0; index < 30; index++) connectSilent()
   node.want(block.cid)
-  // All of the first were asked. The first of these comes just before the HAVE.
+  // All of these were asked. With nobody else the want would end before a HAVE that comes late.
+  for (let at = 1_000; at < haveMs; at += 1_000) network.after(at, connectSilent)
+  // The first of these comes just before the HAVE.
   network.after(haveMs, () => {
-    for (let index = 0; index < 40; index++)
-      network.connect(
-        node,
-        network.scripted(() => undefined),
-      )
+    for (let index = 0; index < 40; index++) connectSilent()
   })
   network.run(2 * 60_000)
   const askedAt = node.sentMessages().flatMap(({ at, message }) => (message.wantlist.some(({ cancel }) => !cancel) ? [at] : []))
   return { late, ended: [...node.ended.values()][0], askedAfterHave: askedAt.filter((at) => at > haveMs + loadMs) }
 }
 
-const haveMs = 2_500
+const lateMs = 2_500
 /** The block is looked for in the store first. */
 const loadMs = 1
 
 test('who took long to say HAVE is given as long for the block, and nobody new is asked meanwhile (B5)', () => {
-  const { late, ended, askedAfterHave } = afterLateHave(4_000)
-  assert.deepEqual([ended?.from, ended?.at], [late.peer, loadMs + haveMs + 4_000])
+  const { late, ended, askedAfterHave } = afterLateHave({ blockMs: 4_000 })
+  assert.deepEqual([ended?.from, ended?.at], [late.peer, loadMs + lateMs + 4_000])
   assert.deepEqual(askedAfterHave, [])
 })
 
 test('one that then sends nothing keeps the others from being asked for no longer than twice its HAVE', () => {
-  const { askedAfterHave } = afterLateHave(undefined)
+  const { askedAfterHave } = afterLateHave({})
   assert.ok(askedAfterHave.length >= 39)
-  assert.equal(Math.min(...askedAfterHave), loadMs + haveMs + limits.blockAfterHaveFactor.value * haveMs)
+  assert.equal(Math.min(...askedAfterHave), loadMs + lateMs + limits.blockAfterHaveFactor.value * lateMs)
 })
 
 test('and keeps nobody from it who has said HAVE as well', () => {
-  const { late, ended } = afterLateHave(undefined, (block) => ({ wantlist }, from, self) => {
-    const wanted = wantlist.find(({ cancel }) => !cancel)
-    if (wanted?.wantType === 'have') self.send(from, { presences: [{ cid: block.cid, type: 'have' }] }, haveMs + 500)
-    if (wanted?.wantType === 'block') self.send(from, { blocks: [block] }, 10)
-    return undefined
+  const { late, ended } = afterLateHave({
+    secondOf:
+      (block) =>
+      ({ wantlist }, from, self) => {
+        const wanted = wantlist.find(({ cancel }) => !cancel)
+        if (wanted?.wantType === 'have') self.send(from, { presences: [{ cid: block.cid, type: 'have' }] }, lateMs + 500)
+        if (wanted?.wantType === 'block') self.send(from, { blocks: [block] }, 10)
+        return undefined
+      },
   })
   assert.ok(ended !== undefined && ended.from !== late.peer)
-  assert.ok(ended.at <= haveMs + limits.answerTimeoutDefaultMs.value + 100, `${ended.at} ms`)
+  assert.ok(ended.at <= lateMs + limits.answerTimeoutDefaultMs.value + 100, `${ended.at} ms`)
+})
+
+test('a HAVE after more than seven seconds is one of a peer that has it only now: it keeps nobody waiting', () => {
+  const [before, after] = [-500, 500].map((ms) => {
+    const haveMs = limits.answerTimeoutMaxMs.value + ms
+    const { askedAfterHave } = afterLateHave({ haveMs })
+    assert.ok(askedAfterHave.length >= 39)
+    return Math.min(...askedAfterHave) - haveMs
+  })
+  assert.equal(before, loadMs + limits.answerTimeoutMaxMs.value)
+  assert.ok(after! < limits.answerTimeoutMaxMs.value / 2, `others were asked ${after} ms after the HAVE`)
 })
 
 test('who was silent and is asked once more has not said HAVE: nobody waits for it', () => {
