@@ -21,7 +21,7 @@ export const bitswapStudy: Experiment = {
   name: 'bitswap-study',
   title: 'a day of the study of 2022: all its requests, from the first one on',
   defaults: { seed: 1, seeds: 1, peers: 856 },
-  reportOptions: { seed: 1, seeds: 1, peers: 856 },
+  reportOptions: { seed: 1, seeds: 2, peers: 856 },
   run(options, progress) {
     const whole = new Map(
       arms.map((arm) => [
