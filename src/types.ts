@@ -251,10 +251,16 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
   /** The addresses of a peer. Codes: `invalid-key`, `not-found`, `no-peers`, `too-many-queries`. */
   findPeer(id: PeerIdInput, options?: QueryOptions): Promise<PeerInfo>
 
-  /** The current value of a key (an IPNS record, a public key), validated. Codes: `invalid-key`, `invalid-record`, `not-found`, `no-peers`, `too-many-queries`. */
+  /**
+   * The current value of a key (an IPNS record, a public key), validated. Codes: `invalid-key`, `invalid-record`, `not-found`,
+   * `no-peers`, `too-many-queries`.
+   */
   getValue(key: RecordKeyInput, options?: GetValueOptions): Promise<ValueResult>
 
-  /** Validates a value and stores it with the peers nearest to its key. Codes: `invalid-key`, `invalid-record`, `too-large`, `no-peers`, `too-many-queries`. */
+  /**
+   * Validates a value and stores it with the peers nearest to its key. Codes: `invalid-key`, `invalid-record`, `too-large`, `no-peers`,
+   * `too-many-queries`.
+   */
   putValue(key: RecordKeyInput, value: Uint8Array, options?: QueryOptions): Promise<StoreResult>
 
   /**
@@ -327,7 +333,10 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
   createSession(root: CidInput, options?: SessionOptions): Promise<Session>
   createSession(options?: SessionOptions): Promise<Session>
 
-  /** Keeps a block and serves it to others. The bytes are copied; the caller's buffer stays as it is. Codes: `invalid-cid`, `invalid-block`, `unsupported-hash`, `too-large`. */
+  /**
+   * Keeps a block and serves it to others. The bytes are copied; the caller's buffer stays as it is. Codes: `invalid-cid`,
+   * `invalid-block`, `unsupported-hash`, `too-large`.
+   */
   putBlock(cid: CidInput, bytes: Uint8Array, options?: CallOptions): Promise<void>
 
   /**

@@ -152,7 +152,10 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
-/** Keeps the page's thread in slices of irregular length, the same in every run; the function ends that and gives how long it was kept in all. */
+/**
+ * Keeps the page's thread in slices of irregular length, the same in every run; the function ends that and gives how long it was kept
+ * in all.
+ */
 function jitter(sliceMsMax: number): () => number {
   let keptMs = 0
   let timer: ReturnType<typeof setTimeout>

@@ -10,8 +10,8 @@ import { Registry, type Hearing, type Sign } from './registry.ts'
 import { SearchDelay } from './search-delay.ts'
 
 /**
- * What has been learned about whom to ask: ranking (in all, and by context), registry, latencies, who sent the last block. It also says when which
- * of them is due to be stored, and takes up what an earlier visit stored. It decides about no want.
+ * What has been learned about whom to ask: ranking (in all, and by context), registry, latencies, who sent the last block. It also says
+ * when which of them is due to be stored, and takes up what an earlier visit stored. It decides about no want.
  */
 export class Discovery {
   readonly options: DiscoveryOptions

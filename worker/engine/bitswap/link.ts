@@ -103,7 +103,10 @@ export class Link {
     return Math.min(this.blockTimeoutMs, 2 * this.answerTimeoutMs, limits.takeoverCheckMs.value)
   }
 
-  /** Until a block that it is asked for now would begin to come: a round trip (the usual one, if nothing is known), and what was asked for before. */
+  /**
+   * Until a block that it is asked for now would begin to come: a round trip (the usual one, if nothing is known), and what was asked
+   * for before.
+   */
   get beginsInMs(): number {
     return (this.#nearMs ?? this.pace.answerMs) + (this.blocksInFlight * this.pace.blockBytes) / this.#bytesPerMs
   }

@@ -11,10 +11,10 @@ import type { BitswapBlock, BitswapMessage, BlockPresence, WantlistEntry } from 
  *   idle ──assemble──▶ in flight ──sent──▶ idle
  *                          └──failed──▶ resting (longer each time) ──▶ idle
  *
- * A want-block beats a want-have, and sendDontHave sticks. A cancel withdraws a want that was not sent yet, and is
- * itself sent only for what the peer was told: at once for a want-block, since a block may be on its way; after a while for a want-block that
- * was denied, since the block may come to the peer yet; after longer for a want-have, which costs the peer a HAVE then, and a block if that is small.
- * A message that says all that we want of the peer meanwhile replaces the wantlist that it holds, and needs no cancels.
+ * A want-block beats a want-have, and sendDontHave sticks. A cancel withdraws a want that was not sent yet, and is itself sent only for
+ * what the peer was told: at once for a want-block, since a block may be on its way; after a while for a want-block that was denied,
+ * since the block may come to the peer yet; after longer for a want-have, which costs the peer a HAVE then, and a block if that is
+ * small. A message that says all that we want of the peer meanwhile replaces the wantlist that it holds, and needs no cancels.
  *
  * It does not know why anything is wanted or answered.
  */

@@ -9,9 +9,9 @@ import type { Peer, PeerInfo } from '../peer.ts'
  *
  *   (unknown) ──want──▶ weak ──cancel, served──▶ strong ──older than a block is kept──▶ (forgotten)
  *
- * Bounded per CID, per peer and time, and in all; the CID heard of longest ago goes first, and after a day in any case. How long peers keep a block
- * (their characteristic cache time) is learned from what becomes of the guesses made with it, and so is how often a
- * sign is right. It does not know who is connected.
+ * Bounded per CID, per peer and time, and in all; the CID heard of longest ago goes first, and after a day in any case. How long peers
+ * keep a block (their characteristic cache time) is learned from what becomes of the guesses made with it, and so is how often a sign
+ * is right. It does not know who is connected.
  */
 export class Registry {
   /** By multihash; the one heard of last is last. */

@@ -7,10 +7,10 @@ import { isActive, step, type WantPeer } from './want-peer.ts'
 /** How long a want waits for those it has asked, and whom it asks once more. */
 
 /**
- * Called when the time of the peer that holds the want-block is up. A block may be on its way behind others, or nobody
- * else may have it: silence is judged by what comes of the peer, and by what it delivers. A peer that has sent what was
- * asked for long after this has lost the question; nothing else is wrong with it. One that took long to say HAVE is given as long for the block before
- * anybody new is asked, whatever its other answers took; others that have said HAVE do not wait for that.
+ * Called when the time of the peer that holds the want-block is up. A block may be on its way behind others, or nobody else may have
+ * it: silence is judged by what comes of the peer, and by what it delivers. A peer that has sent what was asked for long after this has
+ * lost the question; nothing else is wrong with it. One that took long to say HAVE is given as long for the block before anybody new is
+ * asked, whatever its other answers took; others that have said HAVE do not wait for that.
  */
 export function patienceWith(entry: WantPeer, now: Millis): 'none' | 'in-time' | 'overtaken' | 'stalled' {
   const state = entry.state

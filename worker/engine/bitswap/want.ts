@@ -188,7 +188,7 @@ export class Want {
     return now
   }
 
-  /** Once, before anybody else is asked, unless the session knows better. Candidates are members of the session. Two in three of those that follow whisper. */
+  /** Once, first of all, unless the session knows better. Candidates become members of it. Two in three of those that follow whisper. */
   #guess(world: WantWorld, now: Millis): void {
     const isKnown = this.#holder !== undefined || this.#bestForBlock('trusted') !== undefined || this.#isQueued
     if (isKnown) return this.guess.make([], now)

@@ -25,8 +25,8 @@ export type CandidateState =
   | { readonly type: 'undialable' }
 
 /**
- * `queued`: waits for a place, which is nobody's fault. `opened`: the peer has answered the dial, and is connected soon. `overdue`: others are asked in its place, but it still holds the
- * end up. `late`: it holds nothing up.
+ * `queued`: waits for a place, which is nobody's fault. `opened`: the peer has answered the dial, and is connected soon. `overdue`:
+ * others are asked in its place, but it still holds the end up. `late`: it holds nothing up.
  */
 export type DialPace = 'queued' | 'prompt' | 'opened' | 'overdue' | 'late'
 

@@ -51,7 +51,10 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   #now: Millis = 0
   #started: { readonly table: RoutingTable; readonly book: PeerBook; readonly maintenance: Maintenance } | undefined
 
-  /** `denied`: peers that are never dialed, asked or passed on, keyed by id. `server`: answers what others ask, too. `dialTimes`: see `newWorld`. */
+  /**
+   * `denied`: peers that are never dialed, asked or passed on, keyed by id. `server`: answers what others ask, too. `dialTimes`: see
+   * `newWorld`.
+   */
   constructor(init: {
     options: KadOptions
     rng: Rng

@@ -38,9 +38,10 @@ import { type Patience, paceOf, stateDeadline, stateInTime } from './patience.ts
  *    │ └──no dialable address──▶ undialable
  *    └────addresses came────────────┘
  *
- * Whom it asks: among the k nearest that may still answer, nearest first, and those last that were useless of late. Dials
- * and requests have places of their own. A request that is slow and a dial that takes long give their places free, and
- * soon hold nothing up once β others have answered (`patience.ts`); if their answers still come, they are used. Undialable peers keep their rank in the result and no more.
+ * Whom it asks: among the k nearest that may still answer, nearest first, and those last that were useless of late. Dials and requests
+ * have places of their own. A request that is slow and a dial that takes long give their places free, and soon hold nothing up once β
+ * others have answered (`patience.ts`); if their answers still come, they are used. Undialable peers keep their rank in the result and
+ * no more.
  *
  * It does not know messages, orders and what the peers are asked for: the parent sends, and tells who answered.
  */

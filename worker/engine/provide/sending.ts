@@ -15,11 +15,11 @@ import { Trie } from './trie.ts'
  *       ▲                       └──given up──▶ failed
  *       └──its keys go to the next nearest, up to six rounds──┘
  *
- * The keys go in waves, so that those in front are settled with all their peers while the others have not begun: what is
- * settled need not be told again, should the tab be closed. Nobody waits for the end of a wave, though.
- * A peer holds one lane and no more; one that hangs gives it back when its orders end. It gets the next waves while the receipt for
- * the last is still out, where receipts come soon, but only a few ahead of the first that is not settled: what is under way when a tab is closed is told again.
- * Between two rounds the next nearest can be made certain: it does not know how peers are found.
+ * The keys go in waves, so that those in front are settled with all their peers while the others have not begun: what is settled need
+ * not be told again, should the tab be closed. Nobody waits for the end of a wave, though. A peer holds one lane and no more; one that
+ * hangs gives it back when its orders end. It gets the next waves while the receipt for the last is still out, where receipts come
+ * soon, but only a few ahead of the first that is not settled: what is under way when a tab is closed is told again. Between two rounds
+ * the next nearest can be made certain: it does not know how peers are found.
  */
 export class Sending {
   readonly #orders: OrderIds

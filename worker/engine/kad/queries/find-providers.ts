@@ -21,7 +21,8 @@ import {
  *
  *   walking ──limit reached, lookup ended, expired──▶ ended
  *
- * What searches found lately is told at once (and, on a server, what others have stored with us), and the network is asked for more unless that reaches the limit.
+ * What searches found lately is told at once (and, on a server, what others have stored with us), and the network is asked for more
+ * unless that reaches the limit.
  *
  * A provider without addresses waits for an answer that has some, as provider or as closer peer: told at once it
  * would cost its user a lookup of its own. What still waits when the lookup ends is told without.
