@@ -28,7 +28,7 @@ export interface DiscoveryOptions {
    * or the fewest that have the `share` (0 to 1) of it all. Default: `{ type: 'dynamic' }`.
    */
   readonly leaders: DiscoverySettings['leaders']
-  /** Questions in vain that a second of waiting is worth: less costs time, more costs messages. Default: 2. */
+  /** Questions in vain that a second of waiting is worth: less costs time, more costs messages. Default: 1.75. */
   readonly peersPerSecond: DiscoverySettings['peersPerSecond']
   /**
    * For how long it counts most that a peer has served, the less the longer ago: 10 minutes to 24 hours. What is older still
