@@ -1,10 +1,11 @@
 import { CID } from 'multiformats/cid'
+import { offeredBlockTimeoutMs } from '../worker/contract/limits.ts'
 import type { OfferedBlockstore } from './types.ts'
 
 /** One block of a blockstore of the page: undefined if it is not there, or cannot be read for whatever reason. */
 export async function readOffered(store: OfferedBlockstore, cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
-    const found = await store.get(CID.decode(cid))
+    const found = await store.get(CID.decode(cid), { offline: true, signal: AbortSignal.timeout(offeredBlockTimeoutMs) })
     // A copy, since the bytes are transferred and the store may hold these.
     if (found === undefined || found instanceof Uint8Array) return found?.slice() as Uint8Array<ArrayBuffer> | undefined
     const parts: Uint8Array[] = []

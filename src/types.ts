@@ -145,9 +145,15 @@ export interface ProviderInput {
   readonly multiaddrs?: readonly { toString(): string }[] | undefined
 }
 
-/** A blockstore of the page, such as Helia's: whatever `get` gives, throws or never answers. */
+/**
+ * A blockstore of the page, such as Helia's: whatever `get` gives, throws or never answers. One that can fetch, as Helia's can,
+ * must not do so for this (`offline`). The signal ends when nobody waits any more.
+ */
 export interface OfferedBlockstore {
-  get(cid: CID): Uint8Array | undefined | Promise<Uint8Array | undefined> | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+  get(
+    cid: CID,
+    options: { readonly offline: true; readonly signal: AbortSignal },
+  ): Uint8Array | undefined | Promise<Uint8Array | undefined> | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 }
 
 /** What one peer did when it was asked for one block. */

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createHeliaLight } from 'helia'
 import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { sha256 } from 'multiformats/hashes/sha2'
 import type { OfferedBlockstore } from '../../src/index.ts'
 import { limits } from '../../worker/engine/limits.ts'
 import type { ReadBlock } from '../../worker/host/amino-service.ts'
 import { OfferedBlocks } from '../../worker/host/offered-blocks.ts'
 import { startHarness } from '../support/client-harness.ts'
 
-const cid = CID.parse('bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e')
+const bytes = new TextEncoder().encode('a block of the page')
+const cid = CID.createV1(raw.code, await sha256.digest(bytes))
 
 test('the Worker reads blocks from a store of the page, whatever its get gives', async (t) => {
   let read: ReadBlock | undefined
@@ -20,6 +24,7 @@ test('the Worker reads blocks from a store of the page, whatever its get gives',
   const parts = [Uint8Array.of(1), Uint8Array.of(2, 3)]
   const stores: readonly [OfferedBlockstore, Uint8Array | undefined][] = [
     [{ get: () => kept }, kept],
+    [{ get: (_, { offline, signal }) => (offline && !signal.aborted ? kept : undefined) }, kept],
     [{ get: async () => kept }, kept],
     [{ get: () => parts }, kept],
     [
@@ -48,6 +53,27 @@ test('the Worker reads blocks from a store of the page, whatever its get gives',
   assert.equal(kept.length, 3, 'the store keeps its bytes')
   await client.serveBlocks(undefined)
   assert.equal(read, undefined)
+})
+
+test('the blockstore of a Helia is read and never made to fetch (B20)', async (t) => {
+  let read: ReadBlock | undefined
+  const { client } = await startHarness(t, {
+    offerBlocks: async (given) => {
+      read = given
+    },
+  })
+  const fetched: string[] = []
+  const retrieve = async (wanted: CID): Promise<Uint8Array> => {
+    fetched.push(wanted.toString())
+    return bytes
+  }
+  const helia = await createHeliaLight({ blockBrokers: [() => ({ name: 'spy', retrieve })] }).start()
+  t.after(() => helia.stop())
+  await client.serveBlocks(helia.blockstore)
+  assert.equal(await read!(cid.bytes), undefined)
+  assert.deepEqual(fetched, [])
+  await helia.blockstore.put(cid, bytes)
+  assert.deepEqual(await read!(cid.bytes), bytes)
 })
 
 test('a page that never answers costs a bounded number of reads and a bounded time', async (t) => {

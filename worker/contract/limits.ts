@@ -18,6 +18,9 @@ export const stopTimeoutMs = 3_000
 /** Time for the browser to release the locks of a terminated Worker; usually a few ms. */
 export const releaseTimeoutMs = 1_000
 
+/** Time for the page to read one block of a store that it offers, with the waiting: wants of the page wait for it too. */
+export const offeredBlockTimeoutMs = 2_000
+
 /** Calls of any kind that the Worker works on at once; queries and wants have a lower limit of their own. */
 export const callsMax = 4_096
 

@@ -52,7 +52,6 @@ export const limits = {
   bitswapSendTimeoutMs: limit(30_000, 'ms', 'for one message of up to 2 MiB to leave; a slower peer is not worth the memory'),
   offeredBlocksMax: limit(16, 'requests', 'blocks asked at once of a blockstore that the page offers'),
   offeredBlocksWaitingMax: limit(4_096, 'requests', 'that wait for their turn, as many as wants of the page: more are not found'),
-  offeredBlockTimeoutMs: limit(2_000, 'ms', 'for the page to read one, with the waiting: our own wants wait for it too'),
   streamedBlocksMax: limit(64, 'count', 'wants of one stream of blocks at a time: 16 MiB of usual blocks'),
   wideStreamsMax: limit(16, 'count', 'streams of one connection up to which a new one gets its whole window of 2 MiB at once'),
   bitswapInboundStreamsMax: limit(1_024, 'count', 'open at a time from one peer: boxo and Helia send each message on a new one'),

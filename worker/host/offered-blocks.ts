@@ -1,3 +1,4 @@
+import { offeredBlockTimeoutMs } from '../contract/limits.ts'
 import { limits } from '../engine/limits.ts'
 
 /**
@@ -13,7 +14,7 @@ export class OfferedBlocks {
   readonly #waiting = new Set<number>()
   #next = 1
 
-  constructor(ask: (request: number, cid: Uint8Array) => void, timeoutMs: number = limits.offeredBlockTimeoutMs.value) {
+  constructor(ask: (request: number, cid: Uint8Array) => void, timeoutMs: number = offeredBlockTimeoutMs) {
     this.#ask = ask
     this.#timeoutMs = timeoutMs
   }
