@@ -355,10 +355,10 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
    */
   serveBlocks(store: OfferedBlockstore | undefined, options?: CallOptions): Promise<void>
 
-  /** Whether the block is in the store here. Code: `invalid-cid`. */
+  /** Whether the block is in the store here, under whatever CID with the same multihash. Code: `invalid-cid`. */
   hasBlock(cid: CidInput, options?: CallOptions): Promise<boolean>
 
-  /** Removes a block from the store here; fine if it is not there. Code: `invalid-cid`. */
+  /** Removes a block from the store here, as {@link hasBlock} finds it; fine if it is not there. Code: `invalid-cid`. */
   deleteBlock(cid: CidInput, options?: CallOptions): Promise<void>
 
   /** What the client is doing at the moment. */

@@ -14,6 +14,7 @@ import { OrderIds, type Millis, type OrderId } from '../../worker/engine/machine
 import { PeerCache, type Address, type Peer, type PeerIdBytes, type PeerInfo } from '../../worker/engine/peer.ts'
 import { Rng } from '../../worker/engine/rng.ts'
 import type { Failure } from '../../worker/engine/query.ts'
+import { ByMultihash } from './by-multihash.ts'
 
 /**
  * A small network in virtual time for tests of Bitswap: several machines wired to each other with latency, beside
@@ -27,7 +28,7 @@ export class BitswapNetwork {
   now: Millis = 0
   readonly #parties = new BytesMap<Party>()
   readonly #links = new Set<string>()
-  readonly #providers = new BytesMap<Peer[]>()
+  readonly #providers = new ByMultihash<Peer[]>()
   readonly #agenda: Appointment[] = []
   #sequence = 0
 
@@ -52,7 +53,7 @@ export class BitswapNetwork {
   }
 
   provide(cid: Uint8Array, ...by: Party[]): void {
-    this.#providers.set(cid, [...(this.#providers.get(cid) ?? []), ...by.map(({ peer }) => peer)])
+    this.#providers.set(cid, [...this.providersOf(cid), ...by.map(({ peer }) => peer)])
   }
 
   connect(a: Party, b: Party): void {
@@ -162,7 +163,7 @@ export type Script = (message: BitswapMessage, from: Peer, self: ScriptedPeer) =
 export class BitswapNode implements Party {
   readonly peer: Peer
   readonly machine: Bitswap
-  readonly store = new BytesMap<Uint8Array>()
+  readonly store = new ByMultihash<Uint8Array>()
   isDialable = true
   isStoreBroken = false
   /** Every effect, for assertions. */
@@ -393,8 +394,5 @@ function isEarlier(a: Appointment, b: Appointment): boolean {
 }
 
 function linkName(a: Peer, b: Peer): string {
-  return [a, b]
-    .map(({ id }) => id.join())
-    .sort()
-    .join('-')
+  return [a.id.join(), b.id.join()].sort().join('-')
 }

@@ -36,6 +36,38 @@ export const storeCases: readonly StoreCase[] = [
     },
   },
   {
+    title: 'a block is one block however its CID is written, and its multihash is what tells it from others (S6)',
+    async run(open) {
+      const digest = new Uint8Array(32).fill(5)
+      const multihashes = [
+        [0x12, 32, ...digest],
+        [0x13, 32, ...digest],
+        [0xa0, 0xe4, 2, 32, ...digest],
+        [0, 32, ...digest],
+      ]
+      const heads: number[][] = [[1, 0x55], [1, 0x70], [1, 0xa9, 2], []]
+      const store = await open(700)
+      for (const [index, multihash] of multihashes.entries()) {
+        // Only of sha2-256 there is a version 0: the bare multihash.
+        const cids = heads.slice(0, index === 0 ? 4 : 3).map((head) => Uint8Array.from([...head, ...multihash]))
+        for (const cid of cids) equal(await store.blockSize(cid), undefined)
+        for (const cid of cids.toReversed()) await store.putBlock(cid, new Uint8Array(100).fill(index))
+        for (const cid of cids) equal(await store.getBlock(cid), new Uint8Array(100).fill(index))
+        for (const cid of cids) equal(await store.blockSize(cid), 100)
+        equal(usage(store), { blocks: index + 1, blockBytes: 100 * (index + 1) })
+      }
+      const written = (head: number[], index: number) => Uint8Array.from([...head, ...multihashes[index]!])
+      await store.getBlock(written([1, 0x71], 0))
+      for (const number of [1, 2, 3, 4]) await store.putBlock(testCid(number), new Uint8Array(100))
+      equal(await store.blockSize(written([], 0)), 100)
+      equal(await store.blockSize(written([1, 0x55], 1)), undefined)
+      await store.deleteBlock(written([1, 0x71], 0))
+      equal(await store.blockSize(written([], 0)), undefined)
+      equal(usage(store), { blocks: 6, blockBytes: 600 })
+      await store.close()
+    },
+  },
+  {
     title: 'an empty block is a block',
     async run(open) {
       const store = await open(1_000)

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Bitswap } from '../../../worker/engine/bitswap/bitswap.ts'
 import type { BitswapEffect, BitswapEvent, SessionId, WantId } from '../../../worker/engine/bitswap/contract.ts'
 import { OrderIds, type OrderId } from '../../../worker/engine/machine.ts'
+import { multihashOf } from '../../../worker/engine/bitswap/cid-key.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import { BitswapNetwork, countSent, infoOf, messageOf, testBlock } from '../../support/bitswap-network.ts'
 
@@ -244,7 +245,7 @@ test('blocks that nobody wants and duplicates are counted and never stored', () 
     [counters.blocksReceived, counters.unwantedBlocksReceived, counters.duplicateBlocksReceived, counters.bytesReceived],
     [3, 1, 1, 6_000],
   )
-  assert.deepEqual([...node.store.keys()], [wanted.cid])
+  assert.deepEqual([...node.store.keys()], [multihashOf(wanted.cid)])
 })
 
 test('a block that the page puts ends the wants for it', () => {

@@ -79,6 +79,36 @@ test('a block that we fetch is passed on to those who wait for it, once it is st
   assert.deepEqual(answers(asker), ['dont-have', 'block 2000'])
 })
 
+test('a block that came under another CID is answered under the CID of the want, and found by the page under its own (B8)', () => {
+  const digest = rng.bytes(32)
+  const versionZero = Uint8Array.of(0x12, 0x20, ...digest)
+  const [dagPb, raw] = [0x70, 0x55].map((codec) => Uint8Array.of(1, codec, 0x12, 0x20, ...digest)) as [Uint8Array, Uint8Array]
+  const block = { cid: versionZero, bytes: new Uint8Array(2_000) }
+  const { network, node, asker } = pair([])
+  asker.send(node.peer, { wantlist: [entry(dagPb), entry(raw, { wantType: 'have' })] }, 0)
+  network.after(20, () => {
+    node.store.set(block.cid, block.bytes)
+    node.hears({ type: 'block-added', ...block })
+  })
+  asker.send(node.peer, { wantlist: [entry(versionZero), entry(raw)] }, 50)
+  network.after(100, () => [raw, versionZero].forEach((cid) => node.want(cid)))
+  network.run()
+  const answered = asker.received.flatMap(({ message }) => [
+    ...message.presences.map(({ cid, type }) => [cid, type]),
+    ...message.blocks.map(({ cid, bytes }) => [cid, bytes.length]),
+  ])
+  assert.deepEqual(answered, [
+    [dagPb, 'dont-have'],
+    [raw, 'dont-have'],
+    [dagPb, 2_000],
+    [raw, 'have'],
+    [versionZero, 2_000],
+    [raw, 2_000],
+  ])
+  const given = node.effects.flatMap(({ effect }) => (effect.type === 'want-ended' ? [effect.cid] : []))
+  assert.deepEqual(given, [raw, versionZero])
+})
+
 test('a full wantlist replaces the one before', () => {
   const { network, node, asker } = pair([])
   const [before, after] = [testBlock(rng), testBlock(rng, 3_000)]

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { IDBFactory } from 'fake-indexeddb'
 import { limits } from '../../../worker/engine/limits.ts'
-import { openDatabase, schemaVersion } from '../../../worker/host/store/idb-schema.ts'
+import { keyOf, openDatabase, schemaVersion } from '../../../worker/host/store/idb-schema.ts'
 import { createStore, type Store } from '../../../worker/host/store/store.ts'
 import { present, testCid, testEntry } from '../../support/store-contract.ts'
 import { ManualPlatform } from '../../support/store-platform.ts'
@@ -160,6 +160,93 @@ test('a migration that fails leaves the database as it was', async () => {
   )
   again.close()
 })
+
+test('version 4 finds blocks of version 3 by multihash, keeps one of each, and lets them go (S6)', async () => {
+  const factory = new IDBFactory()
+  const multihash = (number: number) => testCid(number).subarray(2)
+  const raw = (number: number) => testCid(number)
+  const dagPb = (number: number) => Uint8Array.of(1, 0x70, ...multihash(number))
+  const rows: [cid: Uint8Array, size: number, lastUsedAt: number][] = [
+    [raw(1), 100, 10],
+    [multihash(2), 100, 20],
+    [raw(3), 100, 30],
+    [dagPb(3), 100, 70],
+    [dagPb(4), 100, 40],
+    [multihash(4), 100, 35],
+    [Uint8Array.of(1, 0x71, 0xa0, 0xe4, 2, 32, ...multihash(5).subarray(2)), 100, 50],
+    [Uint8Array.of(1, 0x55, 0, 4, 1, 2, 3, 4), 4, 60],
+  ]
+  await fillVersion3(factory, rows)
+
+  const { store, lost } = await visit(factory, 504)
+  assert.deepEqual(lost, [])
+  assert.deepEqual(store.status(), { mode: 'indexeddb', blocks: 6, blockBytes: 504, problem: undefined })
+  assert.equal((await readAll(factory, 'blocks')).length, 6)
+  const uses = (await readAll(factory, 'blockUses')) as { lastUsedAt: number }[]
+  assert.deepEqual(
+    uses.map(({ lastUsedAt }) => lastUsedAt).sort((a, b) => a - b),
+    [10, 20, 40, 50, 60, 70],
+  )
+  for (const number of [1, 2, 3, 4]) {
+    for (const cid of [raw(number), dagPb(number), multihash(number)]) {
+      assert.deepEqual([await store.blockSize(cid), (await store.getBlock(cid))?.[0]], [100, number])
+    }
+  }
+  await store.close()
+
+  // Their uses are known at the next visit as they were, and a block that is put again stays where it is.
+  const next = await visit(factory, 504)
+  await next.store.putBlock(multihash(1), new Uint8Array(100))
+  await next.store.putBlock(raw(6), new Uint8Array(250))
+  assert.deepEqual(await present(next.store, [1, 2, 3, 4, 6]), [1, 4, 6], 'the least recently used went')
+  assert.deepEqual(next.store.status().blockBytes, 450)
+  for (const number of [1, 4, 6]) await next.store.deleteBlock(dagPb(number))
+  assert.deepEqual([next.store.status().blocks, (await readAll(factory, 'blocks')).length], [0, 0])
+  await next.store.close()
+})
+
+test('many blocks of version 3 move a part at a time, and those under two CIDs meet', async () => {
+  const factory = new IDBFactory()
+  const numbered = (number: number, codec: number) =>
+    Uint8Array.of(1, codec, 0x12, 32, ...new Uint8Array(30), number >> 8, number & 255)
+  const numbers = Array.from({ length: 1_500 }, (_, index) => index)
+  await fillVersion3(
+    factory,
+    [0x55, 0x70].flatMap((codec) =>
+      numbers.map((number): [Uint8Array, number, number] => [numbered(number, codec), 1, codec * 10_000 + number]),
+    ),
+  )
+  const { store } = await visit(factory, 3_000)
+  assert.deepEqual([store.status().blocks, store.status().blockBytes], [1_500, 1_500])
+  assert.equal((await readAll(factory, 'blocks')).length, 1_500)
+  const sizes = await Promise.all(numbers.map((number) => store.blockSize(numbered(number, 0x71))))
+  assert.ok(sizes.every((size) => size === 1))
+  await store.close()
+})
+
+/** Blocks are filled with the last byte of their CID. */
+async function fillVersion3(
+  factory: IDBFactory,
+  rows: readonly (readonly [cid: Uint8Array, size: number, lastUsedAt: number])[],
+): Promise<void> {
+  const database = await openDatabase(factory as unknown as globalThis.IDBFactory, 'test', never, 3)
+  const transaction = database.transaction(['blocks', 'blockUses', 'meta'], 'readwrite')
+  const [blocks, uses, meta] = [
+    transaction.objectStore('blocks'),
+    transaction.objectStore('blockUses'),
+    transaction.objectStore('meta'),
+  ]
+  const blockBytes = rows.reduce((sum, [, size]) => sum + size, 0)
+  await Promise.all([
+    ...rows.flatMap(([cid, size, lastUsedAt]) => [
+      blocks.put(new Uint8Array(size).fill(cid.at(-1)!), keyOf(cid)),
+      uses.put({ size, lastUsedAt }, keyOf(cid)),
+    ]),
+    meta.put({ blocks: rows.length, blockBytes }, 'blockTotals'),
+    transaction.done,
+  ])
+  database.close()
+}
 
 function tableRow(number: number, lastUsefulAt: number): object {
   const id = testEntry(0, 0).id.slice()

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { forceCloseDatabase, IDBFactory, IDBObjectStore } from 'fake-indexeddb'
 import { limits } from '../../../worker/engine/limits.ts'
+import { schemaVersion } from '../../../worker/host/store/idb-schema.ts'
 import { createStore, type Store } from '../../../worker/host/store/store.ts'
 import { FakeLocks } from '../../support/fake-locks.ts'
 import { present, testCid, testEntry } from '../../support/store-contract.ts'
@@ -65,7 +66,7 @@ test('a database of a newer version is left alone', async () => {
 
 test('a database without its object stores is left alone', async () => {
   const factory = new IDBFactory()
-  const other = await plainOpen(factory, 2)
+  const other = await plainOpen(factory, schemaVersion)
   other.close()
   await worksInMemory(await visit(factory), /damaged/)
 })
@@ -106,10 +107,10 @@ test('when another tab wants to upgrade, what waits is written, the way is freed
   const factory = await filled()
   const here = await visit(factory)
   here.store.putTableEntry(testEntry(2, 2))
-  const elsewhere = await plainOpen(factory, 4)
+  const elsewhere = await plainOpen(factory, schemaVersion + 1)
   elsewhere.close()
   await worksInMemory(here, /Another tab/)
-  const again = await plainOpen(factory, 4)
+  const again = await plainOpen(factory, schemaVersion + 1)
   const rows = await promised(again.transaction('tableEntries').objectStore('tableEntries').getAll())
   assert.deepEqual(
     rows.map(({ id }: { id: Uint8Array }) => id[2]),

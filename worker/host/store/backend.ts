@@ -4,7 +4,7 @@ import type { KeyTable } from './key-table.ts'
 
 /**
  * One place to keep things, in memory or on disk. A backend may reject: the store in front of it then goes on without.
- * Ids and CIDs are copied in, bytes are copied in and out: nobody shares a buffer with a backend.
+ * Ids and multihashes are copied in, bytes are copied in and out: nobody shares a buffer with a backend.
  */
 export interface Backend {
   /** Blocks held now; kept up to date with every change. */
@@ -21,13 +21,14 @@ export interface Backend {
   readonly keys: KeyTable
   learned(name: string): Promise<unknown>
   putLearned(name: string, value: unknown): Promise<void>
-  getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined>
+  /** Blocks lie under their multihashes. */
+  getBlock(multihash: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined>
   /** Undefined if there is none. */
-  blockSize(cid: Uint8Array): Promise<number | undefined>
+  blockSize(multihash: Uint8Array): Promise<number | undefined>
   /** Makes room by deleting what was used least recently. A block that is there already only counts as used. */
-  putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void>
+  putBlock(multihash: Uint8Array, bytes: Uint8Array): Promise<void>
   /** No error if there is none. */
-  deleteBlock(cid: Uint8Array): Promise<void>
+  deleteBlock(multihash: Uint8Array): Promise<void>
   close(): Promise<void>
 }
 
@@ -41,5 +42,5 @@ export interface Writes {
   readonly entries: readonly StoredTableEntry[]
   readonly forgotten: readonly PeerIdBytes[]
   /** Blocks that were read, and when (wall-clock milliseconds, no two alike). */
-  readonly uses: readonly { readonly cid: Uint8Array; readonly usedAt: number }[]
+  readonly uses: readonly { readonly multihash: Uint8Array; readonly usedAt: number }[]
 }

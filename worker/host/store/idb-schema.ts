@@ -1,4 +1,6 @@
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, type StoreNames, unwrap, wrap } from 'idb'
+import { multihashOf } from '../../engine/bitswap/cid-key.ts'
+import { BytesMap } from '../../engine/bytes-map.ts'
 import type { CellState } from '../../engine/provide/contract.ts'
 
 /**
@@ -9,21 +11,23 @@ import type { CellState } from '../../engine/provide/contract.ts'
  *   version 2  the bytes of a block apart from its use, so that reading one does not write megabytes, and least recent
  *              use has an index; the sum of all blocks in meta; addresses without a verdict that may be out of date
  *   version 3  what is to be provided: keys in their order, the queue, and counts and times by cell
+ *   version 4  blocks by multihash; those that were there stay where they are, and their uses say where that is
  */
 
-export const schemaVersion = 3
+export const schemaVersion = 4
 
 export interface Schema extends DBSchema {
   /** Single values by name. */
   meta: { key: string; value: unknown }
   tableEntries: { key: IDBValidKey; value: TableRow }
-  /** By binary CID. */
+  /** By multihash, or where its use says. */
   blocks: { key: IDBValidKey; value: Uint8Array<ArrayBuffer> }
   /** By Kademlia key, 32 bytes. */
   provided: { key: IDBValidKey; value: ProvidedRow }
   /** Multihashes that nobody has been told of yet, by Kademlia key. */
   provideQueue: { key: IDBValidKey; value: Uint8Array<ArrayBuffer> }
   provideCells: { key: number; value: CellState }
+  /** By multihash. */
   blockUses: { key: IDBValidKey; value: BlockUse; indexes: { lastUsedAt: number } }
 }
 
@@ -44,6 +48,8 @@ export interface ProvidedRow {
 export interface BlockUse {
   readonly size: number
   readonly lastUsedAt: number
+  /** The key of a block that was stored before version 4 and under another key than its multihash. */
+  readonly cid?: Uint8Array
 }
 
 export interface BlockTotals {
@@ -119,6 +125,7 @@ const migrations: readonly ((database: IDBPDatabase<unknown>, upgrade: Upgrade) 
   toVersion1,
   toVersion2,
   toVersion3,
+  toVersion4,
 ]
 
 async function migrate(database: IDBDatabase, transaction: IDBTransaction, from: number, to: number): Promise<void> {
@@ -169,6 +176,42 @@ async function toVersion3(database: IDBPDatabase<unknown>): Promise<void> {
   database.createObjectStore('provideCells', { keyPath: 'cell' })
 }
 
+const movesAtOnce = 1_024
+
+/**
+ * Only the uses move, a bounded number at once: to copy the blocks would take long, and as much room again. A block that was
+ * stored under several CIDs stays under one. CIDs of version 0 are multihashes; those of version 1 begin with a 1, as no
+ * multihash does whose function is known here.
+ */
+async function toVersion4(_: IDBPDatabase<unknown>, upgrade: Upgrade): Promise<void> {
+  const [blocks, uses, meta] = [upgrade.objectStore('blocks'), upgrade.objectStore('blockUses'), upgrade.objectStore('meta')]
+  const ofVersion1 = IDBKeyRange.bound(Uint8Array.of(1), Uint8Array.of(2), false, true)
+  const totals = (await meta.get(metaNames.blockTotals)) as BlockTotals | undefined
+  let [surplus, surplusBytes] = [0, 0]
+  for (;;) {
+    const [keys, rows] = await Promise.all([uses.getAllKeys(ofVersion1, movesAtOnce), uses.getAll(ofVersion1, movesAtOnce)])
+    if (keys.length === 0) break
+    const cids = keys.map((key) => new Uint8Array(key as ArrayBuffer))
+    const known: (BlockUse | undefined)[] = await Promise.all(cids.map((cid) => uses.get(keyOf(multihashOf(cid)))))
+    const moved = new BytesMap<BlockUse>()
+    const changes: Promise<unknown>[] = [uses.delete(IDBKeyRange.bound(keys[0], keys.at(-1)))]
+    for (const [index, cid] of cids.entries()) {
+      const multihash = multihashOf(cid)
+      const use = rows[index] as BlockUse
+      const other = moved.get(multihash) ?? known[index]
+      moved.set(multihash, other ? { ...other, lastUsedAt: Math.max(other.lastUsedAt, use.lastUsedAt) } : { ...use, cid })
+      if (other === undefined) continue
+      changes.push(blocks.delete(cid))
+      surplus++
+      surplusBytes += use.size
+    }
+    for (const [multihash, use] of moved.entries()) changes.push(uses.put(use, keyOf(multihash)))
+    await Promise.all(changes)
+  }
+  if (totals === undefined || surplus === 0) return
+  await meta.put({ blocks: totals.blocks - surplus, blockBytes: totals.blockBytes - surplusBytes }, metaNames.blockTotals)
+}
+
 function isComplete(database: IDBDatabase, version: number): boolean {
   if (version < schemaVersion) return true
   const names: readonly StoreNames<Schema>[] = [
@@ -189,6 +232,11 @@ function openFault(error: DOMException | null): DatabaseError {
     return new DatabaseError('newer', 'a newer version of this software has written the database')
   if (error?.name === 'QuotaExceededError') return new DatabaseError('full', text)
   return new DatabaseError('failed', text)
+}
+
+/** Keys are compared by content. */
+export function keyOf(bytes: Uint8Array): IDBValidKey {
+  return bytes as Uint8Array<ArrayBuffer>
 }
 
 /** For listening to events of the plain object. */

@@ -8,6 +8,7 @@ import {
   type BlockUse,
   type Database,
   DatabaseError,
+  keyOf,
   metaNames,
   openDatabase,
   plainDatabase,
@@ -98,9 +99,9 @@ export class IdbBackend implements Backend {
       await Promise.all([
         ...forgotten.map((id) => table.delete(keyOf(id))),
         ...entries.map((entry) => table.put(rowOf(entry))),
-        ...uses.map(async ({ cid, usedAt }) => {
-          const use = await blockUses.get(keyOf(cid))
-          if (use !== undefined) await blockUses.put({ ...use, lastUsedAt: usedAt }, keyOf(cid))
+        ...uses.map(async ({ multihash, usedAt }) => {
+          const use = await blockUses.get(keyOf(multihash))
+          if (use !== undefined) await blockUses.put({ ...use, lastUsedAt: usedAt }, keyOf(multihash))
         }),
         transaction.done,
       ])
@@ -133,17 +134,22 @@ export class IdbBackend implements Backend {
     await attempt(() => this.#database.put('meta', value, learnedPrefix + name))
   }
 
-  async getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return attempt(() => this.#database.get('blocks', keyOf(cid)))
+  async getBlock(multihash: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return attempt(async () => {
+      const key = keyOf(multihash)
+      // At once: most that is looked for is not here, and the want waits for it.
+      const [bytes, use] = await Promise.all([this.#database.get('blocks', key), this.#database.get('blockUses', key)])
+      return use?.cid === undefined ? bytes : this.#database.get('blocks', keyOf(use.cid))
+    })
   }
 
-  async blockSize(cid: Uint8Array): Promise<number | undefined> {
-    return (await attempt(() => this.#database.get('blockUses', keyOf(cid))))?.size
+  async blockSize(multihash: Uint8Array): Promise<number | undefined> {
+    return (await attempt(() => this.#database.get('blockUses', keyOf(multihash))))?.size
   }
 
-  async putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {
+  async putBlock(multihash: Uint8Array, bytes: Uint8Array): Promise<void> {
     try {
-      await attempt(() => this.#putBlock(cid, bytes))
+      await attempt(() => this.#putBlock(multihash, bytes))
     } catch (error) {
       if (!(error instanceof DatabaseError) || error.fault !== 'full') throw error
       // From now on we keep to half of what the browser took. Room is made in a transaction of its own: one that both
@@ -151,15 +157,15 @@ export class IdbBackend implements Backend {
       this.#grantedBytesMax = Math.floor(this.usage.blockBytes / 2)
       if (bytes.length > this.#grantedBytesMax) throw error
       await attempt(() => this.#changeBlocks((change, totals) => change.evict(totals, this.#grantedBytesMax - bytes.length)))
-      await attempt(() => this.#putBlock(cid, bytes))
+      await attempt(() => this.#putBlock(multihash, bytes))
     }
   }
 
-  async deleteBlock(cid: Uint8Array): Promise<void> {
+  async deleteBlock(multihash: Uint8Array): Promise<void> {
     await attempt(() =>
       this.#changeBlocks(async (change, totals) => {
-        const use = await change.uses.get(keyOf(cid))
-        return use === undefined ? totals : change.remove(cid, use, totals)
+        const use = await change.uses.get(keyOf(multihash))
+        return use === undefined ? totals : change.remove(multihash, use, totals)
       }),
     )
   }
@@ -169,14 +175,14 @@ export class IdbBackend implements Backend {
     this.#database.close()
   }
 
-  async #putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {
+  async #putBlock(multihash: Uint8Array, bytes: Uint8Array): Promise<void> {
     if (bytes.length > this.#grantedBytesMax) throw new DatabaseError('full', 'the block is larger than what the browser grants')
     await this.#changeBlocks(async (change, totals) => {
-      const known = await change.uses.get(keyOf(cid))
-      await change.uses.put({ size: bytes.length, lastUsedAt: this.#now() }, keyOf(cid))
+      const known = await change.uses.get(keyOf(multihash))
+      await change.uses.put({ ...known, size: bytes.length, lastUsedAt: this.#now() }, keyOf(multihash))
       if (known !== undefined) return totals
       // A copy, since of a view the whole buffer behind it would be stored.
-      await change.blocks.put(new Uint8Array(bytes), keyOf(cid))
+      await change.blocks.put(new Uint8Array(bytes), keyOf(multihash))
       const added = { blocks: totals.blocks + 1, blockBytes: totals.blockBytes + bytes.length }
       return change.evict(added, this.#grantedBytesMax)
     })
@@ -219,8 +225,8 @@ class BlockChange {
     this.uses = transaction.objectStore('blockUses')
   }
 
-  async remove(cid: Uint8Array, { size }: BlockUse, totals: BlockTotals): Promise<BlockTotals> {
-    await Promise.all([this.blocks.delete(keyOf(cid)), this.uses.delete(keyOf(cid))])
+  async remove(multihash: Uint8Array, { size, cid = multihash }: BlockUse, totals: BlockTotals): Promise<BlockTotals> {
+    await Promise.all([this.blocks.delete(keyOf(cid)), this.uses.delete(keyOf(multihash))])
     return { blocks: totals.blocks - 1, blockBytes: totals.blockBytes - size }
   }
 
@@ -275,11 +281,6 @@ function databaseError(error: unknown): DatabaseError {
   const text = error instanceof Error || error instanceof DOMException ? `${error.name}: ${error.message}` : String(error)
   if (name === 'QuotaExceededError') return new DatabaseError('full', text)
   return new DatabaseError(name === 'InvalidStateError' ? 'closed' : 'failed', text)
-}
-
-/** Keys are compared by content. */
-function keyOf(bytes: Uint8Array): IDBValidKey {
-  return bytes as Uint8Array<ArrayBuffer>
 }
 
 function rowOf({ id, addresses, lastUsefulAt }: StoredTableEntry): TableRow {

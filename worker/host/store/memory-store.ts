@@ -8,7 +8,7 @@ import { MemoryKeyTable } from './key-table.ts'
 export class MemoryBackend implements Backend {
   readonly blockBytesMax: number
   readonly #entries = new BytesMap<StoredTableEntry>()
-  /** In order of use: the first was used least recently. */
+  /** By multihash, in order of use: the first was used least recently. */
   readonly #blocks = new BytesMap<Uint8Array<ArrayBuffer>>()
   #blockBytes = 0
   #identity: Uint8Array | undefined
@@ -62,29 +62,29 @@ export class MemoryBackend implements Backend {
     this.#learned.set(name, structuredClone(value))
   }
 
-  async getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return this.#use(cid)?.slice()
+  async getBlock(multihash: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return this.#use(multihash)?.slice()
   }
 
-  async blockSize(cid: Uint8Array): Promise<number | undefined> {
-    return this.#blocks.get(cid)?.length
+  async blockSize(multihash: Uint8Array): Promise<number | undefined> {
+    return this.#blocks.get(multihash)?.length
   }
 
-  async putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {
-    if (this.#use(cid) !== undefined) return
+  async putBlock(multihash: Uint8Array, bytes: Uint8Array): Promise<void> {
+    if (this.#use(multihash) !== undefined) return
     while (this.#blockBytes + bytes.length > this.blockBytesMax) {
       const oldest = this.#blocks.shift()
       if (oldest === undefined) break
       this.#blockBytes -= oldest[1].length
     }
-    this.#blocks.set(cid.slice(), new Uint8Array(bytes))
+    this.#blocks.set(multihash.slice(), new Uint8Array(bytes))
     this.#blockBytes += bytes.length
   }
 
-  async deleteBlock(cid: Uint8Array): Promise<void> {
-    const bytes = this.#blocks.get(cid)
+  async deleteBlock(multihash: Uint8Array): Promise<void> {
+    const bytes = this.#blocks.get(multihash)
     if (bytes === undefined) return
-    this.#blocks.delete(cid)
+    this.#blocks.delete(multihash)
     this.#blockBytes -= bytes.length
   }
 
@@ -95,11 +95,11 @@ export class MemoryBackend implements Backend {
     this.#blockBytes = 0
   }
 
-  #use(cid: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
-    const bytes = this.#blocks.get(cid)
+  #use(multihash: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+    const bytes = this.#blocks.get(multihash)
     if (bytes === undefined) return undefined
-    this.#blocks.delete(cid)
-    this.#blocks.set(cid.slice(), bytes)
+    this.#blocks.delete(multihash)
+    this.#blocks.set(multihash.slice(), bytes)
     return bytes
   }
 }

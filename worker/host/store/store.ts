@@ -1,4 +1,5 @@
 import type { StoredTableEntry } from '../../engine/kad/contract.ts'
+import { multihashOf } from '../../engine/bitswap/cid-key.ts'
 import { limits } from '../../engine/limits.ts'
 import type { PeerIdBytes } from '../../engine/peer.ts'
 import { ServiceError } from '../service-error.ts'
@@ -39,7 +40,7 @@ export interface Store {
   learned(name: string): Promise<unknown>
   /** It may be lost where the disk is full: what was learned once is learned again. */
   putLearned(name: string, value: unknown): void
-  /** Bytes in a buffer that nobody else holds. */
+  /** Bytes in a buffer that nobody else holds. A block is found by every CID with its multihash, as for all of these. */
   getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined>
   /** In bytes, without reading the block; undefined if there is none. */
   blockSize(cid: Uint8Array): Promise<number | undefined>
@@ -211,16 +212,17 @@ class FallbackStore implements Store {
   }
 
   async getBlock(cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const bytes = await this.#find((backend) => backend.getBlock(cid))
+    const multihash = multihashOf(cid).slice()
+    const bytes = await this.#find((backend) => backend.getBlock(multihash))
     if (bytes !== undefined && !this.#closed && this.#backend !== this.#memory) {
-      this.#pending.use(cid.slice(), this.#stamp())
+      this.#pending.use(multihash, this.#stamp())
       this.#scheduleFlush()
     }
     return bytes
   }
 
   async blockSize(cid: Uint8Array): Promise<number | undefined> {
-    return this.#find((backend) => backend.blockSize(cid))
+    return this.#find((backend) => backend.blockSize(multihashOf(cid)))
   }
 
   async putBlock(cid: Uint8Array, bytes: Uint8Array): Promise<void> {
@@ -229,13 +231,14 @@ class FallbackStore implements Store {
     if (this.#pending.hasUses) await this.flush()
     await this.#run(async (backend) => {
       refuseAbove(backend.blockBytesMax, bytes)
-      await backend.putBlock(cid, bytes)
+      await backend.putBlock(multihashOf(cid), bytes)
     })
   }
 
   async deleteBlock(cid: Uint8Array): Promise<void> {
-    await this.#run((backend) => backend.deleteBlock(cid))
-    await this.#full?.deleteBlock(cid).catch(() => this.#dropFullDisk())
+    const multihash = multihashOf(cid)
+    await this.#run((backend) => backend.deleteBlock(multihash))
+    await this.#full?.deleteBlock(multihash).catch(() => this.#dropFullDisk())
   }
 
   async close(): Promise<void> {

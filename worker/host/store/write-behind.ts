@@ -24,8 +24,8 @@ export class WriteBehind {
     this.#entries.set(id, undefined)
   }
 
-  use(cid: Uint8Array, usedAt: number): void {
-    this.#uses.set(cid, usedAt)
+  use(multihash: Uint8Array, usedAt: number): void {
+    this.#uses.set(multihash, usedAt)
   }
 
   /** All of it; from now on it is the caller's. */
@@ -36,7 +36,7 @@ export class WriteBehind {
       if (entry === undefined) forgotten.push(id as PeerIdBytes)
       else entries.push(entry)
     }
-    const uses = [...this.#uses.entries()].map(([cid, usedAt]) => ({ cid, usedAt }))
+    const uses = [...this.#uses.entries()].map(([multihash, usedAt]) => ({ multihash, usedAt }))
     this.#entries = new BytesMap()
     this.#uses = new BytesMap()
     return { entries, forgotten, uses }
