@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { limits } from '../../../worker/engine/limits.ts'
-import { BitswapNetwork, countSent, testBlock, type TestBlock } from '../../support/bitswap-network.ts'
+import type { Peer } from '../../../worker/engine/peer.ts'
+import { Rng } from '../../../worker/engine/rng.ts'
+import {
+  BitswapNetwork,
+  countSent,
+  messageOf,
+  testBlock,
+  type BitswapNode,
+  type Party,
+  type TestBlock,
+} from '../../support/bitswap-network.ts'
 
 const roundTrip = 100
 
@@ -63,4 +73,68 @@ test('who replaces its wantlist has cancelled what is not in it: it is asked bef
     asked.map(({ peer }) => peer),
     [done.peer],
   )
+})
+
+/** A node that has heard from these peers that they wanted the block, and two others; latency is 10 ms one way. */
+function afterHearing(block: TestBlock, wanters: (network: BitswapNetwork) => readonly Party[]): Heard {
+  const network = new BitswapNetwork({ latencyMs: [10, 10], searchMs: 5_000 })
+  const node = network.node([], { guesses: 2 })
+  const heard = wanters(network)
+  for (const party of [...heard, network.node(), network.node()]) network.connect(node, party)
+  const wish = { cid: block.cid, priority: 1, cancel: false, wantType: 'block' as const, sendDontHave: true }
+  for (const { peer } of heard)
+    for (const cancel of [false, true])
+      node.hears({ type: 'message-received', peer, message: messageOf({ wantlist: [{ ...wish, cancel }] }) })
+  return { network, node, block }
+}
+
+interface Heard {
+  readonly network: BitswapNetwork
+  readonly node: BitswapNode
+  readonly block: TestBlock
+}
+
+/** Wants the block as if it were not here; returns who is guessed at, and how long it takes. */
+function fetched({ network, node, block }: Heard): { guessed: readonly Peer[]; ms: number } {
+  node.store.clear()
+  const since = network.now
+  const guesses = node.machine.status().counters.guessedWants
+  const want = node.want(block.cid)
+  network.run(since + 5)
+  const sent = node.sentMessages().filter(({ at }) => at >= since)
+  const asked = sent.filter(({ message }) => message.wantlist.some(({ cancel, wantType }) => !cancel && wantType === 'block'))
+  network.run(since + 10_000)
+  const isGuessed = node.machine.status().counters.guessedWants > guesses
+  return { guessed: isGuessed ? asked.map(({ peer }) => peer) : [], ms: node.ended.get(want)!.at - since }
+}
+
+const block = testBlock(new Rng(1))
+
+test('a guess that had its time, and is still open when another sends the block, was a miss', () => {
+  const heard = afterHearing(block, (network) => [network.scripted(() => undefined)])
+  heard.network.connect(heard.node, heard.network.node([block]))
+  const { guessed, ms } = fetched(heard)
+  assert.ok(guessed.length === 1 && ms > limits.guessDeadlineMs.value && ms < limits.answerTimeoutDefaultMs.value, `${ms} ms`)
+  assert.deepEqual(fetched(heard).guessed, [])
+})
+
+test('who is slower than another guess is not thought to have nothing', () => {
+  const heard = afterHearing(block, (network) => [network.scripted(() => undefined), network.node([block])])
+  const { guessed, ms } = fetched(heard)
+  assert.ok(guessed.length === 2 && ms < limits.guessDeadlineMs.value, `${ms} ms`)
+  assert.equal(fetched(heard).guessed.length, 2)
+})
+
+test('nor is who sends something else meanwhile', () => {
+  let busy: Party | undefined
+  const heard = afterHearing(block, (network) => {
+    busy = network.scripted(() => undefined)
+    return [busy]
+  })
+  const { network, node } = heard
+  network.connect(node, network.node([block]))
+  network.after(100, () => node.hears({ type: 'message-arriving', peer: busy!.peer }))
+  const { guessed, ms } = fetched(heard)
+  assert.ok(guessed.length === 1 && ms > limits.guessDeadlineMs.value, `${ms} ms`)
+  assert.deepEqual(fetched(heard).guessed, [busy!.peer])
 })

@@ -82,6 +82,28 @@ test('a silent provider delays by one timeout', () => {
   assert.ok(node.ended.get(want)!.at <= limits.answerTimeoutMaxMs.value)
 })
 
+test('a silent peer that says it wants everything delays a few wants, and then no more', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10], searchMs: 5_000 })
+  const blocks = Array.from({ length: 60 }, () => testBlock(network.rng))
+  const node = network.node()
+  const mute = network.scripted(() => undefined)
+  for (const party of [mute, network.node(blocks)]) network.connect(node, party)
+  const wishes = blocks.map(({ cid }) => ({ cid, priority: 1, cancel: false, wantType: 'block' as const, sendDontHave: false }))
+  mute.send(node.peer, { wantlist: wishes }, 0)
+  mute.send(node.peer, { wantlist: wishes.map((wish) => ({ ...wish, cancel: true })) }, 1)
+  network.run(1_000)
+  const tookMs = blocks.map(({ cid }) => {
+    const since = network.now
+    const want = node.want(cid)
+    network.run(since + 5_000)
+    return node.ended.get(want)!.at - since
+  })
+  const late = tookMs.filter((ms) => ms > limits.guessDeadlineMs.value)
+  // One in eight is tried again.
+  assert.ok(late.length > 0 && late.length < 40, `${late.length} of ${blocks.length} are late`)
+  assert.ok(tookMs.slice(40).filter((ms) => ms > 100).length <= 3, tookMs.join(', '))
+})
+
 test('a peer that denies everything is left alone by its session after 16 misses in a row', () => {
   const network = new BitswapNetwork()
   const blocks = Array.from({ length: 60 }, () => testBlock(network.rng))

@@ -17,6 +17,7 @@ import type { Want } from './want.ts'
 export class Guess {
   #isMade = false
   #until: Millis | undefined
+  #waitMs = 0
   readonly #signs = new BytesMap<Sign>()
   #hadSigns = false
 
@@ -36,7 +37,8 @@ export class Guess {
   /** Without links there was nobody to guess at. */
   make(links: readonly Link[], now: Millis): void {
     this.#isMade = true
-    for (const { guessTimeoutMs } of links) this.#until = Math.max(this.#until ?? now, now + guessTimeoutMs)
+    for (const { guessTimeoutMs } of links) this.#waitMs = Math.max(this.#waitMs, guessTimeoutMs)
+    if (links.length > 0) this.#until = now + this.#waitMs
   }
 
   add(sign: Sign): void {
@@ -49,6 +51,12 @@ export class Guess {
     const sign = this.#signs.get(peer.id)
     this.#signs.delete(peer.id)
     return sign
+  }
+
+  /** The peer has had its time, and nothing has come of it since it was asked: others were asked beside it. */
+  isOverdue({ state, link }: WantPeer, now: Millis): boolean {
+    if (state.type !== 'guessed' || state.sentAt === undefined || now < state.sentAt + this.#waitMs) return false
+    return link?.lastHeardAt === undefined || link.lastHeardAt < state.sentAt
   }
 
   /** Whether there is still somebody to wait for. */

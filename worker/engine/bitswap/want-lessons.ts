@@ -19,6 +19,9 @@ export function learnFromBlock({ discovery, counters }: BitswapContext, want: Wa
   if (entry !== undefined) learnFromAnswer({ discovery }, want, entry, now)
   if (judgeGuess({ discovery }, want, link.peer, true, now)) counters.guessHits++
   if (want.guess.wasMade) counters.guessedWants++
+  // Silence of those that were guessed at is judged no later than here: the want ends, and would never hear of it.
+  for (const other of want.peers.values())
+    if (want.guess.isOverdue(other, now)) judgeGuess({ discovery }, want, other.peer, false, now)
   if (want.takenOver === 'in-time' && entry === want.holder) link.pace.cameAsHoped()
   // Those that connected peers had are Bitswap's own; the others the search found.
   const isFound = entry?.source === 'provider' && entry.dials > 0
