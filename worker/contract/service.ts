@@ -279,9 +279,9 @@ export interface BitswapStatusData {
   /**
    * Entries of messages by type (`wantHavesSent`, `wantBlocksSent`, `cancelsSent`, `havesReceived`, `dontHavesReceived`, `blocksReceived`,
    * of which `duplicateBlocksReceived` and `unwantedBlocksReceived`; `wantsReceived`, `blocksSent`, `presencesSent`, `refusedWants`), bytes of
-   * blocks, guesses (`guessedWants`, `guessHits`), probes, and what became of wants that went to the network: `wantsSuccess` (a connected
-   * peer had it), `wantsFailure` (a provider that was searched for, or given, and had to be dialed had it), `wantsNoProvider`,
-   * `wantsFetchFailed`.
+   * blocks, guesses (`guessedWants`, `guessHits`), probes, and what became of wants that went to the network: `wantsSuccess` (Bitswap
+   * found it by itself: mostly a connected peer had it), `wantsFailure` (a provider that a search or the page named, and that had to be
+   * dialed, had it), `wantsNoProvider` (nobody was named), `wantsFetchFailed` (none of those named sent it).
    */
   readonly counters: Readonly<Record<string, number>>
 }

@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = '69ccd0aae7c8c1687f5549d51422917c8816f2836ab43e7cbe78cb3a844d10d7'
+const golden = '5c0cca42d488ed91fce8f72f891853286903e764dfd57b99f141da1e03874bda'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { SessionId } from '../../../worker/engine/bitswap/contract.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import { BitswapNetwork, testBlock, type Party, type TestBlock } from '../../support/bitswap-network.ts'
 
@@ -80,6 +81,24 @@ test('what becomes of a want that goes to the network is counted by the classes 
   assert.deepEqual(classOf(given!, [network.node([given!])]), [0, 1, 0, 0], 'a provider that had to be dialed')
   assert.deepEqual(classOf(kept!), [0, 0, 0, 0], 'it was here already')
   assert.deepEqual(classOf(withdrawn!, [], true), [0, 0, 0, 0], 'nobody waited for the end')
+})
+
+test('the classes are the same in a session, which knows more of a provider than that it is one (B17)', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10], searchMs: 20 })
+  const [found, denied] = [testBlock(network.rng), testBlock(network.rng)]
+  const node = network.node()
+  const provider = network.node([found])
+  for (const { cid } of [found, denied]) network.provide(cid, provider, provider)
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  node.want(found.cid, { session: 1 })
+  network.run(5_000)
+  const want = node.want(denied.cid, { session: 1 })
+  network.run()
+  const { wantsSuccess, wantsFailure, wantsNoProvider, wantsFetchFailed } = node.machine.status().counters
+  assert.deepEqual([wantsSuccess, wantsFailure, wantsNoProvider, wantsFetchFailed], [0, 1, 0, 1])
+  assert.match(node.failed.get(want)!.message, /1 peers were said to provide it/)
+  const told = node.progress.filter(({ type }) => type === 'provider-found')
+  assert.equal(told.length, 2, 'once for each block, however often it is named')
 })
 
 test('of wants that have nothing to do with each other each is soon asked of others, too, beside who sent the last block', () => {

@@ -206,9 +206,9 @@ export interface BitswapCounters {
   guessHits: number
   /** What became of the page's wants that went to the network. The classes of the 2022 study: found by Bitswap alone. */
   wantsSuccess: number
-  /** Not found by Bitswap; a provider that the search found sent it. */
+  /** Not found by Bitswap: a provider that a search or the page named, and that had to be dialed, sent it. */
   wantsFailure: number
-  /** Nobody was found who provides it. */
+  /** Nobody was named who provides it. */
   wantsNoProvider: number
   /** There were providers, and none of them sent it. */
   wantsFetchFailed: number

@@ -35,9 +35,9 @@ export function timedOut(want: Want): Failure {
 export function tally(want: Want): { readonly connected: number; readonly providers: number } {
   let connected = 0
   let providers = 0
-  for (const { link, source } of want.peers.values()) {
+  for (const { link, isProvider } of want.peers.values()) {
     if (link !== undefined) connected++
-    if (source === 'provider') providers++
+    if (isProvider) providers++
   }
   return { connected, providers }
 }

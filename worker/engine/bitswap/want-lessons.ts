@@ -23,8 +23,8 @@ export function learnFromBlock({ discovery, counters }: BitswapContext, want: Wa
   for (const other of want.peers.values())
     if (want.guess.isOverdue(other, now)) judgeGuess({ discovery }, want, other.peer, false, now)
   if (want.takenOver === 'in-time' && entry === want.holder) link.pace.cameAsHoped()
-  // Those that connected peers had are Bitswap's own; the others the search found.
-  const isFound = entry?.source === 'provider' && entry.dials > 0
+  // What a provider had that was dialed for it a search has found, or the page: the rest is Bitswap's own.
+  const isFound = entry?.isProvider === true && entry.dials > 0
   counters[isFound ? 'wantsFailure' : 'wantsSuccess']++
   if (!isFound && entry?.dials === 0 && want.seeksSince !== undefined) discovery.blockTook(now - want.seeksSince, now)
 }

@@ -19,6 +19,8 @@ import type { Link } from './link.ts'
 export interface WantPeer {
   readonly peer: Peer
   source: PeerSource
+  /** A search, or the page, has said that it provides the block; there may be a better reason to ask it. */
+  isProvider: boolean
   state: WantPeerState
   /** Present while the peer is connected and speaks Bitswap. */
   link: Link | undefined
@@ -91,6 +93,7 @@ export function newWantPeer(peer: Peer, source: PeerSource, info: PeerInfo | und
   return {
     peer,
     source,
+    isProvider: source === 'provider',
     state,
     link,
     info,

@@ -24,6 +24,7 @@ export class WantPeers extends BytesMap<WantPeer> {
     const known = this.get(peer.id)
     if (known !== undefined) {
       if (sourceRank[source] > sourceRank[known.source]) known.source = source
+      known.isProvider ||= source === 'provider'
       known.info ??= info
       if (known.state.type === 'gone' && known.info !== undefined && known.dials < limits.wantDialsMax.value)
         known.state = { type: 'heard' }

@@ -236,7 +236,7 @@ export class Wants {
     this.#dirty.add(want)
     for (const provider of providers) {
       const { peer } = provider
-      const isKnown = want.peers.get(peer.id)?.source === 'provider'
+      const isKnown = want.peers.get(peer.id)?.isProvider
       if (want.peers.join(peer, 'provider', provider, this.#links.get(peer.id)) === undefined) continue
       for (const session of want.sessions) session.note(peer, 'joined', provider)
       if (!isKnown) this.#tell(want, { type: 'provider-found', peer })
