@@ -2,6 +2,7 @@ import type { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
 import type { Session } from './session.ts'
+import type { WantOrder } from './want-order.ts'
 import { isActive, step, type WantPeer } from './want-peer.ts'
 
 /** How long a want waits for those it has asked, and whom it asks once more. */
@@ -12,7 +13,7 @@ import { isActive, step, type WantPeer } from './want-peer.ts'
  * lost the question; nothing else is wrong with it. One that took long to say HAVE is given as long for the block before anybody new is
  * asked, whatever its other answers took; others that have said HAVE do not wait for that.
  */
-export function patienceWith(entry: WantPeer, now: Millis): 'none' | 'in-time' | 'overtaken' | 'stalled' {
+function patienceWith(entry: WantPeer, now: Millis): 'none' | 'in-time' | 'overtaken' | 'stalled' {
   const state = entry.state
   if (state.type !== 'asked-block' || state.sentAt === undefined) return 'none'
   const link = entry.link!
@@ -25,6 +26,16 @@ export function patienceWith(entry: WantPeer, now: Millis): 'none' | 'in-time' |
   const until = !overdue ? Math.min(stallAt, now + link.blockCheckMs) : slow ? slowUntil(entry, state.sentAt) : patienceAt
   entry.state = { ...state, overdue, isSlow: slow, until: Math.min(until, patienceAt) }
   return isStalled ? 'stalled' : overdue ? 'overtaken' : 'in-time'
+}
+
+/** Tells those that queue for a peer that has stalled. */
+export function waitsLonger(entry: WantPeer, orders: WantOrder[], now: Millis): boolean {
+  const patience = patienceWith(entry, now)
+  if (patience === 'stalled') {
+    entry.link!.isStalled = true
+    orders.push({ type: 'stalled', link: entry.link! })
+  }
+  return patience !== 'none'
 }
 
 /** The holder of the want-block may yet send what it said it has: the search goes on, but nobody new is asked. */

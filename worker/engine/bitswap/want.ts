@@ -6,7 +6,7 @@ import type { WantId } from './contract.ts'
 import { chooseGuesses, Guess } from './guess.ts'
 import type { Link } from './link.ts'
 import { isAloneIn, scoutedUntil, type Session } from './session.ts'
-import { forgiveSilence, isSlow, latestBlockAt, patienceWith } from './want-patience.ts'
+import { forgiveSilence, isSlow, latestBlockAt, waitsLonger } from './want-patience.ts'
 import { isActive, step, type WantPeer, type WantPeerEvent } from './want-peer.ts'
 import { WantPeers } from './want-peers.ts'
 import { WantBroadcast } from './want-broadcast.ts'
@@ -215,20 +215,11 @@ export class Want {
     for (const entry of this.peers.values()) {
       const state = entry.state
       if (!('until' in state) || now < state.until) continue
-      if (state.type === 'asked-block' && this.#waitsLonger(entry, now)) continue
+      if (state.type === 'asked-block' && waitsLonger(entry, this.orders, now)) continue
       if (state.type === 'asked-block' || state.type === 'guessed') this.orders.push({ type: 'withdraw', link: entry.link! })
       if (state.type !== 'identifying') this.orders.push({ type: 'timed-out', peer: entry.peer })
       this.apply(entry, 'time-up', now)
     }
-  }
-
-  #waitsLonger(entry: WantPeer, now: Millis): boolean {
-    const patience = patienceWith(entry, now)
-    if (patience === 'stalled') {
-      entry.link!.isStalled = true
-      this.orders.push({ type: 'stalled', link: entry.link! })
-    }
-    return patience !== 'none'
   }
 
   #askForBlock(now: Millis): void {
