@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { SessionId } from '../../../worker/engine/bitswap/contract.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import type { Peer } from '../../../worker/engine/peer.ts'
 import { Rng } from '../../../worker/engine/rng.ts'
 import {
   BitswapNetwork,
   countSent,
+  infoOf,
   messageOf,
   testBlock,
   type BitswapNode,
   type Party,
+  type ScriptedPeer,
   type TestBlock,
 } from '../../support/bitswap-network.ts'
 
@@ -137,4 +140,64 @@ test('nor is who sends something else meanwhile', () => {
   const { guessed, ms } = fetched(heard)
   assert.ok(guessed.length === 1 && ms > limits.guessDeadlineMs.value, `${ms} ms`)
   assert.deepEqual(fetched(heard).guessed, [busy!.peer])
+})
+
+/** A node with others around it, one of which said that it wants the block and never answers. */
+function withSilentWanter(): { network: BitswapNetwork; node: BitswapNode; wanter: ScriptedPeer; block: TestBlock } {
+  const network = new BitswapNetwork({ latencyMs: [roundTrip / 2, roundTrip / 2], searchMs: 5_000 })
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const wanter = network.scripted(() => undefined)
+  for (const party of [wanter, ...Array.from({ length: 8 }, () => network.node())]) network.connect(node, party)
+  wanter.send(node.peer, { wantlist: [{ cid: block.cid, priority: 1, cancel: false, wantType: 'block', sendDontHave: true }] }, 0)
+  network.run(100)
+  return { network, node, wanter, block }
+}
+
+/** After how many milliseconds it gets the want-block. */
+function blockAskedAfter(node: BitswapNode, { peer }: Party, since: number): number | undefined {
+  const asked = node.sentMessages().find((sent) => {
+    return sent.peer === peer && sent.message.wantlist.some(({ cancel, wantType }) => !cancel && wantType === 'block')
+  })
+  return asked && asked.at - since
+}
+
+test('a connected provider that the page names is asked first, and nobody is guessed at beside it', () => {
+  const { network, node, wanter, block } = withSilentWanter()
+  const provider = network.node([block])
+  network.connect(node, provider)
+  const since = network.now
+  const want = node.want(block.cid, { providers: [provider] })
+  network.run()
+  assert.ok(node.ended.get(want)!.at <= since + roundTrip + 5)
+  assert.equal(blockAskedAfter(node, wanter, since), undefined)
+})
+
+test('one that is not connected is dialed beside the guesses, and gets the want-block as soon as it is connected', () => {
+  const { network, node, wanter, block } = withSilentWanter()
+  const provider = network.node([block])
+  const since = network.now
+  const want = node.want(block.cid, { providers: [provider] })
+  network.run()
+  assert.equal(blockAskedAfter(node, wanter, since), 1)
+  assert.equal(blockAskedAfter(node, provider, since), 1 + network.options.dialMs)
+  assert.ok(node.ended.get(want)!.at <= since + network.options.dialMs + roundTrip + 5)
+  assert.equal(countSent(node, 'block'), 2)
+})
+
+test('while a guess is open other candidates are dialed, and nobody who is merely a member of the session', () => {
+  const { network, node, block } = withSilentWanter()
+  const [candidate, member] = [network.node(), network.node()]
+  network.connect(node, candidate)
+  candidate.want(block.cid)
+  network.run(500)
+  network.disconnect(node, candidate)
+  node.hears({ type: 'open-session', session: 1 as SessionId, providers: [infoOf(member.peer)] })
+  const since = network.now
+  node.want(block.cid, { session: 1 })
+  network.run()
+  const dialedAt = (peer: Peer) =>
+    node.effects.find(({ effect }) => effect.type === 'need-connection' && effect.info.peer === peer)?.at
+  assert.equal(dialedAt(candidate.peer), since + 1)
+  assert.ok(dialedAt(member.peer)! > since + limits.guessDeadlineMs.value)
 })

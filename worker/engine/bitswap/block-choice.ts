@@ -25,6 +25,14 @@ export function isTrusted({ state, source }: WantPeer): boolean {
   return state.type === 'have' || source === 'session-good'
 }
 
+/** How much must be known of who gets the want-block; `named`: that it is a provider, or trusted. */
+export type Demand = 'any' | 'provider' | 'trusted' | 'named'
+
+export function meets(entry: WantPeer, demand: Demand): boolean {
+  if (demand === 'any') return true
+  return (demand !== 'provider' && isTrusted(entry)) || (demand !== 'trusted' && entry.isProvider)
+}
+
 /** HAVE before unknown, who is not stalled, the better reason, fewer tries, the shorter wait, the id: total. */
 export function isBetter(a: WantPeer, b: WantPeer): boolean {
   const ranks = rankOf(a) - rankOf(b)

@@ -19,6 +19,18 @@ export class WantPeers extends BytesMap<WantPeer> {
     this.#most = limits.bitswapPeersMax.value
   }
 
+  /** A few at a time. While guesses may bring the block, only those that are as likely to have it. */
+  toDial(isGuessing: boolean): readonly WantPeer[] {
+    let free: number = limits.wantConnectionsMax.value
+    const heard: WantPeer[] = []
+    for (const entry of this.values()) {
+      const { state, source, isProvider } = entry
+      if (state.type === 'connecting' || state.type === 'identifying') free--
+      if (state.type === 'heard' && (!isGuessing || isProvider || source === 'registry')) heard.push(entry)
+    }
+    return heard.slice(0, Math.max(0, free))
+  }
+
   /** A reason to ask this peer. More than are useful are ignored. */
   join(peer: Peer, source: PeerSource, info: PeerInfo | undefined, link: Link | undefined): WantPeer | undefined {
     const known = this.get(peer.id)

@@ -1,7 +1,7 @@
 import { limits } from '../limits.ts'
 import { earlier, type Millis, type OrderId } from '../machine.ts'
 import type { Failure } from '../query.ts'
-import { isBetter, isTrusted, leastBusy, mayGetBlock } from './block-choice.ts'
+import { type Demand, isBetter, isTrusted, leastBusy, mayGetBlock, meets } from './block-choice.ts'
 import type { WantId } from './contract.ts'
 import { chooseGuesses, Guess } from './guess.ts'
 import type { Link } from './link.ts'
@@ -24,7 +24,7 @@ import { nextStage, type WantStage, type WantStageEvent } from './want-stage.ts'
  * At first a few peers that wanted the same may be asked for the block at once (`guess.ts`). Apart from those exactly one
  * peer holds the want-block: the one that said HAVE, else a peer with a reason (delivered in the session, provider,
  * registry, member of the session), never one that said DONT_HAVE. While a guess is open, or the holder is in time and
- * trusted (it said HAVE or has delivered), nothing else is done at all.
+ * trusted (it said HAVE or has delivered), nothing else is done at all, but that a guess does not keep providers waiting.
  *
  * It does not know messages, the store, or how connections and searches are bounded.
  */
@@ -166,7 +166,7 @@ export class Want {
     this.#followsUntil = this.peers.hasProviders || this.#isWide ? undefined : scoutedUntil(this, since, now)
     this.#expire(now)
     if (!this.guess.isMade) this.#guess(world, now)
-    if (this.guess.isOpen(this.peers, now)) return this.#endWhenStalled(now)
+    if (this.guess.isOpen(this.peers, now)) return this.#advanceBesideGuess(now)
     this.#askForBlock(now)
     if (!this.#isHeld) this.#widen(world, now)
     this.#conclude(now)
@@ -188,9 +188,9 @@ export class Want {
     return now
   }
 
-  /** Once, first of all, unless the session knows better. Candidates become members of it. Two in three of those that follow whisper. */
+  /** Once, first of all, unless session or page know better. Candidates become members. Two in three of those that follow whisper. */
   #guess(world: WantWorld, now: Millis): void {
-    const isKnown = this.#holder !== undefined || this.#bestForBlock('trusted') !== undefined || this.#isQueued
+    const isKnown = this.#holder !== undefined || this.#bestForBlock('named') !== undefined || this.#isQueued
     if (isKnown) return this.guess.make([], now)
     const chosen = chooseGuesses(this, this.#followsUntil !== undefined, world, now)
     const links: Link[] = []
@@ -209,6 +209,14 @@ export class Want {
     }
     if (links.length > 0 && (chosen.now[0]!.sign !== undefined || this.load % 3 > 0))
       this.#askAround(world.planner.whisper(this.peers, world.links), now)
+  }
+
+  /** Whom the page names gets the want-block as soon as it is connected. */
+  #advanceBesideGuess(now: Millis): void {
+    const named = this.#holder === undefined ? this.#bestForBlock('provider') : undefined
+    if (named !== undefined) this.#askForBlockOf(named, now)
+    this.#connect(now, true)
+    this.#endWhenStalled(now)
   }
 
   #expire(now: Millis): void {
@@ -268,12 +276,11 @@ export class Want {
   }
 
   /** Peers that are full remember us. */
-  #bestForBlock(demand: 'any' | 'named' | 'trusted'): WantPeer | undefined {
+  #bestForBlock(demand: Demand): WantPeer | undefined {
     let best: WantPeer | undefined
     const full: WantPeer[] = []
     for (const entry of this.peers.values()) {
-      if (entry === this.#holder || !mayGetBlock(entry)) continue
-      if (demand !== 'any' && !isTrusted(entry) && (demand === 'trusted' || entry.source !== 'provider')) continue
+      if (entry === this.#holder || !mayGetBlock(entry) || !meets(entry, demand)) continue
       if (entry.link!.isFull || !entry.link!.outbox.canTake(this.key)) full.push(entry)
       else if (best === undefined || isBetter(entry, best)) best = entry
     }
@@ -302,13 +309,8 @@ export class Want {
     if (this.search.begin(now)) this.orders.push({ type: 'search' })
   }
 
-  #connect(now: Millis): void {
-    let pending = 0
-    for (const { state } of this.peers.values()) if (state.type === 'connecting' || state.type === 'identifying') pending++
-    for (const entry of this.peers.values()) {
-      if (pending >= limits.wantConnectionsMax.value) return
-      if (entry.state.type !== 'heard') continue
-      pending++
+  #connect(now: Millis, isGuessing = false): void {
+    for (const entry of this.peers.toDial(isGuessing)) {
       this.apply(entry, 'need-made', now)
       this.orders.push({ type: 'connect', info: entry.info! })
     }
