@@ -140,3 +140,10 @@ test('a peer that had nothing is not guessed at again until it wants the block o
   registry.wanted(key(1), peer(1), undefined, new Hearing(), 3)
   assert.deepEqual(wanters(registry, 1, 4), [1])
 })
+
+test('of a peer that the disk names twice for a CID one sign counts: it is asked once', () => {
+  const registry = new Registry()
+  const sign = (number: number, grade: Sign['grade']): Sign => ({ peer: peer(number), info: undefined, grade, at: 0 })
+  registry.restore(key(1), [sign(1, 'strong'), sign(1, 'weak'), sign(2, 'weak'), sign(1, 'strong')])
+  assert.deepEqual(wanters(registry, 1, 1), [1, 2])
+})

@@ -83,10 +83,11 @@ export class Registry {
     this.#drop(key, sign.peer)
   }
 
-  /** As at an earlier visit; what was heard since is younger and stays. */
+  /** As at an earlier visit; what was heard since is younger and stays. Of a peer one sign counts, whatever the disk says. */
   restore(key: Uint8Array, signs: readonly Sign[]): void {
     if (this.#cids.size >= limits.registryCidsMax.value || this.#cids.has(key)) return
-    this.#cids.set(key, signs.slice(0, limits.registryPeersPerCidMax.value))
+    const isFirst = ({ peer }: Sign, index: number): boolean => signs.findIndex((other) => sameId(other.peer, peer)) === index
+    this.#cids.set(key, signs.filter(isFirst).slice(0, limits.registryPeersPerCidMax.value))
   }
 
   restoreCacheTime(ms: number): void {
