@@ -132,6 +132,14 @@ test('a row that has not the form it should have is left out, and the rest is re
   assert.ok(latencies?.part === 'latencies' && latencies.samples.length === limits.latencySamplesMax.value)
 })
 
+test('a bad peer costs what is said of it, and the peers behind it keep their places', () => {
+  const good = { id, addresses: [] }
+  for (const bad of [null, {}, { id: Uint8Array.of(1), addresses: [] }]) {
+    const parsed = parseMemory({ ...memories[2], peers: [good, bad, good] }, policy)
+    assert.deepEqual(parsed?.part === 'registry' && parsed.peers, [good, undefined, good])
+  }
+})
+
 test('nothing on the disk can make reading it throw', () => {
   const leaf = fc.oneof(fc.anything(), fc.constant(id), fc.uint8Array({ maxLength: 5 }), fc.double(), fc.constant('weak'))
   const row = fc.record({

@@ -95,22 +95,22 @@ export function parseMemory(value: unknown, policy: AddressPolicy): DiscoveryMem
   }
 }
 
-/** Peers are referred to by index, so a bad one keeps its place, without addresses. What can be dialed is decided anew. */
-function peersOf(value: unknown, policy: AddressPolicy): StoredPeer[] {
+/** Peers are referred to by index, so a bad one leaves its place empty. What can be dialed is decided anew. */
+function peersOf(value: unknown, policy: AddressPolicy): (StoredPeer | undefined)[] {
   const peersMax = (limits.contextsMax.value + 1) * limits.rankedPeersMax.value
   const peers = listOf(
     value as readonly StoredPeer[],
     Math.max(peersMax, limits.registryCidsStoredMax.value * limits.registryPeersPerCidMax.value),
   )
-  const firstBad = peers.findIndex((peer) => !(peer?.id instanceof Uint8Array) || !isPeerId(peer.id))
-  return (firstBad < 0 ? peers : peers.slice(0, firstBad)).map(({ id, addresses }) => ({
-    id,
-    addresses: listOf(addresses, limits.addressesPerPeerMax.value).flatMap((address): Address[] => {
+  return peers.map((peer) => {
+    if (!(peer?.id instanceof Uint8Array) || !isPeerId(peer.id)) return undefined
+    const addresses = listOf(peer.addresses, limits.addressesPerPeerMax.value).flatMap((address): Address[] => {
       if (!(address?.bytes instanceof Uint8Array)) return []
       const judged = policy(address.bytes)
       return judged === undefined ? [] : [judged]
-    }),
-  }))
+    })
+    return { id: peer.id, addresses }
+  })
 }
 
 function listOf<T>(value: readonly T[] | undefined, max: number): readonly T[] {

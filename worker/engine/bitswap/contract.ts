@@ -155,11 +155,11 @@ export interface DiscoveryOptions {
   readonly listenToWants: boolean
 }
 
-/** What was learned, as plain data. Peers are referred to by their index in `peers`; ages are in milliseconds. */
+/** What was learned, as plain data. Peers are referred to by their index in `peers`, where a bad one is left out; ages are in milliseconds. */
 export type DiscoveryMemory =
   | {
       readonly part: 'ranking'
-      readonly peers: readonly StoredPeer[]
+      readonly peers: readonly (StoredPeer | undefined)[]
       /** All that are not ranked. */
       readonly strangers: StoredTally
       /** Without a name: the ranking of all. */
@@ -173,7 +173,7 @@ export type DiscoveryMemory =
   | {
       readonly part: 'registry'
       readonly cacheTimeMs: number
-      readonly peers: readonly StoredPeer[]
+      readonly peers: readonly (StoredPeer | undefined)[]
       readonly cids: readonly {
         /** Multihash. */
         readonly key: Uint8Array

@@ -185,7 +185,7 @@ export class Discovery {
 
   #restoreRanking(
     { name, scores }: Extract<DiscoveryMemory, { part: 'ranking' }>['contexts'][number],
-    peers: readonly StoredPeer[],
+    peers: readonly (StoredPeer | undefined)[],
     agoMs: number,
     now: Millis,
   ): void {
