@@ -174,7 +174,7 @@ export const limits = {
   registryCacheTimeMaxMs: limit(86_400_000, 'ms', 'nor longer'),
   registryPersistMs: limit(20_000, 'ms', 'after a change, until the registry is stored: it is large and changes all the time'),
   guessesMax: limit(4, 'peers', 'asked for a block at once because they wanted it; each but one may send it twice'),
-  guessDeadlineMs: limit(400, 'ms', 'for a guess at a peer whose latency is unknown, before others are asked'),
+  guessDeadlineMs: limit(400, 'ms', 'for a guess at a peer whose latency is unknown, and at most as long again for its block'),
   guessShareMin: limit(5, 'count', 'hits in a hundred below which guesses stop, but for a trial now and then'),
   guessDialsMax: limit(2, 'peers', 'candidates of the registry that one want has dialed because they are not connected'),
   whispersMax: limit(1, 'peers', 'asked want-have beside guesses: they hear what is wanted, so that registries stay fresh'),

@@ -140,7 +140,7 @@ test("the prototype's fault 5, registries that freeze: a want that was only gues
   assert.equal(grown, limits.whispersMax.value)
 })
 
-test('who does not listen to wants guesses at nobody and remembers nothing', () => {
+test('who does not listen to wants remembers nothing of them', () => {
   const network = new BitswapNetwork(steady)
   const block = testBlock(network.rng)
   const node = network.node([], { listenToWants: false })

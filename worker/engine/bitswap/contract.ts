@@ -155,7 +155,7 @@ export interface DiscoveryOptions {
   readonly listenToWants: boolean
 }
 
-/** What was learned, as plain data. Peers are referred to by their index in `peers`, where a bad one is left out; ages are in milliseconds. */
+/** What was learned, as plain data. Peers are referred to by their index in `peers` (empty for a bad one); ages are in milliseconds. */
 export type DiscoveryMemory =
   | {
       readonly part: 'ranking'

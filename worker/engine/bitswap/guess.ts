@@ -10,7 +10,8 @@ import type { Want } from './want.ts'
 
 /**
  * What one want has guessed: peers that were asked for the block at once, because they wanted it themselves. While one of
- * them may answer in time, nobody else is asked but providers that the page names; DONT_HAVE from all of them, or the deadline, ends that.
+ * them may answer in time, nobody else is asked but providers that the page names; DONT_HAVE from all of them, or the
+ * deadline, ends that.
  *
  *   not made ──made──▶ open ──block, all denied, deadline──▶ over
  */
