@@ -334,7 +334,8 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
 
   /**
    * Opens a session for the blocks of one DAG. With its `root` the first search of the session is for who provides the
-   * root, which is what is usually provided of a DAG. Codes: `invalid-cid`, `too-many-queries`.
+   * root, which is what is usually provided of a DAG; where that leads to nobody, a block is searched for by its own CID, too.
+   * Codes: `invalid-cid`, `too-many-queries`.
    */
   createSession(root: CidInput, options?: SessionOptions): Promise<Session>
   createSession(options?: SessionOptions): Promise<Session>

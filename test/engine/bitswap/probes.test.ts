@@ -86,22 +86,6 @@ test('a want and a probe of the same block leave each other their questions', ()
   )
 })
 
-test('the first search of a session is for its root, later ones for the block', () => {
-  const network = new BitswapNetwork()
-  const [root, first, second] = [testBlock(network.rng), testBlock(network.rng), testBlock(network.rng)]
-  const node = network.node()
-  const provider = network.node([root, first])
-  network.provide(root.cid, provider)
-  node.hears({ type: 'open-session', session: 1 as SessionId, root: root.cid })
-  const want = node.want(first.cid, { session: 1 })
-  network.run()
-  assert.equal(node.ended.get(want)?.from, provider.peer)
-  node.want(second.cid, { session: 1 })
-  network.run()
-  const searched = node.effects.flatMap(({ effect }) => (effect.type === 'search-providers' ? [effect.cid] : []))
-  assert.deepEqual(searched.slice(0, 2), [root.cid, second.cid])
-})
-
 test('a session passes its context on, and asks the providers it was given', () => {
   const network = new BitswapNetwork({ searchMs: 5_000 })
   const block = testBlock(network.rng)

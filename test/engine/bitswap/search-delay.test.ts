@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SearchDelay } from '../../../worker/engine/bitswap/search-delay.ts'
-import { WantSearch } from '../../../worker/engine/bitswap/want-search.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 
 const hour = 3_600_000
@@ -50,60 +49,4 @@ test('samples of an earlier visit count with their age', () => {
   delay.restore(samples, 1_000)
   assert.equal(delay.ms(1_000), 80)
   assert.equal(delay.ms(hour - 6 * 60_000), limits.searchDelayFirstMs.value, 'those left are too few')
-})
-
-/** Rows: how the search came to be in the state. Columns: begin is due?, has begun, has ended, is over. */
-const states: Record<string, (search: WantSearch) => void> = {
-  unwatched: () => {},
-  waiting: (search) => search.wait(500, 0),
-  hurried: (search) => search.hurry(0),
-  searching: (search) => {
-    search.wait(0, 0)
-    search.begin(0)
-  },
-  over: (search) => {
-    search.wait(0, 0)
-    search.begin(0)
-    search.ended()
-  },
-  resting: (search) => {
-    search.wait(0, 0)
-    search.begin(0)
-    search.ended()
-    search.rest(0)
-  },
-}
-
-const table: Record<string, string> = {
-  unwatched: 'idle . . .',
-  waiting: 'idle . . .',
-  hurried: 'due . . .',
-  searching: 'idle begun . .',
-  over: 'idle begun ended over',
-  resting: 'idle begun ended .',
-}
-
-for (const [name, reach] of Object.entries(states)) {
-  test(`a search that is ${name} is in the state the table says`, () => {
-    const search = new WantSearch()
-    reach(search)
-    const found = [search.hasBegun ? 'begun' : '.', search.hasEnded ? 'ended' : '.', search.isOver ? 'over' : '.']
-    assert.equal([search.begin(100) ? 'due' : 'idle', ...found].join(' '), table[name])
-  })
-}
-
-test('a search begins when its delay is over, rests longer each time, and is given up after three walks', () => {
-  const search = new WantSearch()
-  search.wait(500, 0)
-  search.wait(9_000, 0)
-  assert.equal(search.deadline, 500, 'the first word counts')
-  assert.deepEqual([search.begin(499), search.begin(500), search.begin(600)], [false, true, false])
-  search.ended()
-  const rests: number[] = []
-  while (search.rest(1_000)) {
-    rests.push(search.deadline! - 1_000)
-    assert.ok(search.begin(search.deadline!))
-    search.ended()
-  }
-  assert.deepEqual(rests, [limits.providerSearchRestMs.value, 2 * limits.providerSearchRestMs.value])
 })

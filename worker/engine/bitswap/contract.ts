@@ -29,7 +29,7 @@ export type BitswapCommand =
   | { readonly type: 'cancel-want'; readonly want: WantId }
   /** Asks one peer for one block, and nobody for anything else. Ended by `probe-ended`, or by `cancel-want`. */
   | { readonly type: 'probe'; readonly want: WantId; readonly cid: Uint8Array; readonly provider: PeerInfo }
-  /** `root`: of the DAG; the first search is for who provides it. `context`, `providers`: of all its wants. */
+  /** `root`: of the DAG; searches are for who provides it, until one has come to its end. `context`, `providers`: of all its wants. */
   | {
       readonly type: 'open-session'
       readonly session: SessionId

@@ -3,27 +3,26 @@ import type { OrderId } from '../machine.ts'
 import type { BitswapContext } from './context.ts'
 import type { Want } from './want.ts'
 
-/** DHT searches for wants: at most one per want, a bounded number at once, the rest waiting in order of arrival. */
+/** DHT searches for wants: one per want at a time, a bounded number at once, the rest waiting in order of arrival. */
 export class ProviderSearches {
   readonly #context: BitswapContext
   readonly #running = new Map<OrderId, Want>()
   readonly #orders = new Map<Want, OrderId>()
-  /** What each is to search for. */
-  readonly #waiting = new Map<Want, Uint8Array>()
+  readonly #waiting = new Set<Want>()
 
   constructor(context: BitswapContext) {
     this.#context = context
   }
 
-  /** `cid`: that of the want, or of what it is a part of. */
-  request(want: Want, cid: Uint8Array): void {
-    this.#waiting.set(want, cid)
+  request(want: Want): void {
+    this.#waiting.add(want)
     this.#fill()
   }
 
   /** The want needs no more providers. */
   stop(want: Want): void {
     this.#waiting.delete(want)
+    want.search.stop()
     const search = this.#orders.get(want)
     if (search === undefined) return
     this.#forget(search, want)
@@ -50,13 +49,13 @@ export class ProviderSearches {
   }
 
   #fill(): void {
-    for (const [want, cid] of this.#waiting) {
+    for (const want of this.#waiting) {
       if (this.#running.size >= limits.providerSearchesMax.value) return
       this.#waiting.delete(want)
       const search = this.#context.orders.next()
       this.#running.set(search, want)
       this.#orders.set(want, search)
-      this.#context.effects.push({ type: 'search-providers', search, cid })
+      this.#context.effects.push({ type: 'search-providers', search, cid: want.search.aim() })
       for (const id of want.waiters.keys()) {
         this.#context.effects.push({ type: 'want-progress', want: id, progress: { type: 'searching-providers' } })
       }

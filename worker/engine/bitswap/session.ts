@@ -25,14 +25,15 @@ export class Session {
   readonly context: string | undefined
   /** The page knows nothing of it (`sessions.ts`). */
   readonly isShared: boolean
-  #root: Uint8Array | undefined
+  /** Until a search for it has come to its end. */
+  root: SessionRoot | undefined
   readonly #peers = new BytesMap<SessionPeer>()
   /** How often a shared session has begun anew after all its wants had ended. */
   #round = 0
   readonly #scouts = new Set<Want>()
 
   constructor({ root, context, isShared }: SessionInit) {
-    this.#root = root
+    this.root = root === undefined ? undefined : { cid: root, isNext: true }
     this.context = context
     this.isShared = isShared
   }
@@ -108,13 +109,6 @@ export class Session {
     return this.#lastFoundAt === undefined ? alone : Math.max(alone, this.#lastFoundAt + limits.scoutsFoundWaitMs.value)
   }
 
-  /** The root, for whoever searches first: it is what is usually provided of a DAG. Told once. */
-  takeRoot(): Uint8Array | undefined {
-    const root = this.#root
-    this.#root = undefined
-    return root
-  }
-
   /** Peers worth asking, in order of acquaintance. */
   *candidates(): IterableIterator<SessionPeer> {
     for (const entry of this.#peers.values()) if (entry.state.type !== 'pruned') yield entry
@@ -155,6 +149,12 @@ export function scoutedUntil(want: Want, since: Millis, now: Millis): Millis | u
     if (until !== undefined && now < until) return until
   }
   return undefined
+}
+
+/** It is what is usually provided of a DAG. `isNext`: the next search is to be for it, whatever block is wanted. */
+export interface SessionRoot {
+  readonly cid: Uint8Array
+  isNext: boolean
 }
 
 export interface SessionInit {

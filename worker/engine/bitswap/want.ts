@@ -41,7 +41,7 @@ export class Want {
   /** Hints of the page what the block belongs to. */
   readonly contexts = new Set<string>()
   readonly guess = new Guess()
-  readonly search = new WantSearch()
+  readonly search = new WantSearch(this)
   readonly #broadcast: WantBroadcast
   readonly peers = new WantPeers()
   readonly orders: WantOrder[] = []
@@ -134,7 +134,7 @@ export class Want {
 
   searchEnded(failure: Failure | undefined, now: Millis): void {
     this.searchFailure = failure
-    this.search.ended()
+    this.search.ended(failure !== undefined, now)
     this.#broadcast.searchEnded(now)
   }
 
@@ -354,7 +354,7 @@ export class Want {
     if (this.hasEnded) return
     if (this.#isBusy(now)) return this.move('revived', now)
     if (forgiveSilence(this.key, this.peers, now)) return this.#askForBlock(now)
-    if (!this.search.hasBegun) {
+    if (this.search.isLeft) {
       // Nobody is left to be waited for.
       this.search.hurry(now)
       if (this.search.begin(now)) this.orders.push({ type: 'search' })
@@ -373,8 +373,8 @@ export class Want {
   #isBusy(now: Millis): boolean {
     for (const { state } of this.peers.values()) if (isActive(state)) return true
     if (this.#broadcast.dueAt !== undefined || this.#isStarving || this.#isHeld) return true
-    if (!this.search.isOver) return this.search.hasBegun
-    return deniedByProviders(this.peers) && this.search.rest(now)
+    if (this.search.isUnderWay) return true
+    return !this.search.isLeft && deniedByProviders(this.peers) && this.search.rest(now)
   }
 
   #askForHave(entry: WantPeer, now: Millis): void {

@@ -329,7 +329,7 @@ export class Wants {
         this.#needs.need(want, order.info)
         break
       case 'search':
-        this.#searches.request(want, [...want.sessions].map((session) => session.takeRoot()).find(Boolean) ?? want.cid)
+        this.#searches.request(want)
         break
       case 'progress':
         this.#tell(want, order.progress)
