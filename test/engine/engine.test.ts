@@ -86,3 +86,14 @@ test('all providers that one answer names are known to a want before it asks any
   const progress = world.effects.flatMap((effect) => (effect.type === 'want-progress' ? [effect.progress.type] : []))
   assert.deepEqual(progress.slice(0, 5), ['searching-providers', 'provider-found', 'provider-found', 'provider-found', 'asking'])
 })
+
+test('a block is found although more providers than a search asks for have no address that can be dialed', () => {
+  const world = new EngineWorld({ seed: 3, peers: 60 })
+  const holders = world.peers.slice(10, 30)
+  for (const holder of holders.slice(1)) world.withoutTransport.add(holder)
+  world.addContent(cid, bytes, [...holders.slice(1), holders[0]!])
+  world.start()
+  world.send({ type: 'want-block', want: 1 as WantId, cid: cid.bytes, session: undefined, providers: [] })
+  const end = world.runUntil((effect) => effect.type === 'want-ended' || effect.type === 'want-failed')
+  assert.equal(end?.type === 'want-ended' && end.from?.id, holders[0]!.id)
+})

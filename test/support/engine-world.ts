@@ -41,6 +41,8 @@ export class EngineWorld {
   readonly #self: Peer
   #order = 0
   #now = 0
+  /** Those whose addresses this host has no transport for. */
+  readonly withoutTransport = new Set<WorldPeer>()
   readonly #dialing = new Map<number, PeerIdBytes>()
   /** The most dials that were under way at a time. */
   dialsPendingMax = 0
@@ -210,7 +212,7 @@ export class EngineWorld {
   }
 
   #kadPeer(peer: WorldPeer): KadPeer {
-    return { id: peer.id, addresses: [{ bytes: peer.id.slice(-6), dialable: true }] }
+    return { id: peer.id, addresses: [{ bytes: peer.id.slice(-6), dialable: !this.withoutTransport.has(peer) }] }
   }
 
   #info(peer: WorldPeer): PeerInfo {

@@ -193,6 +193,7 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
             query: searchQuery(effect.search),
             multihash: CID.decode(effect.cid).multihash.bytes,
             limit: limits.searchedProvidersMax.value,
+            countsDialable: true,
           },
           now,
         )

@@ -58,7 +58,11 @@ export const limits = {
   streamEndMs: limit(1_000, 'ms', 'for the sender of a stream that was read to take our end of it; Go over WebRTC may never'),
 
   // provider searches of Bitswap
-  searchedProvidersMax: limit(10, 'peers', 'providers a Bitswap session asks the DHT for; boxo takes as many'),
+  searchedProvidersMax: limit(
+    10,
+    'peers',
+    'that can be dialed, of one search of Bitswap; as many others beside them; boxo takes ten',
+  ),
 
   // wire: what may come in one message; the rest of a longer list is left out and counted
   frameBytesMax: limit(4_194_304, 'bytes', 'what Go sends and takes at most, on kad and on Bitswap streams'),

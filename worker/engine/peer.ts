@@ -37,6 +37,12 @@ export interface PeerInfo {
   readonly addresses: readonly Address[]
 }
 
+/** The better of two for dialing the peer: what was known first, if it is any good. */
+export function betterInfo(known: PeerInfo | undefined, other: PeerInfo | undefined): PeerInfo | undefined {
+  const isDialable = (info: PeerInfo) => info.addresses.some(({ dialable }) => dialable)
+  return known === undefined || (other !== undefined && !isDialable(known) && isDialable(other)) ? other : known
+}
+
 /** Whether no address that can be tried leads to the peer itself. */
 export function isBehindRelays({ addresses }: PeerInfo): boolean {
   return addresses.every(({ dialable, relayed }) => !dialable || relayed === true)

@@ -9,6 +9,7 @@ import {
   type WantPeerEvent,
   type WantPeerState,
 } from '../../../worker/engine/bitswap/want-peer.ts'
+import { WantPeers } from '../../../worker/engine/bitswap/want-peers.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import { PeerCache, type PeerIdBytes } from '../../../worker/engine/peer.ts'
 import { infoOf } from '../../support/bitswap-network.ts'
@@ -147,4 +148,16 @@ test('the clock of a question starts when the message has left, by the latency o
   measured.link = entry.link
   step(measured, 'message-sent', now)
   assert.deepEqual(measured.state, { type: 'asked-have', sentAt: now, until: now + 300 })
+})
+
+test('a provider that could not be dialed is dialed once more when it is named with an address that can be', () => {
+  const peers = new WantPeers()
+  const [address] = infoOf(peer).addresses
+  const entry = peers.join(peer, 'provider', { peer, addresses: [{ ...address!, dialable: false }] }, undefined)!
+  step(entry, 'need-made', now)
+  step(entry, 'connection-failed', now)
+  peers.join(peer, 'provider', infoOf(peer), undefined)
+  assert.deepEqual([entry.state.type, entry.info], ['heard', infoOf(peer)])
+  peers.join(peer, 'provider', { peer, addresses: [] }, undefined)
+  assert.deepEqual(entry.info, infoOf(peer), 'the better one stays')
 })

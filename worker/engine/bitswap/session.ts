@@ -2,7 +2,7 @@ import { unreachable } from '../assert.ts'
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
-import type { Peer, PeerInfo } from '../peer.ts'
+import { betterInfo, type Peer, type PeerInfo } from '../peer.ts'
 import type { Want } from './want.ts'
 
 /**
@@ -124,7 +124,7 @@ export class Session {
       return event === 'block'
     }
     const before = known.state.type
-    known.info ??= info
+    known.info = betterInfo(known.info, info)
     if (event === 'have' || event === 'block') known.round = this.#round
     known.state = nextSessionPeerState(known.state, event)
     return known.state.type === 'good' && before !== 'good'

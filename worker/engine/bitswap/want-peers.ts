@@ -1,6 +1,6 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
-import type { Peer, PeerInfo } from '../peer.ts'
+import { betterInfo, type Peer, type PeerInfo } from '../peer.ts'
 import { sourceRank } from './block-choice.ts'
 import type { Link } from './link.ts'
 import { newWantPeer, type PeerSource, type WantPeer } from './want-peer.ts'
@@ -37,7 +37,7 @@ export class WantPeers extends BytesMap<WantPeer> {
     if (known !== undefined) {
       if (sourceRank[source] > sourceRank[known.source]) known.source = source
       known.isProvider ||= source === 'provider'
-      known.info ??= info
+      known.info = betterInfo(known.info, info)
       if (known.state.type === 'gone' && known.info !== undefined && known.dials < limits.wantDialsMax.value)
         known.state = { type: 'heard' }
       return known

@@ -23,8 +23,17 @@ export interface StoredTableEntry {
 }
 
 export type KadCommand =
-  /** `limit`: end after that many distinct providers; at least 1. */
-  | { readonly type: 'find-providers'; readonly query: QueryId; readonly multihash: Uint8Array; readonly limit: number }
+  /**
+   * `limit`: end after that many distinct providers; at least 1. `countsDialable`: only those with an address that can be dialed, or
+   * with none so far, count; of the others as many are told beside them, and once more when such an address becomes known.
+   */
+  | {
+      readonly type: 'find-providers'
+      readonly query: QueryId
+      readonly multihash: Uint8Array
+      readonly limit: number
+      readonly countsDialable?: boolean
+    }
   | { readonly type: 'closest-peers'; readonly query: QueryId; readonly key: Uint8Array; readonly lane?: Lane | undefined }
   | { readonly type: 'find-peer'; readonly query: QueryId; readonly id: PeerIdBytes }
   | { readonly type: 'get-value'; readonly query: QueryId; readonly key: Uint8Array; readonly quorum: number }

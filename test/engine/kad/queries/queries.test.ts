@@ -111,6 +111,42 @@ describe('find-providers', () => {
     assert.equal(bench.ended()?.type, 'find-providers')
   })
 
+  const createForBitswap = () =>
+    new QueryBench(
+      (context, query) => new FindProviders({ context, query, multihash: key, limit: 2, countsDialable: true, now: 0 }),
+    )
+  const undialable = { dialable: false }
+
+  test('where only those count that can be dialed, others neither end it nor are told without end', () => {
+    const bench = createForBitswap().seeds(1, 2, 3).ready(1, 2, 3)
+    bench.answer(1, { providers: [0x50, 0x51, 0x52].map((bits) => kadPeer8(bits, undialable)) })
+    bench.answer(2, { providers: [kadPeer8(0x53, undialable), kadPeer8(0x54)] })
+    assert.equal(bench.ended(), undefined)
+    bench.answer(3, { providers: [kadPeer8(0x55)] })
+    assert.deepEqual(
+      told(bench).map(([bits]) => bits),
+      [0x50, 0x51, 0x54, 0x55],
+    )
+    const ended = bench.ended()
+    assert.equal(ended?.type === 'find-providers' && ended.providers, 4)
+  })
+
+  test('of those that cannot be dialed it tells again when they can', () => {
+    const bench = createForBitswap().seeds(1, 2, 3).ready(1, 2, 3)
+    bench.answer(1, { providers: [kadPeer8(0x50, undialable), kadPeer8(0x51)] })
+    bench.answer(2, { providers: [kadPeer8(0x50), kadPeer8(0x51)] })
+    const items = bench
+      .items()
+      .map((item) => item.type === 'provider' && [bitsOf(item.provider.peer), item.provider.addresses[0]!.dialable])
+    assert.deepEqual(items, [
+      [0x50, false],
+      [0x51, true],
+      [0x50, true],
+    ])
+    const ended = bench.ended()
+    assert.equal(ended?.type === 'find-providers' && ended.providers, 2)
+  })
+
   test('a search that ran to its end without finding any is no failure', () => {
     const result = create(1).seeds(1).ready(1).answer(1).ended()
     assert.equal(result?.type === 'find-providers' && result.providers, 0)

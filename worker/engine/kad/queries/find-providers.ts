@@ -3,7 +3,7 @@ import { limits } from '../../limits.ts'
 import type { Millis } from '../../machine.ts'
 import type { Key, Peer, PeerInfo } from '../../peer.ts'
 import type { QueryId } from '../../query.ts'
-import { mergeAddresses } from '../addresses.ts'
+import { hasDialable, mergeAddresses } from '../addresses.ts'
 import { Outbox } from '../outbox.ts'
 import { type Answer, Walk } from '../walk.ts'
 import {
@@ -31,20 +31,24 @@ export class FindProviders implements Query {
   readonly target: Key
   readonly #query: QueryId
   readonly #limit: number
+  readonly #countsDialable: boolean
   readonly #context: QueryContext
   readonly #multihash: Uint8Array
   readonly #walk: Walk
   readonly #outbox = new Outbox<QueryOutput>()
-  readonly #told = new BytesMap<true>()
+  /** With whether it counts. */
+  readonly #told = new BytesMap<boolean>()
+  #counted = 0
   /** Providers without addresses, with whoever named them first. */
   readonly #addressless = new BytesMap<{ readonly peer: Peer; readonly from: Peer }>()
   #hasEnded = false
 
-  constructor(init: { context: QueryContext; query: QueryId; multihash: Uint8Array; limit: number; now: Millis }) {
+  constructor(init: FindProvidersInit) {
     const { context, multihash, now } = init
     this.target = context.peers.keyOf(multihash)
     this.#query = init.query
     this.#limit = Math.min(init.limit, limits.findProvidersMax.value)
+    this.#countsDialable = init.countsDialable === true
     this.#context = context
     this.#multihash = multihash
     const request = { type: 'get-providers', key: multihash } as const
@@ -61,7 +65,7 @@ export class FindProviders implements Query {
     if (this.#hasEnded) return
     const answer = this.#walk.handle(event, now)
     if (answer !== undefined) this.#use(answer, now)
-    const isOver = this.#walk.hasEnded || event.type === 'expired' || this.#told.size >= this.#limit
+    const isOver = this.#walk.hasEnded || event.type === 'expired' || this.#counted >= this.#limit
     if (this.#walk.hasEnded) this.#walk.noteNetworkSize(now)
     if (isOver) this.#end(event.type === 'expired', now)
     else this.#walk.proceed()
@@ -84,7 +88,7 @@ export class FindProviders implements Query {
     for (const { provider, from } of providers.find(this.#multihash, now)) {
       if (!denied.has(provider.peer.id)) this.#tell(provider, from)
     }
-    if (this.#told.size < this.#limit) return
+    if (this.#counted < this.#limit) return
     providers.sufficed(this.#multihash, now)
     this.#end(false, now)
   }
@@ -109,9 +113,14 @@ export class FindProviders implements Query {
   }
 
   #tell(provider: PeerInfo, from: Peer): void {
-    if (this.#told.size >= this.#limit || this.#told.has(provider.peer.id)) return
-    this.#addressless.delete(provider.peer.id)
-    this.#told.set(provider.peer.id, true)
+    const { peer, addresses } = provider
+    const counts = !this.#countsDialable || addresses.length === 0 || hasDialable(addresses)
+    const told = this.#told.get(peer.id)
+    if (told === true || told === counts) return
+    if ((counts ? this.#counted : this.#told.size - this.#counted) >= this.#limit) return
+    if (counts) this.#counted++
+    this.#addressless.delete(peer.id)
+    this.#told.set(peer.id, counts)
     this.#outbox.push({ type: 'query-item', query: this.#query, item: { type: 'provider', provider, from } })
   }
 
@@ -128,4 +137,13 @@ export class FindProviders implements Query {
     const result = { type: 'find-providers', providers: this.#told.size, stats } as const
     this.#outbox.push({ type: 'query-ended', query, result })
   }
+}
+
+interface FindProvidersInit {
+  readonly context: QueryContext
+  readonly query: QueryId
+  readonly multihash: Uint8Array
+  readonly limit: number
+  readonly countsDialable?: boolean
+  readonly now: Millis
 }
