@@ -203,8 +203,9 @@ export const limits = {
   inlineBlockBytesMax: limit(1_024, 'bytes', 'a want-have is answered with the block itself up to here, as in boxo'),
   blockLoadsMax: limit(8, 'requests', 'blocks read from the store at once for other peers'),
   blockLoadsPerPeerMax: limit(2, 'requests', 'of those, for one peer'),
-  answerBytesPerPeerMax: limit(4_194_304, 'bytes', 'blocks in memory on the way to one peer, before no more are read'),
-  answerBytesMax: limit(67_108_864, 'bytes', 'the same for all peers'),
+  answerBytesPerPeerMax: limit(4_194_304, 'bytes', 'blocks being read for and on the way to a peer, before no more are read'),
+  answerBytesMax: limit(67_108_864, 'bytes', 'the same for all peers; beyond it only who has none of it gets a block'),
+  answerBytesTotalMax: limit(134_217_728, 'bytes', 'with those: more than forty peers have to hold a block of 2 MiB'),
   recentBlocksMax: limit(1_024, 'entries', 'remembered to tell a duplicate from a block nobody wanted'),
 
   // host: transports

@@ -5,6 +5,7 @@ import type { BitswapEvent } from '../../../worker/engine/bitswap/contract.ts'
 import type { WantlistEntry } from '../../../worker/engine/bitswap/message.ts'
 import { limits } from '../../../worker/engine/limits.ts'
 import { type OrderId, OrderIds } from '../../../worker/engine/machine.ts'
+import type { Peer } from '../../../worker/engine/peer.ts'
 import { BitswapNetwork, messageOf, testBlock, type BitswapNode, type ScriptedPeer } from '../../support/bitswap-network.ts'
 
 function entry(cid: Uint8Array, terms: Partial<WantlistEntry> = {}): WantlistEntry {
@@ -221,7 +222,7 @@ test('a peer gets what it says matters most first', () => {
 })
 
 test('answers whose message failed are given again', () => {
-  const network = new BitswapNetwork({ latencyMs: [5, 5], messageFailure: 0.3, seed: 5 })
+  const network = new BitswapNetwork({ latencyMs: [5, 5], messageFailure: 0.1, seed: 5 })
   const blocks = Array.from({ length: 200 }, () => testBlock(rng, 50_000))
   const node = network.node(blocks)
   const asker = network.scripted(() => undefined)
@@ -239,7 +240,7 @@ test('a reader that takes nothing off our hands has bounded memory on its way, a
   const { peer } = network.scripted(() => undefined)
   const machine = new Bitswap({ rng: network.rng, peers: network.peers, orders: new OrderIds() })
   const wantlist = Array.from({ length: 100 }, () => entry(testBlock(rng, 0).cid))
-  const bytes = new Uint8Array(1_000_000)
+  const bytes = new Uint8Array(2_000_000)
   let read = 0
   let sent = 0
   const events: BitswapEvent[] = [{ type: 'message-received', peer, message: messageOf({ wantlist }) }]
@@ -255,10 +256,81 @@ test('a reader that takes nothing off our hands has bounded memory on its way, a
   }
   assert.equal(sent, 1)
   assert.ok(read >= limits.answerBytesPerPeerMax.value)
-  assert.ok(read <= limits.answerBytesPerPeerMax.value + limits.blockLoadsPerPeerMax.value * bytes.length, `${read} bytes read`)
+  assert.ok(read <= limits.answerBytesPerPeerMax.value + bytes.length, `${read} bytes read`)
   machine.handle({ type: 'bitswap-peer-disconnected', peer }, 0)
   machine.handle({ type: 'stopping' }, 0)
   assert.equal(machine.nextDeadline(), undefined)
+})
+
+/** A store that has every block, all of one size; messages leave when the test says so. */
+function server(size: number) {
+  const network = new BitswapNetwork()
+  const machine = new Bitswap({ rng: network.rng, peers: network.peers, orders: new OrderIds() })
+  const bytes = new Uint8Array(size)
+  const unsent = new Map<Peer, OrderId>()
+  const counts = { read: 0 }
+  let now = 0
+  const hears = (first: BitswapEvent): void => {
+    const events = [first]
+    for (let event = events.shift(); event !== undefined; event = events.shift()) {
+      machine.handle(event, now)
+      for (let effect = machine.poll(); effect !== undefined; effect = machine.poll()) {
+        if (effect.type === 'send-message') unsent.set(effect.peer, effect.order)
+        if (effect.type !== 'load-block') continue
+        counts.read++
+        events.push({ type: 'block-loaded', order: effect.order, bytes })
+      }
+    }
+  }
+  const asks = (blocks: number, peer = network.scripted(() => undefined).peer): Peer => {
+    const wantlist = Array.from({ length: blocks }, () => entry(testBlock(rng, 0).cid))
+    hears({ type: 'message-received', peer, message: messageOf({ wantlist }) })
+    return peer
+  }
+  const settles = (type: 'message-sent' | 'message-failed', peer: Peer): void => {
+    const order = unsent.get(peer)!
+    unsent.delete(peer)
+    hears(type === 'message-sent' ? { type, order } : { type, order, reason: 'reset' })
+    now += 1_000
+    hears({ type: 'tick' })
+  }
+  return { counts, unsent, asks, settles }
+}
+
+test('peers that take nothing off our hands keep nobody from getting one block after the other', () => {
+  const { counts, unsent, asks, settles } = server(limits.bitswapMessageBytesMax.value)
+  const careless = asks(1)
+  for (let time = 0; time < limits.messageFailuresMax.value; time++) settles('message-failed', careless)
+  counts.read = 0
+  const [first] = Array.from({ length: 20 }, () => asks(6))
+  const held = counts.read
+  const reader = asks(3)
+  for (let block = 1; block <= 3; block++) {
+    assert.equal(counts.read, held + block)
+    settles('message-sent', reader)
+  }
+  asks(1, careless)
+  assert.equal(unsent.has(careless), false, 'memory that is scarce is not for who lets messages fail')
+  for (let index = 0; index < 80; index++) asks(6)
+  const most = limits.answerBytesTotalMax.value / limits.bitswapMessageBytesMax.value
+  assert.equal(counts.read - 3, most, 'and all of it is bounded')
+  settles('message-sent', first!)
+  assert.equal(counts.read - 3, most + 1)
+})
+
+test('a peer that lets messages fail gets one at a time, until it has taken some', () => {
+  const { counts, asks, settles } = server(1_000_000)
+  const peer = asks(20)
+  assert.equal(counts.read, 5)
+  for (let time = 0; time < limits.messageFailuresMax.value; time++) settles('message-failed', peer)
+  counts.read = 0
+  asks(20, peer)
+  const reads = [counts.read]
+  while (reads.length < 5) {
+    settles('message-sent', peer)
+    reads.push(counts.read)
+  }
+  assert.deepEqual(reads, [1, 3, 5, 7, 9], 'as much ahead as it has taken, and at last as much as others')
 })
 
 test('who asks and cancels while all places to read are taken costs nothing', () => {

@@ -1,4 +1,5 @@
 import { BytesMap } from '../bytes-map.ts'
+import { limits } from '../limits.ts'
 import type { OrderId } from '../machine.ts'
 import { multihashOf } from './cid-key.ts'
 import type { Link } from './link.ts'
@@ -11,8 +12,15 @@ export class Ledger {
   readonly link: Link
   /** Answers being read from the store. */
   loading = 0
-  /** Bytes of blocks on their way to this peer, as the responder last counted them. */
-  countedBytes = 0
+  /** As large as those may be. */
+  loadingBytes = 0
+  /** Bytes of blocks being read for or on their way to this peer, as the responder last counted them. */
+  bytes = 0
+  /**
+   * So many there may be, and one block more: what fills a message when one has failed, and then as much more as the peer has taken
+   * since.
+   */
+  allowance: number
   readonly #wants = new BytesMap<PeerWant>()
   /** By multihash, since a block that comes in answers every way of writing its CID. */
   readonly #byKey = new BytesMap<PeerWant[]>()
@@ -22,6 +30,7 @@ export class Ledger {
 
   constructor(link: Link) {
     this.link = link
+    this.allowance = link.isKnown ? limits.answerBlocksBytesMax.value : limits.answerBytesPerPeerMax.value
   }
 
   get size(): number {

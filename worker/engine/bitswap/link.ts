@@ -48,11 +48,13 @@ export class Link {
   #transferredMs = 0
   #bytesPerMs = bytesPerMsAtFirst
   readonly pace: Pace
+  /** On this same connection it was lost once, and may remember what we wanted then. */
+  readonly isKnown: boolean
 
-  /** `isKnown`: on this same connection it was lost once, and may remember what we wanted then. */
   constructor(peer: Peer, pace: Pace, isKnown: boolean, hearing = new Hearing()) {
     this.peer = peer
     this.pace = pace
+    this.isKnown = isKnown
     this.hearing = hearing
     this.outbox = new Outbox(isKnown)
   }

@@ -21,7 +21,8 @@ export class Responder {
   readonly #ledgers = new BytesMap<Ledger>()
   /** Ledgers whose turn can come: something is queued and there is a place for the answer. */
   readonly #ready = new Set<Ledger>()
-  readonly #loads = new Map<OrderId, { readonly ledger: Ledger; readonly want: PeerWant }>()
+  readonly #loads = new Map<OrderId, { readonly ledger: Ledger; readonly want: PeerWant; readonly bytesMax: number }>()
+  /** Of all ledgers: in memory, or being read. */
   #answerBytes = 0
 
   constructor(context: BitswapContext) {
@@ -47,6 +48,7 @@ export class Responder {
     this.#loads.delete(order)
     const { ledger, want } = load
     ledger.loading--
+    ledger.loadingBytes -= load.bytesMax
     if (want.state.type === 'loading' && want.state.order === order) this.#answer(ledger, want, loaded, want.state.changed)
     this.#settle(ledger)
     return true
@@ -82,6 +84,7 @@ export class Responder {
     for (const { cid } of flight.message.blocks) this.#context.discovery.blockWentTo(multihashOf(cid), link.peer, link.info, now)
     const ledger = this.#ledgers.get(link.peer.id)
     if (ledger === undefined) return
+    ledger.allowance = Math.min(limits.answerBytesPerPeerMax.value, ledger.allowance + flight.blockBytes)
     for (const cid of answeredBy(flight)) {
       const want = ledger.get(cid)
       if (want?.state.type === 'answering') ledger.delete(want)
@@ -93,6 +96,7 @@ export class Responder {
   messageFailed(link: Link, flight: Flight): void {
     const ledger = this.#ledgers.get(link.peer.id)
     if (ledger === undefined) return
+    ledger.allowance = limits.answerBlocksBytesMax.value
     for (const cid of answeredBy(flight)) {
       const want = ledger.get(cid)
       if (want?.state.type === 'answering') ledger.enqueue(want)
@@ -111,25 +115,40 @@ export class Responder {
     this.#ready.delete(ledger)
     for (const want of [...ledger.values()]) ledger.delete(want)
     for (const load of this.#loads.values()) if (load.ledger === ledger) load.want.state = { type: 'waiting' }
-    this.#answerBytes -= ledger.countedBytes
-    ledger.countedBytes = 0
+    this.#settle(ledger)
   }
 
   /** Starts as many reads as there are places, one want of each peer in turn. */
   pump(): void {
     for (const ledger of this.#ready) {
-      if (this.#loads.size >= limits.blockLoadsMax.value || this.#answerBytes >= limits.answerBytesMax.value) return
-      this.#ready.delete(ledger)
-      if (!hasPlace(ledger)) continue
-      const want = ledger.takeNext()!
-      const order = this.#context.orders.next()
-      want.state = { type: 'loading', order, changed: undefined }
-      ledger.loading++
-      this.#loads.set(order, { ledger, want })
-      const bytesMax = want.wantType === 'have' ? limits.inlineBlockBytesMax.value : undefined
-      this.#context.effects.push({ type: 'load-block', order, cid: want.cid, bytesMax })
-      if (hasPlace(ledger)) this.#ready.add(ledger)
+      if (this.#loads.size >= limits.blockLoadsMax.value) return
+      if (!hasPlace(ledger)) this.#ready.delete(ledger)
+      else if (this.#hasMemoryFor(ledger)) {
+        this.#ready.delete(ledger)
+        this.#load(ledger)
+      }
     }
+  }
+
+  /** Where memory is scarce each peer gets one block in its turn, but for those whose last message has failed. */
+  #hasMemoryFor({ bytes, allowance }: Ledger): boolean {
+    if (this.#answerBytes < limits.answerBytesMax.value) return true
+    const isReading = allowance > limits.answerBlocksBytesMax.value
+    return bytes === 0 && isReading && this.#answerBytes < limits.answerBytesTotalMax.value
+  }
+
+  /** The block counts at its largest until it is known. */
+  #load(ledger: Ledger): void {
+    const want = ledger.takeNext()!
+    const order = this.#context.orders.next()
+    want.state = { type: 'loading', order, changed: undefined }
+    const bytesMax = want.wantType === 'have' ? limits.inlineBlockBytesMax.value : undefined
+    const load = { ledger, want, bytesMax: bytesMax ?? limits.bitswapMessageBytesMax.value }
+    ledger.loading++
+    ledger.loadingBytes += load.bytesMax
+    this.#loads.set(order, load)
+    this.#context.effects.push({ type: 'load-block', order, cid: want.cid, bytesMax })
+    this.#settle(ledger)
   }
 
   #take(ledger: Ledger, entry: WantlistEntry, now: Millis): void {
@@ -207,13 +226,11 @@ export class Responder {
 
   /** After any change: what this peer costs in memory, and whether its turn can come. */
   #settle(ledger: Ledger): void {
-    const bytes = ledger.link.outbox.answerBytes
-    this.#answerBytes += bytes - ledger.countedBytes
-    ledger.countedBytes = bytes
-    if (this.#ledgers.get(ledger.link.peer.id) !== ledger) {
-      this.#answerBytes -= ledger.countedBytes
-      ledger.countedBytes = 0
-    } else if (hasPlace(ledger)) this.#ready.add(ledger)
+    const isHere = this.#ledgers.get(ledger.link.peer.id) === ledger
+    const bytes = isHere ? ledger.link.outbox.answerBytes + ledger.loadingBytes : 0
+    this.#answerBytes += bytes - ledger.bytes
+    ledger.bytes = bytes
+    if (isHere && hasPlace(ledger)) this.#ready.add(ledger)
   }
 }
 
@@ -224,7 +241,7 @@ function hasPlace(ledger: Ledger): boolean {
   return (
     ledger.hasQueued &&
     ledger.loading < limits.blockLoadsPerPeerMax.value &&
-    ledger.link.outbox.answerBytes < limits.answerBytesPerPeerMax.value
+    (ledger.bytes === 0 || ledger.bytes < ledger.allowance)
   )
 }
 
