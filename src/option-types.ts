@@ -24,8 +24,9 @@ export interface DiscoveryOptions {
   /** While few have served us: ask connected peers in steps, all at once, or what the DHT finds first. Default: `'steps'`. */
   readonly coldStart: DiscoverySettings['coldStart']
   /**
-   * How many of them go first: by `peersPerSecond` (`dynamic`), the best `peers`, all that had at least `blocks` in the window,
-   * or the fewest that have the `share` (0 to 1) of it all. Default: `{ type: 'dynamic' }`.
+   * Which of them go first: by `peersPerSecond` (`dynamic`), the likeliest `peers`, all that had at least `blocks` in the window
+   * (the older ones count less; the likeliest, if nobody had), or as many of the likeliest, up to 40, as have the `share` (0 to 1) of
+   * all chances. Default: `{ type: 'dynamic' }`.
    */
   readonly leaders: DiscoverySettings['leaders']
   /** Questions in vain that a second of waiting is worth: less costs time, more costs messages. Default: 1.75. */

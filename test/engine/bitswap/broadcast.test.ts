@@ -129,6 +129,19 @@ test('leaders: the best few, those that had enough, or the fewest with a share o
   assert.deepEqual(choose({ type: 'coverage', share: 0.2 }), [0, 1, 2])
 })
 
+test('of those that had enough each goes first, though another is likelier that had less; the likeliest, if nobody had enough', () => {
+  const bench = new Bench(50, { leaders: { type: 'threshold', blocks: 10 } })
+  bench.record(0, 40, 250)
+  bench.record(1, 12, 100)
+  for (let number = 2; number < 14; number++) bench.record(number, 9, 9)
+  const first = bench.choose()
+  assert.deepEqual(first.numbers, [0, 1])
+  assert.ok([undefined, bench.all[0]].includes(first.toSendBlock))
+  const few = new Bench(50, { leaders: { type: 'threshold', blocks: 10 } })
+  for (const [number, served] of [8, 9, 7].entries()) few.record(number, served, 9)
+  assert.deepEqual(few.choose().numbers, [1])
+})
+
 test('who served in a context is asked before who serves more in all', () => {
   const bench = new Bench(50)
   bench.record(0, 50, 60)

@@ -63,15 +63,15 @@ export class BroadcastPlanner {
     const isLatest = isPeer(best, latest) && best?.isFull === false && open[0]!.chance >= 0.5
     const speed = isWarm && ask.steps > 0 ? this.#speed(ask, open, now) : Number.POSITIVE_INFINITY
     const patient = Math.max(1, Math.ceil((speed * this.stepMs) / 1_000))
-    const size = isLatest ? 1 : Math.min(this.#sizeOf(open, ask.steps === 0, isWarm), ask.atMost, patient)
-    const chosen = open.slice(0, size)
+    const next = isLatest ? open.slice(0, 1) : this.#next(open, ask.steps === 0, isWarm)
+    const chosen = next.slice(0, Math.min(ask.atMost, patient))
     const isLikely = isLatest || this.#isLikely(chosen[0])
     return {
       kind: 'step',
       links: chosen.flatMap(({ link }) => link ?? []),
       dials: chosen.flatMap(({ link, info }) => (link === undefined ? (info ?? []) : [])),
       isLast: chosen.length === open.length && !areOthersLeft,
-      toSendBlock: isLikely ? best : undefined,
+      toSendBlock: isLikely ? chosen[0]!.link : undefined,
       isHunch: isLikely && chosen[0]!.chance < 0.5,
       waitMs: Math.max(this.stepMs, Math.min(limits.broadcastStepMaxMs.value, 1_000 / speed)),
       isPatient: speed < Number.POSITIVE_INFINITY,
@@ -146,22 +146,23 @@ export class BroadcastPlanner {
     })
   }
 
-  /** How many of `open` go next. */
-  #sizeOf(open: readonly Candidate[], isFirst: boolean, isWarm: boolean): number {
+  /** Which of `open` go next. */
+  #next(open: readonly Candidate[], isFirst: boolean, isWarm: boolean): readonly Candidate[] {
     const { leaders } = this.#discovery.options
-    if (open.length === 0) return 0
+    if (open.length === 0) return open
     const areStrangers = open[0]!.isStranger
-    if (!isWarm || areStrangers) return Math.max(limits.broadcastStepFirst.value, this.#worthwhile(open))
-    if (!isFirst || leaders.type === 'dynamic') return this.#worthwhile(open)
+    if (!isWarm || areStrangers) return open.slice(0, Math.max(limits.broadcastStepFirst.value, this.#worthwhile(open)))
+    if (!isFirst || leaders.type === 'dynamic') return open.slice(0, this.#worthwhile(open))
     switch (leaders.type) {
       case 'top':
-        return leaders.peers
+        return open.slice(0, leaders.peers)
       case 'threshold': {
-        const best = open[0]!
-        return Math.max(1, open.filter(({ served, isNamed }) => served >= leaders.blocks && isNamed === best.isNamed).length)
+        const { isNamed } = open[0]!
+        const leading = open.filter((other) => other.served >= leaders.blocks && other.isNamed === isNamed)
+        return leading.length > 0 ? leading : open.slice(0, 1)
       }
       case 'coverage':
-        return covering(open, leaders.share)
+        return open.slice(0, covering(open, leaders.share))
     }
   }
 
@@ -282,7 +283,7 @@ function blend({ served, asked, past }: RankedPeer, chance: number): number {
   return (served + past.served + 0.5 * chance) / (asked + past.asked + 0.5)
 }
 
-/** The fewest that have this share of the chances of those who have served. */
+/** As many of the first as have this share of the chances of those who have served. */
 function covering(open: readonly Candidate[], share: number): number {
   const ranked = open.filter(({ isStranger }) => !isStranger)
   const all = ranked.reduce((sum, { chance }) => sum + chance, 0)

@@ -138,9 +138,9 @@ export interface DiscoveryOptions {
   readonly leaders:
     | { readonly type: 'dynamic' }
     | { readonly type: 'top'; readonly peers: number }
-    /** Who could have served at least so many blocks in the window. */
+    /** Who could have served at least so many blocks in the window (the older ones count less); the likeliest, if nobody. */
     | { readonly type: 'threshold'; readonly blocks: number }
-    /** The fewest that together have this share of the chances of all that served, from 0 to 1. */
+    /** As many of the likeliest as have this share of the chances of all that served, from 0 to 1; `leadersMax` at most. */
     | { readonly type: 'coverage'; readonly share: number }
   /** Questions to peers that have nothing that a second of waiting is worth. */
   readonly peersPerSecond: number
