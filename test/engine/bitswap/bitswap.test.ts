@@ -186,6 +186,20 @@ test('many connected peers of whom nothing is known are asked a part at a time, 
   assert.equal(node.failed.size, 1)
 })
 
+test('more connected peers than may be asked end in not-found as soon as so many were asked', () => {
+  const network = new BitswapNetwork({ latencyMs: [5, 5] })
+  const node = network.node()
+  for (let index = 0; index < limits.broadcastPeersMax.value + 6; index++)
+    network.connect(
+      node,
+      network.scripted(() => undefined),
+    )
+  const want = node.want(testBlock(network.rng).cid)
+  network.run()
+  assert.equal(countSent(node, 'have'), limits.broadcastPeersMax.value)
+  assert.equal(node.failed.get(want)?.code, 'not-found')
+})
+
 test('a block that a peer of the first step has stops the broadcast there', () => {
   const network = new BitswapNetwork({ latencyMs: [5, 5] })
   const block = testBlock(network.rng)

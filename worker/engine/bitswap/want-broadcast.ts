@@ -10,7 +10,7 @@ import type { WantSearch } from './want-search.ts'
  * How far one want has asked around, and when it asks further.
  *
  *   due ──step──▶ waiting (a step's time, or until all that were asked have answered) ──▶ due
- *    └──nobody left──▶ finished ──somebody connects──▶ waiting
+ *    └──nobody left, or enough asked──▶ finished ──somebody connects──▶ waiting
  */
 export class WantBroadcast {
   #steps = 0
@@ -20,7 +20,7 @@ export class WantBroadcast {
   #awaitsAnswers = false
   /** It also waits for those that were silent for long. */
   #isPatient = false
-  /** `undefined`: there was nobody left. */
+  /** `undefined`: nobody is left, or no more may be asked. */
   #dueAt: Millis | undefined
 
   constructor(now: Millis) {
@@ -91,7 +91,7 @@ export class WantBroadcast {
     this.#dials += chosen.dials.length
     this.#asked += chosen.links.length
     this.#isPatient = chosen.isPatient
-    this.#dueAt = chosen.isLast ? undefined : now + chosen.waitMs
+    this.#dueAt = chosen.isLast || this.roomIn(world) === 0 ? undefined : now + chosen.waitMs
     return chosen
   }
 }
