@@ -160,7 +160,10 @@ export interface OfferedBlockstore {
 export interface Probe {
   /** The classes of the study of 2022 for a peer that was said to provide the block. */
   readonly outcome: 'SUCCESS' | 'FETCH_FAILED'
-  /** It sent the block, said that it has none, said nothing for 15 s, or could not be reached. */
+  /**
+   * It sent the block, said that it has none, was asked and said nothing, or was not asked in 15 s: it could not be reached, took no
+   * message, or had all the 1,024 wants that one peer takes.
+   */
   readonly reason: 'block' | 'dont-have' | 'silent' | 'unreachable'
   /** The block, which is not stored. */
   readonly bytes: Uint8Array | undefined

@@ -86,6 +86,97 @@ test('a want and a probe of the same block leave each other their questions', ()
   )
 })
 
+test('a peer that has denied a want the same block is asked anew, and may still send it to the want later (B18)', () => {
+  const network = new BitswapNetwork({ latencyMs: [20, 20], searchMs: 1_000_000 })
+  const block = testBlock(network.rng)
+  const node = network.node()
+  const denier = network.node()
+  network.connect(node, denier)
+  const want = node.want(block.cid, { providers: [denier] })
+  network.run(1_000)
+  for (const id of [900, 901]) {
+    probe(node, block.cid, denier, id)
+    network.run(network.now + 1_000)
+  }
+  assert.deepEqual(
+    outcomes(node).map(({ outcome, elapsedMs }) => [outcome, elapsedMs]),
+    [
+      ['dont-have', 41],
+      ['dont-have', 41],
+    ],
+  )
+  assert.deepEqual([countSent(node, 'block'), countSent(node, 'cancel')], [3, 2])
+  network.after(2 * limits.deniedCancelWaitMs.value, () => {
+    denier.store.set(block.cid, block.bytes)
+    denier.hears({ type: 'block-added', ...block })
+  })
+  network.run()
+  assert.equal(node.ended.get(want)?.from, denier.peer)
+})
+
+test('a peer without room for one more question is asked when it has some, and is not called silent until then (B18)', () => {
+  const network = new BitswapNetwork({ searchMs: 1_000_000 })
+  const node = network.node()
+  const [asked, unasked] = [testBlock(network.rng), testBlock(network.rng)]
+  const mute = network.scripted(() => undefined)
+  network.connect(node, mute)
+  const wants = Array.from({ length: limits.wantsPerPeerMax.value }, () => node.want(testBlock(network.rng).cid))
+  network.run(20_000)
+  assert.equal(countSent(node, 'have'), limits.wantsPerPeerMax.value, 'its list of our wants is full')
+  const since = network.now
+  probe(node, asked.cid, mute, 900)
+  probe(node, unasked.cid, mute, 901)
+  network.after(5_000, () => node.hears({ type: 'cancel-want', want: wants[0]! }))
+  network.run(since + 4_999)
+  assert.deepEqual([outcomes(node), countSent(node, 'block', asked.cid)], [[], 0])
+  network.run(since + 5_100)
+  assert.deepEqual([countSent(node, 'block', asked.cid), countSent(node, 'block', unasked.cid)], [1, 0])
+  network.run(since + limits.probeTimeoutMs.value)
+  assert.deepEqual(
+    outcomes(node).map(({ outcome }) => outcome),
+    ['silent', 'unreachable'],
+  )
+})
+
+test('a question whose message fails is asked once more; a peer that takes none is not called silent (B18)', () => {
+  for (const [failingMs, expected] of [
+    [100, 'dont-have'],
+    [60_000, 'unreachable'],
+  ] as const) {
+    const network = new BitswapNetwork({ messageFailure: 1 })
+    const node = network.node()
+    const peer = network.node()
+    network.connect(node, peer)
+    probe(node, testBlock(network.rng).cid, peer)
+    network.after(failingMs, () => Object.assign(network.options, { messageFailure: 0 }))
+    network.run()
+    assert.deepEqual(
+      outcomes(node).map(({ outcome }) => outcome),
+      [expected],
+    )
+  }
+})
+
+test('a question that waits for its message to leave was not asked (B18)', () => {
+  const network = new BitswapNetwork()
+  const node = network.node()
+  const stuck = network.scripted(() => undefined)
+  network.connect(node, stuck)
+  const hears = node.hears.bind(node)
+  node.hears = (event) => {
+    if (event.type !== 'message-sent') hears(event)
+  }
+  for (const id of [900, 901]) {
+    probe(node, testBlock(network.rng).cid, stuck, id)
+    network.run(limits.probeTimeoutMs.value - 1)
+  }
+  network.run(limits.messageAnswerTimeoutMs.value - 1)
+  assert.deepEqual(
+    outcomes(node).map(({ outcome }) => outcome),
+    ['unreachable', 'unreachable'],
+  )
+})
+
 test('a session passes its context on, and asks the providers it was given', () => {
   const network = new BitswapNetwork({ searchMs: 5_000 })
   const block = testBlock(network.rng)

@@ -70,6 +70,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
   handle(event: BitswapEvent, now: Millis): void {
     this.#now = now
     this.#route(event, now)
+    this.#probes.settle(now)
     this.#wants.settle(now)
     this.#responder.pump()
     for (const link of this.#context.touched) this.#flush(link, now)
@@ -332,6 +333,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     for (const [key, { entry }] of flight.wants.entries()) {
       if (entry.cancel) continue
       this.#wants.messageLeft(key, entry.wantType, 'message-failed', link, now)
+      this.#probes.messageFailed(key, link, now)
       this.#wants.roomFreed(link, now)
     }
     this.#responder.messageFailed(link, flight)

@@ -123,7 +123,7 @@ export type BitswapEffect =
   /** To be kept until the next visit, instead of what was told of this part before. */
   | { readonly type: 'persist-discovery'; readonly memory: DiscoveryMemory }
 
-/** `silent`: it was asked, and said nothing in time. */
+/** `silent`: it was asked, and said nothing in time. `unreachable`: it was not, for want of a connection or of room for a question. */
 export type ProbeOutcome = 'block' | 'dont-have' | 'silent' | 'unreachable'
 
 export interface DiscoveryOptions {

@@ -66,16 +66,17 @@ export class Outbox {
     return this.#cancels.size === 0 ? undefined : Math.max(this.#restsUntil, this.#cancelsAt)
   }
 
-  /** Returns false if the peer was told as much already. */
+  /** Returns false if the peer was told as much already, and has not denied it. */
   want(key: Uint8Array, entry: WantlistEntry): boolean {
     const told = this.#told.get(key)
-    const withdrawn = this.#cancels.get(key)
-    // The peer may have answered before the cancel was due, and would not do so again: it is told both.
-    if (told !== undefined && withdrawn === undefined && covers(told.entry, entry)) return false
+    const isCovered = told !== undefined && covers(told.entry, entry)
+    // The peer has answered, or may have before the cancel was due, and would not do so again: it is told both.
+    const withdrawn = this.#cancels.get(key)?.entry ?? (isCovered && told.isDenied ? cancelOf(told.entry) : undefined)
+    if (isCovered && withdrawn === undefined) return false
     assert(told !== undefined || this.#wants.has(key) || this.hasRoom, 'a want is queued only where there is room')
     const queued = this.#wants.get(key)
     this.#wants.set(key, queued === undefined ? entry : merge(queued, entry))
-    if (withdrawn !== undefined) this.#cancelAt(key, withdrawn.entry, 0)
+    if (withdrawn !== undefined) this.#cancelAt(key, withdrawn, 0)
     return true
   }
 

@@ -11,8 +11,8 @@ import type { Link } from './link.ts'
  * Probes: one peer, one block, nothing else. No store, no search, no other peer, and nothing is stored or learned: the
  * selfish checker of the 2022 study.
  *
- *   connecting ──connected──▶ asked ──block, DONT_HAVE, time up──▶ ended
- *        └──failed, time up──▶ ended unreachable
+ *   connecting ──connected──▶ waiting ──room for a want──▶ asked ──block, DONT_HAVE, time up──▶ ended
+ *        └──failed, time up──▶ ended unreachable ◀──time up──┘
  */
 export class Probes {
   readonly #context: BitswapContext
@@ -21,6 +21,7 @@ export class Probes {
   readonly #probes = new Map<WantId, Probe>()
   /** By peer: few, and each peer has few. */
   readonly #byPeer = new BytesMap<Set<Probe>>()
+  readonly #waiting = new Set<Probe>()
 
   constructor(context: BitswapContext, links: BytesMap<Link>, needs: ConnectionNeeds) {
     this.#context = context
@@ -59,6 +60,16 @@ export class Probes {
     for (const probe of this.#of(link.peer)) if (probe.link === undefined) this.#ask(probe, link, now)
   }
 
+  /** Asks those for whose question there was no room, and is now. */
+  settle(now: Millis): void {
+    for (const probe of this.#waiting) this.#ask(probe, this.#links.get(probe.peer.id)!, now)
+  }
+
+  /** The question has not left: it is asked once more, until the peer counts as lost. */
+  messageFailed(key: Uint8Array, link: Link, now: Millis): void {
+    for (const probe of this.#of(link.peer, key)) if (probe.link !== undefined) this.#ask(probe, link, now)
+  }
+
   connectionFailed(probe: Probe, now: Millis): void {
     this.#end(probe, 'unreachable', undefined, now)
   }
@@ -75,11 +86,16 @@ export class Probes {
   }
 
   denied(key: Uint8Array, peer: Peer, now: Millis): void {
-    for (const probe of this.#of(peer, key)) this.#end(probe, 'dont-have', undefined, now)
+    for (const probe of this.#of(peer, key)) {
+      probe.link?.outbox.denied(key)
+      this.#end(probe, 'dont-have', undefined, now)
+    }
   }
 
   timeCame(probe: Probe, now: Millis): void {
-    this.#end(probe, probe.link === undefined ? 'unreachable' : 'silent', undefined, now)
+    const outbox = probe.link?.outbox
+    const wasAsked = outbox?.isTold(probe.key) === true && outbox.flight?.wants.has(probe.key) !== true
+    this.#end(probe, wasAsked ? 'silent' : 'unreachable', undefined, now)
   }
 
   #of(peer: Peer, key?: Uint8Array): Probe[] {
@@ -88,7 +104,12 @@ export class Probes {
   }
 
   #ask(probe: Probe, link: Link, now: Millis): void {
-    if (!link.outbox.canTake(probe.key)) return this.#end(probe, 'silent', undefined, now)
+    if (!link.outbox.canTake(probe.key)) {
+      probe.link = undefined
+      this.#waiting.add(probe)
+      return
+    }
+    this.#waiting.delete(probe)
     probe.link = link
     probe.askedAt = now
     const { cid, key } = probe
@@ -106,6 +127,7 @@ export class Probes {
   #forget(probe: Probe, now: Millis): void {
     const { id, key, peer, link } = probe
     this.#probes.delete(id)
+    this.#waiting.delete(probe)
     const others = this.#byPeer.get(peer.id)
     others?.delete(probe)
     if (others?.size === 0) this.#byPeer.delete(peer.id)

@@ -223,10 +223,10 @@ export class Wants {
     link.starving.clear()
   }
 
-  /** Whether some want has told the peer that it wants this. */
+  /** Whether some want has told the peer that it wants this; who has denied it may send it yet. */
   isAsking(key: Uint8Array, peer: Peer): boolean {
     const state = this.#wants.get(key)?.peers.get(peer.id)?.state
-    return state !== undefined && 'sentAt' in state
+    return state !== undefined && ('sentAt' in state || state.type === 'denied')
   }
 
   providersFound(search: OrderId, providers: readonly PeerInfo[], now: Millis): void {
