@@ -17,10 +17,10 @@ interface Budget {
 
 const KILOBYTE = 1024
 const BUDGETS: readonly Budget[] = [
-  { name: 'index', title: 'page, without multiformats', gzipMax: 10 * KILOBYTE },
+  { name: 'index', title: 'page, without multiformats', gzipMax: 10.5 * KILOBYTE },
   { name: 'helia', title: 'page, for Helia, beside that', gzipMax: 10 * KILOBYTE },
   { name: 'libp2p', title: 'page, for libp2p, beside that', gzipMax: 10 * KILOBYTE },
-  { name: 'worker', title: 'Worker', gzipMax: 240 * KILOBYTE },
+  { name: 'worker', title: 'Worker', gzipMax: 244 * KILOBYTE },
 ]
 /** Packages below this share of a bundle are summed up. */
 const SHARE_MIN = 0.01
