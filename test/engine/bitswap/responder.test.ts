@@ -294,7 +294,11 @@ function server(size: number) {
     now += 1_000
     hears({ type: 'tick' })
   }
-  return { counts, unsent, asks, settles }
+  const passes = (ms: number): void => {
+    now += ms
+    hears({ type: 'tick' })
+  }
+  return { counts, unsent, asks, settles, passes }
 }
 
 test('peers that take nothing off our hands keep nobody from getting one block after the other', () => {
@@ -316,6 +320,16 @@ test('peers that take nothing off our hands keep nobody from getting one block a
   assert.equal(counts.read - 3, most, 'and all of it is bounded')
   settles('message-sent', first!)
   assert.equal(counts.read - 3, most + 1)
+})
+
+test('whose message has failed waits half a minute while memory is scarce, and then gets its block, too', () => {
+  const { unsent, asks, settles, passes } = server(limits.bitswapMessageBytesMax.value)
+  const unlucky = asks(1)
+  for (let index = 0; index < 20; index++) asks(6)
+  settles('message-failed', unlucky)
+  assert.equal(unsent.has(unlucky), false)
+  passes(limits.bitswapSendTimeoutMs.value)
+  assert.equal(unsent.has(unlucky), true)
 })
 
 test('a peer that lets messages fail gets one at a time, until it has taken some', () => {

@@ -72,7 +72,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
     this.#route(event, now)
     this.#probes.settle(now)
     this.#wants.settle(now)
-    this.#responder.pump()
+    this.#responder.pump(now)
     for (const link of this.#context.touched) this.#flush(link, now)
     this.#context.touched.clear()
     this.#context.deadlines.set(this.#context.discovery, this.#context.discovery.deadline)
@@ -336,7 +336,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       this.#probes.messageFailed(key, link, now)
       this.#wants.roomFreed(link, now)
     }
-    this.#responder.messageFailed(link, flight)
+    this.#responder.messageFailed(link, flight, now)
     this.#context.touched.add(link)
   }
 

@@ -1,6 +1,6 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
-import type { OrderId } from '../machine.ts'
+import type { Millis, OrderId } from '../machine.ts'
 import { multihashOf } from './cid-key.ts'
 import type { Link } from './link.ts'
 
@@ -20,7 +20,9 @@ export class Ledger {
    * So many there may be, and one block more: what fills a message when one has failed, and then as much more as the peer has taken
    * since.
    */
-  allowance: number
+  allowance: number = limits.answerBytesPerPeerMax.value
+  /** Until then, or until it has taken a message, it may be one that takes none. */
+  failsUntil: Millis = 0
   readonly #wants = new BytesMap<PeerWant>()
   /** By multihash, since a block that comes in answers every way of writing its CID. */
   readonly #byKey = new BytesMap<PeerWant[]>()
@@ -28,9 +30,21 @@ export class Ledger {
   readonly #queue: PeerWant[] = []
   #sequence = 0
 
-  constructor(link: Link) {
+  constructor(link: Link, now: Millis) {
     this.link = link
-    this.allowance = link.isKnown ? limits.answerBlocksBytesMax.value : limits.answerBytesPerPeerMax.value
+    if (link.isKnown) this.failed(now)
+  }
+
+  /** A message to the peer was lost. */
+  failed(now: Millis): void {
+    this.allowance = limits.answerBlocksBytesMax.value
+    this.failsUntil = now + limits.bitswapSendTimeoutMs.value
+  }
+
+  /** A message with so many bytes of blocks has left. */
+  taken(blockBytes: number): void {
+    this.allowance = Math.min(limits.answerBytesPerPeerMax.value, this.allowance + blockBytes)
+    this.failsUntil = 0
   }
 
   get size(): number {

@@ -33,7 +33,7 @@ export class Responder {
     if (message.wantlist.length === 0 && !message.full) return
     let ledger = this.#ledgers.get(link.peer.id)
     if (ledger === undefined) {
-      ledger = new Ledger(link)
+      ledger = new Ledger(link, now)
       this.#ledgers.set(link.peer.id, ledger)
     }
     if (message.full) this.#replace(ledger, message.wantlist, now)
@@ -84,7 +84,7 @@ export class Responder {
     for (const { cid } of flight.message.blocks) this.#context.discovery.blockWentTo(multihashOf(cid), link.peer, link.info, now)
     const ledger = this.#ledgers.get(link.peer.id)
     if (ledger === undefined) return
-    ledger.allowance = Math.min(limits.answerBytesPerPeerMax.value, ledger.allowance + flight.blockBytes)
+    ledger.taken(flight.blockBytes)
     for (const cid of answeredBy(flight)) {
       const want = ledger.get(cid)
       if (want?.state.type === 'answering') ledger.delete(want)
@@ -93,10 +93,10 @@ export class Responder {
   }
 
   /** Answers that did not arrive are given once more, as the store stands then. */
-  messageFailed(link: Link, flight: Flight): void {
+  messageFailed(link: Link, flight: Flight, now: Millis): void {
     const ledger = this.#ledgers.get(link.peer.id)
     if (ledger === undefined) return
-    ledger.allowance = limits.answerBlocksBytesMax.value
+    ledger.failed(now)
     for (const cid of answeredBy(flight)) {
       const want = ledger.get(cid)
       if (want?.state.type === 'answering') ledger.enqueue(want)
@@ -119,22 +119,21 @@ export class Responder {
   }
 
   /** Starts as many reads as there are places, one want of each peer in turn. */
-  pump(): void {
+  pump(now: Millis): void {
     for (const ledger of this.#ready) {
       if (this.#loads.size >= limits.blockLoadsMax.value) return
       if (!hasPlace(ledger)) this.#ready.delete(ledger)
-      else if (this.#hasMemoryFor(ledger)) {
+      else if (this.#hasMemoryFor(ledger, now)) {
         this.#ready.delete(ledger)
         this.#load(ledger)
       }
     }
   }
 
-  /** Where memory is scarce each peer gets one block in its turn, but for those whose last message has failed. */
-  #hasMemoryFor({ bytes, allowance }: Ledger): boolean {
+  /** Where memory is scarce each peer gets one block in its turn, but for those of whom a message has just failed. */
+  #hasMemoryFor({ bytes, failsUntil }: Ledger, now: Millis): boolean {
     if (this.#answerBytes < limits.answerBytesMax.value) return true
-    const isReading = allowance > limits.answerBlocksBytesMax.value
-    return bytes === 0 && isReading && this.#answerBytes < limits.answerBytesTotalMax.value
+    return bytes === 0 && now >= failsUntil && this.#answerBytes < limits.answerBytesTotalMax.value
   }
 
   /** The block counts at its largest until it is known. */
