@@ -157,6 +157,29 @@ test('a question whose message fails is asked once more; a peer that takes none 
   }
 })
 
+test('nor does what a want has asked before count as the question of a probe (B18)', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10], searchMs: 1_000_000 })
+  const node = network.node()
+  const block = testBlock(network.rng)
+  const denier = network.scripted(({ wantlist }) => ({
+    presences: wantlist.map(({ cid }) => ({ cid, type: 'dont-have' as const })),
+  }))
+  network.connect(node, denier)
+  node.want(block.cid, { providers: [denier] })
+  network.run(200)
+  const hears = node.hears.bind(node)
+  node.hears = (event) => {
+    if (event.type !== 'message-sent') hears(event)
+  }
+  probe(node, testBlock(network.rng).cid, denier, 900)
+  probe(node, block.cid, denier, 901)
+  network.run(network.now + limits.probeTimeoutMs.value)
+  assert.deepEqual(
+    outcomes(node).map(({ outcome }) => outcome),
+    ['dont-have', 'unreachable'],
+  )
+})
+
 test('a question that waits for its message to leave was not asked (B18)', () => {
   const network = new BitswapNetwork()
   const node = network.node()

@@ -111,6 +111,13 @@ export class Outbox {
     return this.hasRoom || this.#told.has(key)
   }
 
+  /** The want-block has arrived there, and was not denied since. */
+  awaitsBlock(key: Uint8Array): boolean {
+    const told = this.#told.get(key)
+    const isOnTheWay = this.#wants.has(key) || this.#flight?.wants.has(key) === true
+    return told?.entry.wantType === 'block' && !told.isDenied && !isOnTheWay
+  }
+
   isTold(key: Uint8Array): boolean {
     return this.#told.has(key)
   }

@@ -93,9 +93,7 @@ export class Probes {
   }
 
   timeCame(probe: Probe, now: Millis): void {
-    const outbox = probe.link?.outbox
-    const wasAsked = outbox?.isTold(probe.key) === true && outbox.flight?.wants.has(probe.key) !== true
-    this.#end(probe, wasAsked ? 'silent' : 'unreachable', undefined, now)
+    this.#end(probe, probe.link?.outbox.awaitsBlock(probe.key) ? 'silent' : 'unreachable', undefined, now)
   }
 
   #of(peer: Peer, key?: Uint8Array): Probe[] {
