@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = '877300702b411707bb2a684941d0d71e03c726abc6dfb8a9d22fdef5d022e397'
+const golden = 'b1fe251950a2a7f21847d8c2c92a53e3782dea68704cfa2746c12244a4e55ebd'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

@@ -131,6 +131,61 @@ test('where those who provide the root have nothing, the block itself is searche
   assert.deepEqual(searched(node), [root.cid, child.cid])
 })
 
+test('nor does it wait for all that are asked, where a provider of the root denies late', () => {
+  const network = new BitswapNetwork({ searchMs: 300 })
+  const [root, child] = [testBlock(network.rng), testBlock(network.rng)]
+  const node = network.node([root])
+  let deniedAt = 0
+  const provider = network.scripted(({ wantlist }, from, self) => {
+    if (wantlist.some(({ cancel }) => cancel)) return undefined
+    deniedAt = network.now + 1_500
+    self.send(from, { presences: wantlist.map(({ cid }) => ({ cid, type: 'dont-have' })) }, 1_500)
+    return undefined
+  })
+  network.provide(root.cid, provider)
+  network.provide(child.cid, network.node([child]))
+  for (let index = 0; index < 300; index++) {
+    const mute = network.scripted(() => undefined)
+    network.connect(node, mute)
+  }
+  open(node, 1, root)
+  get(network, node, child)
+  const searches = node.effects.flatMap(({ at, effect }) => (effect.type === 'search-providers' ? [at] : []))
+  assert.ok(
+    searches.length === 2 && searches[1]! - deniedAt <= network.options.latencyMs[1],
+    `at ${searches}, denied at ${deniedAt}`,
+  )
+})
+
+test('a provider that has delivered in the session and denies this block makes it be searched for again, as any other does', () => {
+  const network = new BitswapNetwork({ searchMs: 300 })
+  const [first, second] = [testBlock(network.rng), testBlock(network.rng)]
+  const node = network.node()
+  const [good, later] = [network.node([first]), network.node([second])]
+  network.connect(node, good)
+  node.hears({ type: 'open-session', session: 1 as SessionId })
+  assert.ok(node.ended.has(get(network, node, first)))
+  network.provide(second.cid, good)
+  network.after(2_000, () => network.provide(second.cid, later))
+  assert.equal(node.ended.get(get(network, node, second))?.from, later.peer)
+})
+
+test('a search for the root itself, as a block, is one for the root', () => {
+  const network = new BitswapNetwork({ searchMs: 4_000 })
+  const [root, other, next] = [testBlock(network.rng), testBlock(network.rng), testBlock(network.rng)]
+  const node = network.node()
+  open(node, 1, root)
+  const want = node.want(other.cid, { session: 1 })
+  network.after(3, () => {
+    Object.assign(network.options, { searchMs: 500 })
+    node.want(root.cid, { session: 1 })
+  })
+  network.after(2_000, () => node.hears({ type: 'cancel-want', want }))
+  network.after(3_000, () => node.want(next.cid, { session: 1 }))
+  network.run()
+  assert.deepEqual(searched(node).slice(2), [next.cid])
+})
+
 test('who sent the root may have nothing else: before a block is not found, the root is searched for to the end', () => {
   const network = new BitswapNetwork({ searchMs: 300 })
   const [root, child, absent] = [testBlock(network.rng), testBlock(network.rng), testBlock(network.rng)]

@@ -64,6 +64,7 @@ export class WantSearch {
 
   /** Returns whether a search is to begin now. */
   begin(now: Millis): boolean {
+    this.#hurryInVain(now)
     const dueAt = this.deadline
     if (dueAt === undefined || now < dueAt) return false
     this.#state = { type: 'searching', since: now, hasNamed: false }
@@ -82,10 +83,10 @@ export class WantSearch {
   ended(hasFailed: boolean, now: Millis): void {
     if (this.#state.type !== 'searching') return
     if (hasFailed) this.stop()
-    else if (this.#target?.session !== undefined) this.#target.session.root = undefined
+    else this.#rootsSearched()
     this.hasEnded = true
     this.#state = { type: 'over' }
-    if (this.#isNew(this.#want.key) && !awaitsProviders(this.#want.peers)) this.hurry(now)
+    this.#hurryInVain(now)
   }
 
   /** It has not come to its end. The next search is for the same root, unless somebody new who may have all of the DAG was reached. */
@@ -99,6 +100,18 @@ export class WantSearch {
     if (this.#state.type !== 'over' || this.#rests + 1 >= limits.providerSearchRoundsMax.value) return false
     this.#state = { type: 'resting', dueAt: now + limits.providerSearchRestMs.value * 2 ** this.#rests++ }
     return true
+  }
+
+  /** Nobody that the search for a root has named has the block, or will soon be known to have. */
+  #hurryInVain(now: Millis): void {
+    if (this.#state.type === 'over' && this.#isNew(this.#want.key) && !awaitsProviders(this.#want.peers)) this.hurry(now)
+  }
+
+  #rootsSearched(): void {
+    const searched = this.#searched.at(-1)!
+    for (const session of this.#want.sessions) {
+      if (session.root !== undefined && equalBytes(multihashOf(session.root.cid), searched)) session.root = undefined
+    }
   }
 
   #next(): Target | undefined {
@@ -120,14 +133,14 @@ export class WantSearch {
 
 /** Another walk makes sense only if providers were reached and said that they have nothing. */
 export function deniedByProviders(peers: BytesMap<WantPeer>): boolean {
-  for (const { source, state } of peers.values()) {
-    if (source === 'provider' && state.type === 'denied' && state.by === 'dont-have') return true
+  for (const { isProvider, state } of peers.values()) {
+    if (isProvider && state.type === 'denied' && state.by === 'dont-have') return true
   }
   return false
 }
 
 function awaitsProviders(peers: BytesMap<WantPeer>): boolean {
-  for (const { source, state } of peers.values()) if (source === 'provider' && isActive(state)) return true
+  for (const { isProvider, state } of peers.values()) if (isProvider && isActive(state)) return true
   return false
 }
 
