@@ -147,7 +147,7 @@ export interface ProviderInput {
 
 /**
  * A blockstore of the page, such as Helia's: whatever `get` gives, throws or never answers. One that can fetch, as Helia's can,
- * must not do so for this (`offline`). The signal ends when nobody waits any more.
+ * must not do so for this (`offline`). The signal ends after two seconds.
  */
 export interface OfferedBlockstore {
   get(

@@ -205,6 +205,21 @@ test('version 4 finds blocks of version 3 by multihash, keeps one of each, and l
   await next.store.close()
 })
 
+test('where a use of version 3 has no block, the one that has stays', async () => {
+  const factory = new IDBFactory()
+  const [raw, dagPb] = [testCid(1), Uint8Array.of(1, 0x70, ...testCid(1).subarray(2))]
+  await fillVersion3(factory, [
+    [raw, 100, 10],
+    [dagPb, 100, 20],
+  ])
+  const database = await openDatabase(factory as unknown as globalThis.IDBFactory, 'test', never, 3)
+  await database.delete('blocks', keyOf(raw))
+  database.close()
+  const { store } = await visit(factory, 504)
+  assert.deepEqual([(await store.getBlock(raw))?.length, store.status().blockBytes], [100, 100])
+  await store.close()
+})
+
 test('many blocks of version 3 move a part at a time, and those under two CIDs meet', async () => {
   const factory = new IDBFactory()
   const numbered = (number: number, codec: number) =>

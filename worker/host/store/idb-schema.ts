@@ -197,13 +197,16 @@ async function toVersion4(_: IDBPDatabase<unknown>, upgrade: Upgrade): Promise<v
     const changes: Promise<unknown>[] = [uses.delete(IDBKeyRange.bound(keys[0], keys.at(-1)))]
     for (const [index, cid] of cids.entries()) {
       const multihash = multihashOf(cid)
-      const use = rows[index] as BlockUse
+      const use: BlockUse = { ...(rows[index] as BlockUse), cid }
       const other = moved.get(multihash) ?? known[index]
-      moved.set(multihash, other ? { ...other, lastUsedAt: Math.max(other.lastUsedAt, use.lastUsedAt) } : { ...use, cid })
-      if (other === undefined) continue
-      changes.push(blocks.delete(cid))
+      // Where the database is damaged one of them may have no block.
+      const otherIsThere = other !== undefined && (await blocks.getKey(keyOf(other.cid ?? multihash))) !== undefined
+      const [kept, dropped] = otherIsThere ? [other, use] : [use, other]
+      moved.set(multihash, dropped ? { ...kept, lastUsedAt: Math.max(kept.lastUsedAt, dropped.lastUsedAt) } : kept)
+      if (dropped === undefined) continue
+      changes.push(blocks.delete(keyOf(dropped.cid ?? multihash)))
       surplus++
-      surplusBytes += use.size
+      surplusBytes += dropped.size
     }
     for (const [multihash, use] of moved.entries()) changes.push(uses.put(use, keyOf(multihash)))
     await Promise.all(changes)
