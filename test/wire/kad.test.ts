@@ -18,6 +18,7 @@ const rsaId = fromHex(`1220${'5a'.repeat(32)}`) as PeerIdBytes
 const multihash = fromHex('1220e536c7f88d731f374dccb568aff6f56e838a19382e488039b1ca8ad2599e82fe')
 const address = fromHex('047f000001060fa1dd03')
 const keepAll: AddressReader = (bytes) => ({ bytes, dialable: true })
+const keepLong: AddressReader = (bytes) => (bytes.length > 1 ? { bytes, dialable: true } : undefined)
 
 const providerPeer: KadPeer = { id: ed25519Id, addresses: [{ bytes: address, dialable: true }] }
 const ipnsRecord = { key: fromHex(`2f69706e732f${hex(ed25519Id)}`), value: Uint8Array.of(1, 2, 3) }
@@ -153,6 +154,53 @@ test('lists are cut at their limits', () => {
   const one = decodeKadResponse(response({ closer: [{ id: rsaId, addresses }] }), keepAll)
   assert.ok(one.ok)
   assert.equal(one.message.closer[0]!.addresses.length, limits.addressesPerPeerMax.value)
+})
+
+test('of one peer so many addresses are read, good ones behind malformed ones among them, and no more', () => {
+  const good = { bytes: address, dialable: true }
+  const malformed = { bytes: Uint8Array.of(9), dialable: true }
+  const kept = (malformedOnes: number) => {
+    const addresses = [...Array<typeof good>(malformedOnes).fill(malformed), good]
+    const result = decodeKadResponse(response({ closer: [{ id: rsaId, addresses }] }), keepLong)
+    assert.ok(result.ok)
+    return [result.message.closer[0]!.addresses.length, result.dropped]
+  }
+  const max = limits.addressesReadMax.value
+  assert.deepEqual(kept(max - 1), [1, max - 1])
+  assert.deepEqual(kept(max), [0, max + 1])
+})
+
+test('of a message with very many malformed addresses or peers the rest is not looked at (W3)', () => {
+  const max = limits.malformedPartsMax.value
+  const addresses = Array.from({ length: 100 }, () => ({ bytes: Uint8Array.of(9), dialable: true }))
+  const providers = Array.from({ length: limits.providersPerMessageMax.value }, () => ({ id: rsaId, addresses }))
+  let read = 0
+  const poisoned = decodeKadResponse(response({ type: 'get-providers', providers }), () => {
+    read++
+    return undefined
+  })
+  assert.ok(poisoned.ok)
+  assert.ok(read >= max && read <= max + limits.addressesReadMax.value, `${read} addresses`)
+  const readAfter = (count: number) => {
+    const nobody: KadPeer = { id: new Uint8Array(0) as unknown as PeerIdBytes, addresses: [] }
+    const closer = [...Array<KadPeer>(count).fill(nobody), providerPeer]
+    const result = decodeKadResponse(response({ closer, providers: [providerPeer] }), keepAll)
+    assert.ok(result.ok)
+    return [result.message.closer.length, result.message.providers.length]
+  }
+  assert.deepEqual(readAfter(max - 1), [1, 1])
+  assert.deepEqual(readAfter(max), [0, 0])
+})
+
+test('of a key and a record that come again only the last is looked at', () => {
+  const tooLong = new Uint8Array(300)
+  const first = response({ key: multihash, record: { key: multihash, value: tooLong } })
+  const key = Uint8Array.from([0x12, 0xac, 0x02, ...tooLong])
+  const last = response({ type: 'get-value', key: ipnsRecord.key, record: ipnsRecord })
+  const result = decodeKadResponse(Uint8Array.from([...first, ...key, ...last]), keepAll)
+  assert.ok(result.ok)
+  assert.equal(hex(result.message.key), hex(ipnsRecord.key))
+  assert.deepEqual(result.message.record, ipnsRecord)
 })
 
 test('a peer, an address or a record over its limit is left out', () => {

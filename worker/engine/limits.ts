@@ -73,6 +73,7 @@ export const limits = {
   closerPeersMax: limit(40, 'peers', 'Go cuts a reply at 2k closer peers'),
   providersPerMessageMax: limit(512, 'peers', 'popular content has thousands of providers; nobody needs all of them'),
   addressBytesMax: limit(512, 'bytes', 'a relayed WebTransport address with two certificate hashes has about 250'),
+  addressesReadMax: limit(50, 'addresses', 'of one peer, malformed ones among them; of the good ones 25 are kept'),
   recordBytesMax: limit(16_384, 'bytes', 'an IPNS record has at most 10 KiB, and rust caps the frame at 16 KiB'),
   peerIdDigestBytesMax: limit(42, 'bytes', 'a public key is inlined up to this length (libp2p specs, peer-ids)'),
   cidBytesMax: limit(168, 'bytes', 'boxo refuses longer CIDs'),
@@ -81,7 +82,7 @@ export const limits = {
   blockBytesMax: limit(2_162_688, 'bytes', 'blocks of 2 MiB must work, with 64 KiB for what wraps them'),
   wantlistEntriesMax: limit(4_096, 'entries', 'four times what boxo keeps per peer'),
   blocksPerMessageMax: limit(1_024, 'entries', 'each block costs a hash'),
-  malformedPartsMax: limit(4_096, 'entries', 'of one message, after which no more of its lists is read'),
+  malformedPartsMax: limit(4_096, 'entries', 'of one message, peers and addresses included, after which no more of it is read'),
   presencesPerMessageMax: limit(4_096, 'entries', 'one for each entry of a longest wantlist'),
 
   // Bitswap: wants of the page

@@ -48,7 +48,8 @@ export function encodeKadResponse(response: KadResponse): Uint8Array {
 
 /**
  * An answer to one of our requests. Peers with a malformed id or over the limits are left out, addresses likewise; the
- * rest of the message counts.
+ * rest of the message counts, up to the point at which so much was malformed that no more is read: to find that out of an address
+ * costs 10 µs, and a frame has room for a million.
  */
 export function decodeKadResponse(bytes: Uint8Array, readAddress: AddressReader): Decoded<KadResponse> {
   return decoding(bytes, limits.frameBytesMax.value, (drops) => decode(bytes, readAddress, drops))
@@ -86,24 +87,25 @@ function providersKey(key: Uint8Array): Uint8Array {
   return key
 }
 
+/** Of a key or record that comes again the last one counts, as protobuf has it; the others are not looked at. */
 function decode(bytes: Uint8Array, readAddress: AddressReader, drops: Drops): KadResponse {
   const field = new Field(bytes)
   let typeNumber = 0
   let key: Uint8Array = new Uint8Array(0)
-  let record: KadRecord | undefined
+  let record: Uint8Array | undefined
   const closer: KadPeer[] = []
   const providers: KadPeer[] = []
-  while (field.next()) {
+  while (drops.malformed < limits.malformedPartsMax.value && field.next()) {
     if (field.number === 1) typeNumber = field.uint32()
-    else if (field.number === 2) key = readKey(field.bytes())
-    else if (field.number === 3) record = readRecord(field.bytes(), drops)
+    else if (field.number === 2) key = field.bytes()
+    else if (field.number === 3) record = field.bytes()
     else if (field.number === 8) readPeer(field.bytes(), closer, limits.closerPeersMax.value, readAddress, drops)
     else if (field.number === 9) readPeer(field.bytes(), providers, limits.providersPerMessageMax.value, readAddress, drops)
     else field.skip()
   }
   const type = typesByNumber.get(typeNumber)
   if (type === undefined) throw new WireError('unsupported')
-  return { type, key, closer, providers, record }
+  return { type, key: readKey(key), closer, providers, record: record && readRecord(record, drops) }
 }
 
 /** Copied, so that a key that is kept does not keep its whole frame. */
@@ -138,24 +140,35 @@ function readPeer(bytes: Uint8Array, peers: KadPeer[], peersMax: number, readAdd
   const multiaddrs: Uint8Array[] = []
   while (field.next()) {
     if (field.number === 1) id = field.bytes()
-    else if (field.number === 2) multiaddrs.push(field.bytes())
-    else field.skip()
+    else if (field.number === 2 && multiaddrs.length < limits.addressesReadMax.value) multiaddrs.push(field.bytes())
+    else {
+      if (field.number === 2) drops.dropped++
+      field.skip()
+    }
   }
   if (isPeerId(id)) {
     const own = id.slice() as typeof id
     peers.push({ id: own, addresses: readAddresses(multiaddrs, own, readAddress, drops) })
-  } else drops.dropped++
+  } else noteMalformed(drops)
 }
 
 function readAddresses(multiaddrs: readonly Uint8Array[], of: Uint8Array, readAddress: AddressReader, drops: Drops): Address[] {
   const addresses: Address[] = []
   for (const multiaddr of multiaddrs) {
-    const readable = multiaddr.length <= limits.addressBytesMax.value && addresses.length < limits.addressesPerPeerMax.value
-    const address = readable ? readAddress(multiaddr, of) : undefined
-    if (address === undefined) drops.dropped++
+    if (addresses.length === limits.addressesPerPeerMax.value) {
+      drops.dropped++
+      continue
+    }
+    const address = multiaddr.length <= limits.addressBytesMax.value ? readAddress(multiaddr, of) : undefined
+    if (address === undefined) noteMalformed(drops)
     else addresses.push(address)
   }
   return addresses
+}
+
+function noteMalformed(drops: Drops): void {
+  drops.dropped++
+  drops.malformed++
 }
 
 function encode({ type, key, record, closer, providers }: KadResponse): Uint8Array {
