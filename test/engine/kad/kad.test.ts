@@ -268,6 +268,28 @@ describe('bounds and bad input', () => {
     assert.equal(network.kad.status().counters.requestsFailed, 1)
   })
 
+  test('an answer of another type is a failed request: it is of no use to anybody, nor for the place in the table (K3, K4)', () => {
+    const network = started({ bootstrap: 0 }, (world) => world.storedEntries(1))
+    const [entry, checked, named] = network.peers
+    const query = network.queryId()
+    network.handle({ type: 'closest-peers', query, key })
+    network.run(10_000, () => effectsOf(network, 'query-progress').some(({ progress }) => progress.type === 'asking'))
+    network.handle({ type: 'dht-server-seen', info: checked! })
+    const requests = effectsOf(network, 'send-request')
+    assert.deepEqual(new Set(requests.map(({ peer }) => peer)), new Set([entry!.peer, checked!.peer]))
+    const before = network.effects.length
+    const response = { type: 'get-value', key, closer: [kadPeer(named!)], providers: [], record: undefined } as const
+    for (const { order } of requests) network.handle({ type: 'response-received', order, response })
+    const after = network.effects.slice(before)
+    const isFailure = (effect: KadEffect) =>
+      effect.type === 'query-progress' && effect.progress.type === 'failed' && effect.progress.reason === 'malformed'
+    assert.ok(after.some(isFailure))
+    assert.ok(!after.some(({ type }) => type === 'persist-table-entry' || type === 'need-connection'))
+    const { requestsFailed, responsesReceived } = network.kad.status().counters
+    assert.deepEqual([requestsFailed, responsesReceived], [requests.length, 0])
+    assert.ok(network.kad.status().tableSize <= 1)
+  })
+
   test('a machine is started once', () => {
     const network = started()
     assert.throws(() => network.start(), /started once/)

@@ -59,7 +59,9 @@ describe('connection needs', () => {
 })
 
 describe('pending requests', () => {
-  const request = (order: number, sentAt: number) => ({ order: order as OrderId, user: 'a', peer: peer8(1), sentAt })
+  const request = (order: number, sentAt: number) => {
+    return { order: order as OrderId, user: 'a', peer: peer8(1), type: 'find-node', sentAt } as const
+  }
 
   test('the oldest expires first, at its time and not before', () => {
     const requests = new Requests<string>()

@@ -257,6 +257,8 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   #responseReceived(order: OrderId, response: KadResponse, now: Millis): void {
     const request = this.#desk.close(order)
     if (request === undefined) return
+    // Before anything is made of it: that would renew the peer's place in the table, and clear all doubts.
+    if (response.type !== request.type) return this.#noteRequestFailure(request, 'malformed', now)
     this.#world.counters.responsesReceived++
     const { user, peer, sentAt } = request
     if (user === 'server-check') {

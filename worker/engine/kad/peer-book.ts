@@ -74,7 +74,7 @@ export class PeerBook {
   }
 
   checkAnswered(info: PeerInfo, response: KadResponse, now: Millis): void {
-    if (response.type === 'find-node' && response.closer.length > 0) this.#admit(info, now)
+    if (response.closer.length > 0) this.#admit(info, now)
   }
 
   /** An answer with closer peers is the proof of a server; without any it takes the lookup check first. */

@@ -66,7 +66,7 @@ export class RequestDesk {
       for (const [order, { effect, user }] of this.#waiting[priority]) {
         if (this.#requests.size >= max) return
         this.#waiting[priority].delete(order)
-        this.#requests.add({ order, peer: effect.peer, user, sentAt: now })
+        this.#requests.add({ order, peer: effect.peer, type: effect.request.type, user, sentAt: now })
         this.#counters.requestsSent++
         this.#outbox.push(effect)
       }

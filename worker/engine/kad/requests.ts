@@ -1,11 +1,13 @@
 import { limits } from '../limits.ts'
 import type { Millis, OrderId } from '../machine.ts'
 import type { Peer } from '../peer.ts'
+import type { KadRequest } from './message.ts'
 
 export interface PendingRequest<User> {
   readonly order: OrderId
   readonly user: User
   readonly peer: Peer
+  readonly type: KadRequest['type']
   readonly sentAt: Millis
 }
 

@@ -162,7 +162,7 @@ export class StoreRound {
   }
 
   #isEcho(response: KadResponse): boolean {
-    if (this.#request.type !== 'put-value' || response.type !== 'put-value' || response.record === undefined) return false
+    if (this.#request.type !== 'put-value' || response.record === undefined) return false
     const { key, value } = this.#request.record
     return equalBytes(response.record.key, key) && equalBytes(response.record.value, value)
   }

@@ -160,10 +160,6 @@ export class Walk {
   #responseReceived(event: Extract<QueryEvent, { type: 'response-received' }>, now: Millis): Answer | undefined {
     const { peer, response, rttMs } = event
     if (this.#orderOf.get(peer.id) !== event.order) return undefined
-    if (response.type !== this.#request.type) {
-      this.#requestFailed(peer, 'malformed', now)
-      return undefined
-    }
     this.#orderOf.delete(peer.id)
     const closer = this.#read(response.closer)
     this.#lookup.handle({ type: 'peer-responded', peer, closer }, now)

@@ -48,16 +48,6 @@ describe('closest-peers', () => {
     assert.ok(!bench.asked().includes(0xff))
   })
 
-  test('an answer of another type is a failure of the peer', () => {
-    const bench = new QueryBench((context, query) => new ClosestPeers({ context, query, key, now: 0 }))
-    bench
-      .seeds(1, 2)
-      .ready(1)
-      .answer(1, { type: 'get-value', closer: [kadPeer8(3)] })
-    assert.ok(bench.of('query-progress').some(({ progress }) => progress.type === 'failed' && progress.reason === 'malformed'))
-    assert.ok(!bench.of('need-connection').some(({ info }) => bitsOf(info.peer) === 3))
-  })
-
   test('what expires ends with the peers it has', () => {
     const bench = new QueryBench((context, query) => new ClosestPeers({ context, query, key, now: 0 }))
     bench.seeds(1, 2).ready(2).answer(2).send({ type: 'expired' })

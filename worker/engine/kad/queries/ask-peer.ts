@@ -80,7 +80,6 @@ export class AskPeer implements Query {
   }
 
   #answered({ response }: Extract<QueryEvent, { type: 'response-received' }>): void {
-    if (response.type !== 'find-node') return this.#end(undefined)
     const { options, peers, world } = this.#context
     const closer = response.closer
       .slice(0, options.k * limits.closerPeersPerBucket.value)
