@@ -318,6 +318,23 @@ describe('queries on a network', () => {
     assert.equal(item?.type === 'provider' && item.provider.peer, network.self)
   })
 
+  test('to a search of Bitswap we are not named as a provider, neither by the network nor from the cache (K8)', () => {
+    const network = settled()
+    network.handle({ type: 'own-addresses-changed', addresses: [{ bytes: Uint8Array.of(9), dialable: true }] })
+    const provide = network.queryId()
+    network.handle({ type: 'provide', query: provide, multihash })
+    network.finish(provide)
+    const told = (countsDialable: boolean) => {
+      const query = network.queryId()
+      network.handle({ type: 'find-providers', query, multihash, limit: 10, countsDialable })
+      network.finish(query)
+      return network.items(query).length
+    }
+    assert.equal(told(true), 0)
+    assert.equal(told(false), 1)
+    assert.equal(told(true), 0, 'though the search before has left us in the cache')
+  })
+
   test('a value put is got, and holders of older ones are corrected without anybody waiting', () => {
     const network = settled()
     const put = network.queryId()

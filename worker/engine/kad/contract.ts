@@ -26,6 +26,7 @@ export type KadCommand =
   /**
    * `limit`: end after that many distinct providers; at least 1. `countsDialable`: only those with an address that can be dialed, or
    * with none so far, count; of the others as many are told beside them, and once more when such an address becomes known.
+   * We ourselves are not told then.
    */
   | {
       readonly type: 'find-providers'

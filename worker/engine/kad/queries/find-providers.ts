@@ -1,7 +1,7 @@
 import { BytesMap, equalBytes } from '../../bytes-map.ts'
 import { limits } from '../../limits.ts'
 import type { Millis } from '../../machine.ts'
-import type { Key, Peer, PeerInfo } from '../../peer.ts'
+import type { Key, Peer, PeerIdBytes, PeerInfo } from '../../peer.ts'
 import type { QueryId } from '../../query.ts'
 import { hasDialable, mergeAddresses } from '../addresses.ts'
 import { Outbox } from '../outbox.ts'
@@ -80,13 +80,13 @@ export class FindProviders implements Query {
   }
 
   #useCache(now: Millis): void {
-    const { providers, denied, records, self } = this.#context.world
+    const { providers, records, self } = this.#context.world
     for (const provider of records?.providersOf(this.#multihash, now) ?? []) {
       const isOther = self !== undefined && !equalBytes(provider.peer.id, self.id)
       if (isOther && provider.addresses.length > 0) this.#tell(provider, self)
     }
     for (const { provider, from } of providers.find(this.#multihash, now)) {
-      if (!denied.has(provider.peer.id)) this.#tell(provider, from)
+      if (!this.#isBarred(provider.peer.id)) this.#tell(provider, from)
     }
     if (this.#counted < this.#limit) return
     providers.sufficed(this.#multihash, now)
@@ -96,7 +96,7 @@ export class FindProviders implements Query {
   #use({ peer: from, response, closer }: Answer, now: Millis): void {
     for (const { id, addresses } of response.providers) {
       const peer = this.#context.peers.intern(id)
-      if (this.#context.world.denied.has(id)) continue
+      if (this.#isBarred(id)) continue
       if (addresses.length > 0) this.#found({ peer, addresses: mergeAddresses([], addresses) }, from, now)
       else if (this.#told.has(id) || this.#addressless.has(id)) continue
       else if (this.#addressless.size < limits.addresslessProvidersMax.value) this.#addressless.set(id, { peer, from })
@@ -105,6 +105,12 @@ export class FindProviders implements Query {
       const waiting = this.#addressless.get(info.peer.id)
       if (waiting !== undefined && info.addresses.length > 0) this.#found(info, waiting.from, now)
     }
+  }
+
+  /** The page may hear that we provide it ourselves; who looks for somebody to dial need not. */
+  #isBarred(id: PeerIdBytes): boolean {
+    const { self, denied } = this.#context.world
+    return denied.has(id) || (this.#countsDialable && self !== undefined && equalBytes(id, self.id))
   }
 
   #found(provider: PeerInfo, from: Peer, now: Millis): void {
