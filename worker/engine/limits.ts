@@ -22,7 +22,7 @@ export const limits = {
   maintenanceDialsMax: limit(2, 'count', 'of those for keeping the table fresh: the other places are for persons'),
   repairDialsMax: limit(4, 'count', 'of those for the repair of a table without peers, for the same reason'),
   queuedDialsMax: limit(256, 'count', 'peers that wait for a place to dial; more are refused at once'),
-  dialTimeoutMs: limit(5_000, 'ms', 'a peer that has not answered a dial by then is not worth a place'),
+  dialTimeoutMs: limit(5_000, 'ms', 'for a dial, with the handshakes in it: one that has not succeeded by then is given up'),
   dialAttemptTimeoutMs: limit(10_000, 'ms', 'of one address: the engine, which knows what is held back, gives up before'),
   failedPeersMax: limit(4_096, 'peers', 'remembered failures to dial, for backoff'),
   dialLateMs: limit(2_000, 'ms', 'a dial not answered by then holds nothing up and gives its place to one that waits'),
@@ -261,7 +261,7 @@ export const limits = {
   tablePersistIntervalMs: limit(600_000, 'ms', 'an entry is written again at most once per table refresh'),
   tableGroupPerBucketMax: limit(2, 'peers', 'of one group of IP addresses in a bucket (go-libp2p-kbucket)'),
   tableGroupMax: limit(3, 'peers', 'of one group in the table'),
-  replyGroupMax: limit(3, 'peers', 'of one group in a reply; a reply with more of them loses them all'),
+  replyGroupMax: limit(3, 'peers', 'of one group in a reply to a lookup; a reply with more of them loses them all'),
   lowTablePeers: limit(10, 'peers', 'below that the table is repaired through the bootstrap peers (go-libp2p-kad-dht)'),
   deniedPeersMax: limit(1_024, 'peers', 'remembered as denied; the oldest is forgotten and denied again when dialed'),
 

@@ -170,7 +170,10 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     if (wanted.users.size === 0 && wanted.state.type === 'queued') this.#forget(wanted)
   }
 
-  /** It needs its place no more, is not silent, and begins anew as to patience: about as many round trips are left. */
+  /**
+   * It needs its place no more, is not silent, and begins anew as to patience: about as many round trips are left. When it ends stays
+   * as it was: the handshakes are in its time.
+   */
   #dialOpened(order: OrderId, now: Millis): void {
     const wanted = this.#dialing.get(order)
     if (wanted?.state.type !== 'dialing' || wanted.state.isOpen) return

@@ -7,7 +7,8 @@ import { Outbox } from '../outbox.ts'
 import type { Query, QueryContext, QueryEvent, QueryOutput, QueryStage } from './contract.ts'
 
 /**
- * Asks one certain peer whom it knows near a key.
+ * Asks one certain peer whom it knows near a key. Crowds of one network are not left out (K18): the sweep draws conclusions from who is
+ * named and who is not.
  *
  *   walking (connecting, asking) ──answered──▶ ended
  *      └──no connection, no answer, expired──▶ ended, with nothing
