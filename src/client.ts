@@ -191,7 +191,9 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
     const root = isRoot ? cidBytes(first as CidInput) : undefined
     const { context, providers } = this.#blockOptions(options)
     const args = { root, context, providers }
-    return new ClientSession(this, await this.#call({ method: 'openSession', args }, options))
+    const onLate = (session: number): void => void new ClientSession(this, session).close()
+    const opened = this.#link.call<'openSession'>({ method: 'openSession', args }, { ...linkOptions(options), onLate })
+    return new ClientSession(this, await opened)
   }
 
   async putBlock(cid: CidInput, bytes: Uint8Array, options: CallOptions = {}): Promise<void> {

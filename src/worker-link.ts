@@ -20,11 +20,13 @@ export interface LinkInit {
   readonly onDied: (error: AminoError) => void
 }
 
-export interface LinkCallOptions {
+export interface LinkCallOptions<Result = unknown> {
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((progress: ProgressData) => void) | undefined
   /** Buffers in the arguments that move to the Worker. */
   readonly transfer?: Transferable[]
+  /** Takes a result that comes when the call has been rejected already: what was opened for nobody is to be closed. */
+  onLate?(result: Result): void
 }
 
 /** Must not reject. The bytes are transferred. */
@@ -92,7 +94,7 @@ export class WorkerLink {
 
   async call<Method extends CallMethod>(
     request: Extract<CallRequest, { method: Method }>,
-    options: LinkCallOptions = {},
+    options: LinkCallOptions<Calls[Method]['result']> = {},
   ): Promise<Calls[Method]['result']> {
     const { signal, onProgress, transfer = [] } = options
     this.#requireRunning(signal)
@@ -181,7 +183,10 @@ export class WorkerLink {
       this.#pending.set(call, { onProgress, reject: (error) => settle(() => reject(error)) })
       signal?.addEventListener('abort', onAbort)
       send(call).then(
-        (outcome) => settle(() => (outcome.ok ? resolve(outcome.value) : reject(AminoError.of(outcome.error)))),
+        (outcome) => {
+          if (outcome.ok && !this.#pending.has(call)) options.onLate?.(outcome.value)
+          settle(() => (outcome.ok ? resolve(outcome.value) : reject(AminoError.of(outcome.error))))
+        },
         (fault: unknown) => settle(() => reject(toInternal(fault))),
       )
     })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { codeOf, signalled, startHarness } from '../support/client-harness.ts'
+import { peerText, untilAborted } from '../support/fake-service.ts'
 
 const cid = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
 
@@ -34,4 +35,33 @@ test('a session whose caller has given up while it was opened is closed in the W
   await client.status()
   answer.resolve(11)
   await closed.reached
+})
+
+test('a session whose caller gives up while the answer is on its way is closed in the Worker, once', async (t) => {
+  const controller = new AbortController()
+  const { client, service } = await startHarness(t, {
+    openSession: async () => {
+      // The page's word of it comes to the Worker when the call has ended there.
+      controller.abort()
+      return 11
+    },
+  })
+  assert.equal(await codeOf(client.createSession({ signal: controller.signal })), 'aborted')
+  await client.status()
+  await client.status()
+  const closed = service.seen.filter(({ method }) => method === 'closeSession')
+  assert.deepEqual(
+    closed.map(({ args }) => args),
+    [[11]],
+  )
+})
+
+test('a session is closed in the Worker however many calls are under way', async (t) => {
+  const { client, service } = await startHarness(t, { findPeer: (_id, context) => untilAborted(context) }, {}, { callsMax: 1 })
+  const session = await client.createSession()
+  const pending = codeOf(client.findPeer(peerText))
+  await session.close()
+  assert.deepEqual(service.seen.at(-1), { method: 'closeSession', args: [4] })
+  await client.stop()
+  assert.equal(await pending, 'stopped')
 })

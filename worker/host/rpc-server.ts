@@ -118,10 +118,10 @@ class RpcServer implements RpcApi {
     }
   }
 
-  /** Throws what is wrong with a call at this moment. `stop` is always let in. */
+  /** Throws what is wrong with a call at this moment. However many there are, what ends something is let in. */
   #admit(method: CallMethod): void {
     if (method === 'stop') return
-    if (this.#calls.size + this.#streams >= this.#callsMax) {
+    if (method !== 'closeSession' && this.#calls.size + this.#streams >= this.#callsMax) {
       throw new ServiceError('too-many-queries', `${this.#callsMax} calls are under way already. Wait for some of them to end.`)
     }
     if (method === 'start' && this.#phase === 'awaiting-start') return
@@ -149,12 +149,9 @@ class RpcServer implements RpcApi {
       }
       case 'probe':
         return done<'probe'>(await this.#service.probe(request.args.cid, request.args.peer, context))
-      case 'openSession': {
-        const session = await this.#service.openSession(request.args)
-        // The page has given up and will never close it.
-        if (context.signal.aborted) await this.#service.closeSession(session)
-        return done<'openSession'>(session)
-      }
+      case 'openSession':
+        // A page that has given up closes what comes late: its abort may find no call here, as the answer is on its way.
+        return done<'openSession'>(await this.#service.openSession(request.args))
       case 'stop':
         return done<'stop'>(await this.#stop())
       case 'findPeer':
