@@ -6,8 +6,8 @@ import type { OfferedBlockstore } from './types.ts'
 export async function readOffered(store: OfferedBlockstore, cid: Uint8Array): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
     const found = await store.get(CID.decode(cid), { offline: true, signal: AbortSignal.timeout(offeredBlockTimeoutMs) })
-    // A copy, since the bytes are transferred and the store may hold these.
-    if (found === undefined || found instanceof Uint8Array) return found?.slice() as Uint8Array<ArrayBuffer> | undefined
+    // A copy, since the bytes are transferred and the store may hold these. Not by `slice`: of a Buffer that is a view.
+    if (found === undefined || found instanceof Uint8Array) return found && new Uint8Array(found)
     const parts: Uint8Array[] = []
     for await (const part of found) parts.push(part)
     const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))

@@ -55,6 +55,26 @@ test('the Worker reads blocks from a store of the page, whatever its get gives',
   assert.equal(read, undefined)
 })
 
+test('a store of Buffers keeps its memory', async (t) => {
+  let read: ReadBlock | undefined
+  const { client } = await startHarness(t, {
+    offerBlocks: async (given) => {
+      read = given
+    },
+  })
+  const shelf = new ArrayBuffer(5)
+  const [kept, neighbour] = [Buffer.from(shelf, 0, 3), Buffer.from(shelf, 3)]
+  // Of the pool that Node makes small ones from, and which cannot be transferred.
+  const pooled = Buffer.from('a block')
+  for (const block of [kept, neighbour, pooled]) {
+    const expected = Uint8Array.from(block)
+    await client.serveBlocks({ get: () => block })
+    assert.deepEqual(await read!(cid.bytes), expected)
+    assert.deepEqual(Uint8Array.from(block), expected)
+  }
+  assert.equal(shelf.detached, false)
+})
+
 test('the blockstore of a Helia is read and never made to fetch (B20)', async (t) => {
   let read: ReadBlock | undefined
   const { client } = await startHarness(t, {
