@@ -69,15 +69,24 @@ export async function startClient(options: AminoClientOptions): Promise<AminoCli
   const start = startOptions(options)
   if (signal?.aborted === true) throw abortedError(signal)
   let client: Client | undefined
+  const early: ServiceEvent[] = []
   const link = new WorkerLink({
     ...openWorker(options.worker),
-    onEvent: (event) => client?.tell(event),
+    onEvent: (event) => {
+      if (client === undefined || early.length > 0) early.push(event)
+      else client.tell(event)
+    },
     onDied: (error) => client?.dispatchEvent(new CustomEvent('died', { detail: { error } })),
   })
   const report = await link.start(start, signal)
-  client = new Client(link, report)
-  client.watchPage()
-  return client
+  const started = new Client(link, report)
+  client = started
+  started.watchPage()
+  // In a task of its own: whoever waits for the client can listen by then. What the Worker tells meanwhile comes after it.
+  setTimeout(() => {
+    for (const event of early.splice(0)) started.tell(event)
+  })
+  return started
 }
 
 /** Turns arguments into plain data and results into the public types; `WorkerLink` does the rest. Docs: `AminoClient`. */
@@ -244,6 +253,8 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
 
   /** Passes on what the Worker tells without being asked. */
   tell(event: ServiceEvent): void {
+    // Those of the start are told later than they came.
+    if (this.#stopped.signal.aborted) return
     switch (event.type) {
       case 'connections-changed':
         this.#dispatch('connections', { connections: event.connections })

@@ -225,7 +225,7 @@ export interface AminoClientEventMap {
   addresses: CustomEvent<{ readonly addresses: readonly string[] }>
   /** A region of the keyspace has been told what is provided there. */
   region: CustomEvent<ProvidedRegion>
-  /** The browser refuses to store; the client goes on in memory. */
+  /** The browser refuses to store, perhaps from the start; the client goes on in memory. */
   'storage-lost': CustomEvent<{ readonly reason: string }>
   /** An exception in the Worker that nobody caught: a fault of this package. The client goes on if it can. */
   fault: CustomEvent<{ readonly message: string }>

@@ -6,7 +6,7 @@ import type { StartOptions } from '../../worker/contract/service.ts'
 import { serve } from '../../worker/host/rpc-server.ts'
 import { ServiceError } from '../../worker/host/service-error.ts'
 import { codeOf, collect, signalled, startHarness } from '../support/client-harness.ts'
-import { fakeService, peerText, untilAborted } from '../support/fake-service.ts'
+import { fakeService, peerBytes, peerText, untilAborted } from '../support/fake-service.ts'
 import { FakeWorker } from '../support/fake-worker.ts'
 
 const cid = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
@@ -109,6 +109,38 @@ test('an exception in a Worker that runs is told as a fault and ends nothing', a
   worker.emitError('Uncaught TypeError: oh')
   await client.status()
   assert.deepEqual(faults, ['Uncaught TypeError: oh'])
+})
+
+test('what the Worker tells while it starts is heard by whoever listens as soon as there is a client (S2)', async (t) => {
+  const { client, service } = await startHarness(t, {
+    start: async (_options, onEvent) => {
+      onEvent({ type: 'storage-lost', reason: 'blocked' })
+      return { peerId: peerBytes, start: 'cold' }
+    },
+  })
+  const told: string[] = []
+  const last = signalled()
+  client.addEventListener('storage-lost', (event) => told.push(event.detail.reason))
+  client.addEventListener('table', (event) => {
+    told.push(`table ${event.detail.size}`)
+    last.reach()
+  })
+  service.tell({ type: 'table-changed', size: 7 })
+  await last.reached
+  assert.deepEqual(told, ['blocked', 'table 7'])
+})
+
+test('a client that was stopped at once tells nothing of its start', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { client } = await startHarness(t, {
+    start: async (_options, onEvent) => {
+      onEvent({ type: 'fault', message: 'oh' })
+      return { peerId: peerBytes, start: 'cold' }
+    },
+  })
+  client.addEventListener('fault', () => assert.fail('it was stopped'))
+  await client.stop()
+  t.mock.timers.tick(1)
 })
 
 test('stop rejects what is pending, asks the Worker, terminates it, and can be called again', async (t) => {
