@@ -22,7 +22,7 @@ import {
   recordKeyBytes,
   require,
 } from './arguments.ts'
-import { abortedError } from './errors.ts'
+import { abortedError, type AminoError } from './errors.ts'
 import { readOffered } from './offered-blocks.ts'
 import { startOptions } from './options.ts'
 import { provideMany } from './provide-many.ts'
@@ -76,7 +76,7 @@ export async function startClient(options: AminoClientOptions): Promise<AminoCli
       if (client === undefined || early.length > 0) early.push(event)
       else client.tell(event)
     },
-    onDied: (error) => client?.dispatchEvent(new CustomEvent('died', { detail: { error } })),
+    onDied: (error) => client?.die(error),
   })
   const report = await link.start(start, signal)
   const started = new Client(link, report)
@@ -94,7 +94,7 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
   readonly peerId: string
   readonly start: 'cold' | 'warm'
   readonly #link: WorkerLink
-  readonly #stopped = new AbortController()
+  readonly #ended = new AbortController()
 
   constructor(link: WorkerLink, report: StartReport) {
     super()
@@ -238,12 +238,12 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
     const tell = (): void => {
       this.#providing({ type: 'hide', hidden: document.hidden }, {}).catch(() => {})
     }
-    document.addEventListener('visibilitychange', tell, { signal: this.#stopped.signal })
+    document.addEventListener('visibilitychange', tell, { signal: this.#ended.signal })
     if (document.hidden) tell()
   }
 
   stop(): Promise<void> {
-    this.#stopped.abort()
+    this.#ended.abort()
     return this.#link.stop()
   }
 
@@ -251,10 +251,16 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
     return this.stop()
   }
 
+  /** The Worker is gone. */
+  die(error: AminoError): void {
+    this.#ended.abort()
+    this.#dispatch('died', { error })
+  }
+
   /** Passes on what the Worker tells without being asked. */
   tell(event: ServiceEvent): void {
     // Those of the start are told later than they came.
-    if (this.#stopped.signal.aborted) return
+    if (this.#ended.signal.aborted) return
     switch (event.type) {
       case 'connections-changed':
         this.#dispatch('connections', { connections: event.connections })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { test } from 'node:test'
 import { type AminoClientOptions, createAminoClient } from '../../src/index.ts'
 import { handshakeTimeoutMs, startTimeoutMs, stopTimeoutMs } from '../../worker/contract/limits.ts'
@@ -92,6 +93,23 @@ test('the death of the Worker rejects every pending call, is told once, and a ne
   assert.deepEqual(told, ['worker-died'])
   const next = await startHarness(t)
   assert.equal((await next.client.status()).peerId, peerText)
+})
+
+test('a client that was stopped, or whose Worker has died, leaves nothing behind on the page', async (t) => {
+  const page = Object.assign(new EventTarget(), { hidden: false })
+  const scope = globalThis as { document?: unknown }
+  scope.document = page
+  t.after(() => delete scope.document)
+  const [dying, stopping] = [await startHarness(t), await startHarness(t)]
+  const listeners = (): number => getEventListeners(page, 'visibilitychange').length
+  assert.equal(listeners(), 2)
+  const died = signalled()
+  dying.client.addEventListener('died', died.reach)
+  dying.worker.terminate()
+  await died.reached
+  assert.equal(listeners(), 1)
+  await stopping.client.stop()
+  assert.equal(listeners(), 0)
 })
 
 test('a message of the Worker that cannot be read ends the client, since some call would wait for it', async (t) => {
