@@ -34,3 +34,14 @@ export class AminoError extends Error {
 export function abortedError(signal: AbortSignal | undefined): AminoError {
   return new AminoError('aborted', 'The operation was aborted by its signal.', {}, { cause: signal?.reason })
 }
+
+/** Why a message could not be posted: of what cannot be cloned nothing is the package's own. */
+export function postError(fault: unknown): AminoError {
+  if (fault instanceof AminoError) return fault
+  if ((fault as Error | undefined)?.name !== 'DataCloneError') {
+    return new AminoError('internal', 'A call could not be passed to the Worker. Please report this.', {}, { cause: fault })
+  }
+  const message =
+    'Some option or argument cannot be sent to a Worker. Give plain objects, arrays and text: no functions, Proxies or URLs.'
+  return new AminoError('invalid-argument', message, {}, { cause: fault })
+}

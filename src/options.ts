@@ -23,6 +23,7 @@ const defaultLimits: ClientLimits = {
 export function startOptions(options: AminoClientOptions): StartOptions {
   const { storage = 'amino-worker', identity = 'fresh', limits = {} } = options
   requireSignal(options.signal)
+  require(typeof limits === 'object' && limits !== null, 'limits must be an object.')
   require(storage === false || (typeof storage === 'string' && storage !== ''), 'storage must be a name, or false for memory.')
   require(identity === 'fresh' || identity === 'kept', "identity must be 'fresh' or 'kept'.")
   require(identity === 'fresh' || storage !== false, "identity 'kept' needs a storage name.")
@@ -68,7 +69,8 @@ function transports(given: NonNullable<AminoClientOptions['transports']>): Start
 function iceServers(options: AminoClientOptions): StartOptions['iceServers'] {
   const { allowPrivateAddresses, iceServers: given = allowPrivateAddresses === true ? [] : undefined } = options
   if (given === undefined) return undefined
-  return checkedList('iceServers', given).map(({ urls, username, credential }) => {
+  return checkedList('iceServers', given).map((server) => {
+    const { urls, username, credential } = server ?? {}
     const fits = [urls].flat().every((url) => typeof url === 'string' && /^(stun|turn)s?:/.test(url))
     require(fits, 'iceServers must be RTCIceServers with stun: or turn: urls.')
     return { urls, ...(username === undefined ? {} : { username }), ...(credential === undefined ? {} : { credential }) }

@@ -2,7 +2,7 @@ import type { MessageEndpoint } from '../worker/contract/endpoint.ts'
 import { streamCreditsMax } from '../worker/contract/limits.ts'
 import type { ProgressData } from '../worker/contract/service.ts'
 import type { StreamCommand, StreamId, StreamItem, StreamReport, StreamRequest } from '../worker/contract/stream.ts'
-import { abortedError, AminoError } from './errors.ts'
+import { abortedError, AminoError, postError } from './errors.ts'
 
 export type ConsumerEndpoint = MessageEndpoint<StreamCommand, StreamReport>
 
@@ -126,10 +126,16 @@ export class StreamConsumer<Result> implements AsyncIterableIterator<Result, und
     this.#state = { name: 'closed' }
     if (signal?.aborted === true) throw abortedError(signal)
     const { request, endpoint } = begin()
+    try {
+      endpoint.post({ type: 'open', stream, request, credits: streamCreditsMax, progress: onProgress !== undefined })
+    } catch (fault) {
+      // The producer has heard nothing, and will have no last word.
+      this.#finish(endpoint, [], undefined)
+      throw postError(fault)
+    }
     this.#state = { name: 'open', endpoint, credits: streamCreditsMax, items: [], readers: [] }
     signal?.addEventListener('abort', this.#onAbort)
     endpoint.listen((report) => this.#take(report))
-    endpoint.post({ type: 'open', stream, request, credits: streamCreditsMax, progress: onProgress !== undefined })
   }
 
   #take(report: StreamReport): void {

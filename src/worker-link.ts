@@ -5,7 +5,7 @@ import type { ProgressData, ServiceEvent, StartOptions, StartReport } from '../w
 import type { StreamId, StreamItem, StreamRequest } from '../worker/contract/stream.ts'
 import { version } from '../worker/contract/version.ts'
 import { requireSignal } from './arguments.ts'
-import { abortedError, AminoError } from './errors.ts'
+import { abortedError, AminoError, postError } from './errors.ts'
 import { RtcBridge } from './rtc-bridge/bridge.ts'
 import { type RemoteApi, wrapWorker } from './rpc-comlink.ts'
 import { type ConsumerEndpoint, StreamConsumer } from './stream-consumer.ts'
@@ -187,7 +187,7 @@ export class WorkerLink {
           if (outcome.ok && !this.#pending.has(call)) options.onLate?.(outcome.value)
           settle(() => (outcome.ok ? resolve(outcome.value) : reject(AminoError.of(outcome.error))))
         },
-        (fault: unknown) => settle(() => reject(toInternal(fault))),
+        (fault: unknown) => settle(() => reject(postError(fault))),
       )
     })
   }
@@ -275,11 +275,6 @@ export class WorkerLink {
   #post(notice: PageNotice, transfer: Transferable[] = []): void {
     this.#init.worker.postMessage(notice, transfer)
   }
-}
-
-function toInternal(fault: unknown): AminoError {
-  if (fault instanceof AminoError) return fault
-  return new AminoError('internal', 'A call could not be passed to the Worker. Please report this.', {}, { cause: fault })
 }
 
 /** `onTimeout` must make the promise settle. */

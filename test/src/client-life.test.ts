@@ -9,6 +9,7 @@ import { ServiceError } from '../../worker/host/service-error.ts'
 import { codeOf, collect, signalled, startHarness } from '../support/client-harness.ts'
 import { fakeService, peerBytes, peerText, untilAborted } from '../support/fake-service.ts'
 import { FakeWorker } from '../support/fake-worker.ts'
+import { postProblems } from '../support/plain-data.ts'
 
 const cid = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
 
@@ -62,6 +63,8 @@ test('a wrong option is refused before a Worker is made', async () => {
     { protocols: { kad: 'kad' } },
     { denyPeers: ['nobody'] },
     { iceServers: [{ urls: 'https://stun.example' }] },
+    { iceServers: [null as never] },
+    { limits: null as never },
     { signal: new AbortController() as never },
     { limits: { operationsMax: 0 } },
     { limits: { connectionsMax: 1.5 } },
@@ -71,6 +74,26 @@ test('a wrong option is refused before a Worker is made', async () => {
   for (const options of wrong)
     assert.equal(await codeOf(createAminoClient({ worker, ...options })), 'invalid-argument', JSON.stringify(options))
   assert.equal(await codeOf(createAminoClient({ worker, signal: AbortSignal.abort() })), 'aborted')
+})
+
+test('what cannot be sent to a Worker is the fault of whoever gave it', async (t) => {
+  const unsendable: readonly AminoClientOptions[] = [
+    { delegatedRouting: { mode: 'race', routers: [new URL('https://router.example') as never] } },
+    { delegatedRouting: new Proxy({ mode: 'race' as const }, {}) },
+    { discovery: { leaders: new Proxy({ type: 'dynamic' as const }, {}) } },
+  ]
+  for (const options of unsendable) {
+    const worker = new FakeWorker((scope) => serve(fakeService(), scope, { locks: scope.locks }))
+    assert.equal(await codeOf(createAminoClient({ worker: worker.asWorker(), ...options })), 'invalid-argument')
+    assert.equal(worker.terminated, true)
+  }
+  const { client } = await startHarness(t)
+  const context = (() => {}) as never
+  assert.equal(await codeOf(client.getBlock(cid, { context })), 'invalid-argument')
+  const blocks = client.getBlocks([cid], { context })
+  assert.equal(await codeOf(blocks.next()), 'invalid-argument')
+  assert.equal((await blocks.next()).done, true)
+  assert.equal(postProblems.splice(0).length, 3)
 })
 
 test('the death of the Worker rejects every pending call, is told once, and a new client starts', async (t) => {

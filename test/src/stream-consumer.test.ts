@@ -240,3 +240,27 @@ test('an error thrown on beginning is what the first read rejects with, and noth
   await assert.rejects(consumer.next(), { code: 'invalid-cid' })
   assert.deepEqual(await consumer.next(), { value: undefined, done: true })
 })
+
+test('a request that cannot be posted is what the first read rejects with, and the endpoint is closed', async () => {
+  const log: string[] = []
+  const consumer = new StreamConsumer<number>({
+    stream: 1,
+    begin: () => ({
+      request: { method: 'getClosestPeers', key: Uint8Array.of(1) },
+      endpoint: {
+        post: () => {
+          throw new DOMException('a function could not be cloned', 'DataCloneError')
+        },
+        listen: () => assert.fail('nobody will answer'),
+        close: () => log.push('close'),
+      },
+    }),
+    convert: () => 0,
+    signal: new AbortController().signal,
+    onProgress: undefined,
+    onClosed: () => log.push('gone'),
+  })
+  await assert.rejects(consumer.next(), { code: 'invalid-argument' })
+  assert.deepEqual(await consumer.next(), { value: undefined, done: true })
+  assert.deepEqual(log, ['close', 'gone'])
+})
