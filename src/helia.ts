@@ -22,7 +22,7 @@ export type HeliaWithAmino<Node extends Helia = Helia> = Node & {
 
 /**
  * Plugs a client into a Helia that has not been started: `start()` starts the client too (and rejects as
- * `createAminoClient` does), `stop()` stops it.
+ * `createAminoClient` does, and with `stopped` when `stop()` comes meanwhile), `stop()` stops it.
  *
  * @example
  * import { createHeliaLight } from 'helia'
@@ -32,6 +32,7 @@ export type HeliaWithAmino<Node extends Helia = Helia> = Node & {
  */
 export function withAmino<Node extends Helia>(helia: Node, options: AminoHeliaOptions = {}): HeliaWithAmino<Node> {
   const { client: given, ...clientOptions } = options
+  let starting: Promise<AminoClient> | undefined
   let client: AminoClient | undefined
   const running = (): AminoClient => {
     if (client !== undefined) return client
@@ -44,12 +45,21 @@ export function withAmino<Node extends Helia>(helia: Node, options: AminoHeliaOp
   helia.addMixin({
     name: 'amino',
     start: async () => {
-      client ??= given ?? (await createAminoClient(clientOptions))
+      const mine = (starting ??= given === undefined ? createAminoClient(clientOptions) : Promise.resolve(given))
+      try {
+        const started = await mine
+        if (starting === mine) client = started
+      } catch (error) {
+        if (starting === mine) starting = undefined
+        throw error
+      }
+      if (starting !== mine) throw new AminoError('stopped', 'This Helia was stopped while it started.')
     },
+    // One that is still starting is waited for: what comes of it would run on otherwise.
     stop: async () => {
-      const ended = client
-      client = undefined
-      if (given === undefined) await ended?.stop()
+      const ended = starting
+      starting = client = undefined
+      if (given === undefined) await (await ended?.catch(() => undefined))?.stop()
     },
   })
   return Object.defineProperty(helia, 'amino', { get: running, enumerable: false }) as HeliaWithAmino<Node>

@@ -73,6 +73,36 @@ test('withAmino starts a client with Helia, shows it, and stops it with Helia, m
   }
 })
 
+test('a stop during the start waits for it and stops what came of it; two starts are one', async () => {
+  const asked = signalled()
+  const answer = signalled()
+  const service = fakeService({
+    start: async () => {
+      asked.reach()
+      await answer.reached
+      return { peerId: peerBytes, start: 'cold' }
+    },
+  })
+  const workers: FakeWorker[] = []
+  const worker = () => {
+    workers.push(new FakeWorker((scope) => serve(service, scope, { locks: scope.locks })))
+    return workers.at(-1)!.asWorker()
+  }
+  const helia = withAmino(createHeliaLight(), { worker, storage: false })
+  const start = assert.rejects(helia.start(), { code: 'stopped' })
+  await asked.reached
+  const stop = helia.stop()
+  answer.reach()
+  await Promise.all([start, stop])
+  assert.throws(() => helia.amino, { code: 'not-started' })
+  await Promise.all([helia.start(), helia.start()])
+  await helia.stop()
+  assert.deepEqual(
+    workers.map(({ terminated }) => terminated),
+    [true, true],
+  )
+})
+
 test('a client that was handed over stays its owner’s: Helia does not stop it', async (t) => {
   const { helia, client, calls } = await startHelia(t)
   assert.equal(helia.amino, client)
