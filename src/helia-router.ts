@@ -1,12 +1,13 @@
 import type { Peer, Provider, Router, RoutingOptions } from 'helia'
 import type { CID } from 'multiformats/cid'
 import { peerCid, reachableProviders, toMultiaddrs } from './foreign.ts'
-import { AminoError } from './index.ts'
+import { AminoError, type ErrorCode } from './index.ts'
 import { requireStored } from './store-result.ts'
 import type { AminoClient, PeerInfo } from './types.ts'
 
 /** One search gives no more: Helia names no limit, and nobody walks through more. */
 const providersMax = 256
+const withoutClient: ReadonlySet<ErrorCode> = new Set(['not-started', 'stopped', 'worker-died'])
 
 /** The client as Helia's `Router`. Progress events of routers are Helia's own. Docs: `aminoRouter`. */
 export class HeliaRouter implements Router {
@@ -30,8 +31,13 @@ export class HeliaRouter implements Router {
     requireStored(await this.#running().provide(cid, { signal: options.signal }), 'provider record')
   }
 
+  /** Helia waits for it before it deletes a block, which has to go also while no client runs. */
   async cancelReprovide(cid: CID, options: RoutingOptions = {}): Promise<void> {
-    await this.#running().cancelProvide(cid, { signal: options.signal })
+    try {
+      await this.#running().cancelProvide(cid, { signal: options.signal })
+    } catch (error) {
+      if (!(error instanceof AminoError && withoutClient.has(error.code))) throw error
+    }
   }
 
   async put(key: Uint8Array, value: Uint8Array, options: RoutingOptions = {}): Promise<void> {

@@ -103,6 +103,26 @@ test('a stop during the start waits for it and stops what came of it; two starts
   )
 })
 
+test('Helia deletes blocks before the client starts, after it has stopped, and after its Worker has died', async (t) => {
+  const { client, worker } = await startHarness(t)
+  const helia = withAmino(createHeliaLight(), { client })
+  const stored = async (): Promise<boolean> => {
+    await helia.blockstore.put(cid, bytesWanted)
+    await helia.blockstore.delete(cid)
+    return helia.blockstore.has(cid)
+  }
+  assert.equal(await stored(), false)
+  await helia.start()
+  const died = new Promise((resolve) => client.addEventListener('died', resolve))
+  worker.terminate()
+  await died
+  assert.equal(await stored(), false)
+  await helia.stop()
+  assert.equal(await stored(), false)
+  await client.stop()
+  await aminoRouter(client).cancelReprovide!(cid)
+})
+
 test('a client that was handed over stays its owner’s: Helia does not stop it', async (t) => {
   const { helia, client, calls } = await startHelia(t)
   assert.equal(helia.amino, client)
