@@ -2,6 +2,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { base58btc } from 'multiformats/bases/base58'
 import { CID } from 'multiformats/cid'
 import { decode as decodeMultihash } from 'multiformats/hashes/digest'
+import { AminoError } from './index.ts'
 import type { AminoClient, PeerInfo } from './types.ts'
 
 /** Values of Helia and libp2p made from ours, and the other way round; and what both routers do alike. */
@@ -36,6 +37,17 @@ export function givenPeer(peer: CID | Multiaddr | readonly Multiaddr[]): GivenPe
   const texts = (Array.isArray(peer) ? (peer as readonly Multiaddr[]) : [peer as Multiaddr]).map(String)
   const id = texts.map((text) => /\/p2p\/([^/]+)$/.exec(text)?.[1]).find((found) => found !== undefined)
   return id === undefined ? undefined : { id, multiaddrs: texts }
+}
+
+/** The peers nearest to a key, but those that were asked and did not answer. */
+export async function* closestPeers(client: AminoClient, key: Uint8Array, signal?: AbortSignal): AsyncGenerator<PeerInfo> {
+  for await (const peer of client.getClosestPeers(key, { signal })) if (peer.outcome !== 'failed') yield peer
+}
+
+/** What cannot be done without the network fails with `not-found` where it may not be used. */
+export function requireNetwork(options: { readonly useNetwork?: boolean | undefined }, what: string): void {
+  if (options.useNetwork !== false) return
+  throw new AminoError('not-found', `The network is needed ${what}, and useNetwork is false.`)
 }
 
 export interface SearchOptions {

@@ -1,6 +1,6 @@
 import type { Peer, Provider, Router, RoutingOptions } from 'helia'
 import type { CID } from 'multiformats/cid'
-import { peerCid, reachableProviders, toMultiaddrs } from './foreign.ts'
+import { closestPeers, peerCid, reachableProviders, requireNetwork, toMultiaddrs } from './foreign.ts'
 import { AminoError, type ErrorCode } from './index.ts'
 import { requireStored } from './store-result.ts'
 import type { AminoClient, PeerInfo } from './types.ts'
@@ -59,9 +59,7 @@ export class HeliaRouter implements Router {
 
   async *getClosestPeers(key: Uint8Array, options: RoutingOptions = {}): AsyncGenerator<Peer> {
     if (options.useNetwork === false) return
-    for await (const peer of this.#running().getClosestPeers(key, { signal: options.signal })) {
-      if (peer.outcome !== 'failed') yield this.#peer(peer)
-    }
+    for await (const peer of closestPeers(this.#running(), key, options.signal)) yield this.#peer(peer)
   }
 
   toString(): string {
@@ -71,9 +69,4 @@ export class HeliaRouter implements Router {
   #peer({ id, multiaddrs }: PeerInfo): Peer {
     return { id: peerCid(id), multiaddrs: toMultiaddrs(multiaddrs), router: this.name }
   }
-}
-
-function requireNetwork(options: RoutingOptions, what: string): void {
-  if (options.useNetwork !== false) return
-  throw new AminoError('not-found', `The network is needed ${what}, and useNetwork is false.`)
 }

@@ -1,7 +1,7 @@
 import type { ContentRouting, PeerId, PeerInfo as Libp2pPeerInfo, PeerRouting, Provider, RoutingOptions } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { CID } from 'multiformats/cid'
-import { reachableProviders, toMultiaddrs } from './foreign.ts'
+import { closestPeers, reachableProviders, requireNetwork, toMultiaddrs } from './foreign.ts'
 import { requireStored } from './store-result.ts'
 import type { AminoClient, PeerInfo } from './types.ts'
 
@@ -54,6 +54,7 @@ class ClientContentRouting implements ContentRouting {
   }
 
   async provide(cid: CID, options: RoutingOptions = {}): Promise<void> {
+    requireNetwork(options, 'to provide')
     requireStored(await this.#client.provide(cid, { signal: options.signal }), 'provider record')
   }
 
@@ -62,10 +63,12 @@ class ClientContentRouting implements ContentRouting {
   }
 
   async put(key: Uint8Array, value: Uint8Array, options: RoutingOptions = {}): Promise<void> {
+    requireNetwork(options, 'to publish')
     requireStored(await this.#client.putValue(key, value, { signal: options.signal }), 'value')
   }
 
   async get(key: Uint8Array, options: RoutingOptions = {}): Promise<Uint8Array> {
+    requireNetwork(options, 'to look for values')
     return (await this.#client.getValue(key, { signal: options.signal })).value
   }
 }
@@ -80,12 +83,13 @@ class ClientPeerRouting implements PeerRouting {
   }
 
   async findPeer(id: PeerId, options: RoutingOptions = {}): Promise<Libp2pPeerInfo> {
+    requireNetwork(options, 'to look for peers')
     return libp2pPeer(await this.#client.findPeer(id, { signal: options.signal }))
   }
 
   getClosestPeers(key: Uint8Array, options: RoutingOptions = {}): AsyncIterable<Libp2pPeerInfo> {
     if (options.useNetwork === false) return quiet([], this.#options)
-    return quiet(mapped(this.#client.getClosestPeers(key, { signal: options.signal }), libp2pPeer), this.#options)
+    return quiet(mapped(closestPeers(this.#client, key, options.signal), libp2pPeer), this.#options)
   }
 }
 

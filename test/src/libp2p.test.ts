@@ -73,3 +73,31 @@ test('a record that nobody took is a failure, and useNetwork: false asks nobody'
   assert.equal(found.length, 1, 'the other router’s')
   assert.ok(!service.seen.some(({ method }) => method === 'findProviders'))
 })
+
+test('without the network nothing is provided, published or looked for', async (t) => {
+  const { client, service } = await startHarness(t)
+  const content = aminoContentRouting(client)()
+  const peers = aminoPeerRouting(client)()
+  const offline = { useNetwork: false }
+  const refused = { code: 'not-found' }
+  const before = service.seen.length
+  await assert.rejects(content.provide(cid, offline), refused)
+  await assert.rejects(content.put(key, Uint8Array.of(3), offline), refused)
+  await assert.rejects(content.get(key, offline), refused)
+  await assert.rejects(peers.findPeer(peerIdFromString(peerText), offline), refused)
+  assert.deepEqual(await collect(peers.getClosestPeers(key, offline)), [])
+  assert.equal(service.seen.length, before)
+})
+
+test('of the closest peers those that failed are left out', async (t) => {
+  const outcomes = ['failed', 'responded'] as const
+  const ids = [peerIdFromString(strangerText).toMultihash().bytes, peerBytes]
+  const { client } = await startHarness(t, {
+    getClosestPeers: () => items(2, (index) => ({ id: ids[index]!, addresses: [], outcome: outcomes[index]! })),
+  })
+  const found = await collect(aminoPeerRouting(client)().getClosestPeers(key))
+  assert.deepEqual(
+    found.map(({ id }) => id.toString()),
+    [peerText],
+  )
+})
