@@ -33,10 +33,13 @@ export interface GivenPeer {
 /** A peer as Helia's callers name it: by CID, by an address that ends in `/p2p/…`, or by several of those. */
 export function givenPeer(peer: CID | Multiaddr | readonly Multiaddr[]): GivenPeer | undefined {
   const cid = CID.asCID(peer)
-  if (cid !== null) return cid.code === libp2pKeyCodec ? { id: cid.toString(), multiaddrs: [] } : undefined
+  if (cid !== null) {
+    return cid.code === libp2pKeyCodec ? { id: base58btc.baseEncode(cid.multihash.bytes), multiaddrs: [] } : undefined
+  }
   const texts = (Array.isArray(peer) ? (peer as readonly Multiaddr[]) : [peer as Multiaddr]).map(String)
   const id = texts.map((text) => /\/p2p\/([^/]+)$/.exec(text)?.[1]).find((found) => found !== undefined)
-  return id === undefined ? undefined : { id, multiaddrs: texts }
+  // `/p2p/…` alone says who, not where.
+  return id === undefined ? undefined : { id, multiaddrs: texts.filter((text) => !/^\/p2p\/[^/]+$/.test(text)) }
 }
 
 /** The peers nearest to a key, but those that were asked and did not answer. */

@@ -187,7 +187,8 @@ class HeliaSession implements SessionBlockBroker {
   #remember(peer: Peers[number]): GivenPeer | undefined {
     const given = givenPeer(peer)
     if (given === undefined || this.#peers.size >= sessionPeersMax) return undefined
-    this.#peers.set(given.id, given)
+    // Named again by its id alone, it keeps its addresses.
+    if (given.multiaddrs.length > 0 || !this.#peers.has(given.id)) this.#peers.set(given.id, given)
     return given
   }
 
