@@ -43,7 +43,7 @@ export class HeliaBlockBroker implements BlockBroker {
   }
 
   retrieve(cid: CID, options: BlockRetrievalOptions = {}): Promise<Uint8Array> {
-    return this.#fetcher.retrieve(cid, options, [], undefined)
+    return this.#fetcher.retrieve(cid, options, () => [], undefined)
   }
 
   async announce(cid: CID): Promise<void> {
@@ -70,11 +70,14 @@ class Fetcher {
     this.#broker = broker
   }
 
-  /** `joinable`: told how to bring further peers into the want while it lasts. */
+  /**
+   * `peers`: read when the want's turn comes; those that become known later join it. `joinable`: told then how to bring
+   * them in while it lasts.
+   */
   async retrieve(
     cid: CID,
     options: BlockRetrievalOptions,
-    peers: readonly GivenPeer[],
+    peers: () => Iterable<GivenPeer>,
     session: Session | undefined,
     joinable?: (join: Join) => void,
   ): Promise<Uint8Array> {
@@ -89,9 +92,9 @@ class Fetcher {
         // The want goes on without that peer.
       }
     }
-    const all = [...peers, ...(options.providers ?? []).flatMap((peer) => givenPeer(peer) ?? [])]
     try {
       return await this.#turns.run(signal, async () => {
+        const all = [...peers(), ...(options.providers ?? []).flatMap((peer) => givenPeer(peer) ?? [])]
         const onProgress = this.#progressOf(cid, options)
         const wanted = client.getBlock(cid, { providers: all, session, signal, onProgress })
         joinable?.(join)
@@ -157,7 +160,7 @@ class HeliaSession implements SessionBlockBroker {
     this.#wants++
     clearTimeout(this.#timer)
     try {
-      return await this.#fetcher.retrieve(cid, options, [...this.#peers.values()], await this.#open(), joinable)
+      return await this.#fetcher.retrieve(cid, options, () => this.#peers.values(), await this.#open(), joinable)
     } finally {
       if (joined !== undefined) this.#joins.delete(joined)
       if (--this.#wants === 0) this.#timer = setTimeout(() => void this.close(), idleMs)

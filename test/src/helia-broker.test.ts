@@ -24,6 +24,23 @@ async function cidOf(...bytes: number[]): Promise<CID> {
   return CID.createV1(raw.code, await sha256.digest(Uint8Array.from(bytes)))
 }
 
+test('a peer that is added before the want is in the Worker is asked for it', async (t) => {
+  const asked: string[][] = []
+  const { broker } = await startBroker(t, {
+    getBlock: async (wanted, { providers }) => {
+      asked.push(providers.flatMap(({ addresses }) => addresses))
+      return { cid: wanted, bytes: Uint8Array.of(1), from: peerBytes }
+    },
+  })
+  const session = broker.createSession!()
+  const block = session.retrieve!(await cidOf(1))
+  await session.addPeer!(multiaddr(`${address}/p2p/${peerText}`))
+  // Says no more than the first one.
+  await session.addPeer!(multiaddr(`/p2p/${peerText}`))
+  await block
+  assert.deepEqual(asked, [[`${address}/p2p/${peerText}`]])
+})
+
 test('/p2p/… as a multiaddr names a peer without an address: it is looked up', async (t) => {
   const joined = signalled()
   const { broker } = await startBroker(t, {
