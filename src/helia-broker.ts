@@ -1,6 +1,7 @@
 import type { BlockBroker, BlockRetrievalOptions, CreateSessionOptions, SessionBlockBroker } from 'helia'
 import type { CID } from 'multiformats/cid'
 import { givenPeer, type GivenPeer, peerCid } from './foreign.ts'
+import { PeerAddresses } from './helia-addresses.ts'
 import type { AnnouncedBlocks } from './helia-announcements.ts'
 import { AminoError } from './index.ts'
 import { Turns } from './turns.ts'
@@ -8,6 +9,8 @@ import type { AminoClient, Progress, Session } from './types.ts'
 
 /** Wants at once; the client refuses more than its `operationsMax`, and a DAG asks for all children of a node together. */
 const wantsMax = 128
+/** Each brings a peer into a want under way, and takes a place beside the want's own until that ends; others wait. */
+const joinsMax = 96
 /** Helia does not say when a session is over: one without wants for so long is closed, and opened again when needed. */
 const idleMs = 30_000
 /** Given to a session; later ones are left out. */
@@ -39,6 +42,7 @@ export class HeliaBlockBroker implements BlockBroker {
   /** The client is not this broker's to stop. */
   async stop(): Promise<void> {
     this.#announced.stop()
+    this.#fetcher.stop()
     await Promise.all([...this.#sessions].map((session) => session.close()))
   }
 
@@ -63,11 +67,18 @@ export class HeliaBlockBroker implements BlockBroker {
 class Fetcher {
   readonly running: () => AminoClient
   readonly #broker: string
+  readonly #addresses: PeerAddresses
   readonly #turns = new Turns(wantsMax)
+  readonly #joins = new Turns(joinsMax)
 
   constructor(running: () => AminoClient, broker: string) {
     this.running = running
     this.#broker = broker
+    this.#addresses = new PeerAddresses(running)
+  }
+
+  stop(): void {
+    this.#addresses.stop()
   }
 
   /**
@@ -86,15 +97,18 @@ class Fetcher {
     const client = this.running()
     const join: Join = async (peer) => {
       try {
-        const known = peer.multiaddrs.length > 0 ? peer : await client.findPeer(peer.id, { signal: ended.signal })
-        await client.getBlock(cid, { providers: [known], session, signal: ended.signal })
+        const found = await this.#addresses.find(peer, ended.signal)
+        if (found === undefined) return
+        const { signal } = ended
+        await this.#joins.run(signal, () => client.getBlock(cid, { providers: [found], session, signal }))
       } catch {
         // The want goes on without that peer.
       }
     }
     try {
       return await this.#turns.run(signal, async () => {
-        const all = [...peers(), ...(options.providers ?? []).flatMap((peer) => givenPeer(peer) ?? [])]
+        const given = [...peers(), ...(options.providers ?? []).flatMap((peer) => givenPeer(peer) ?? [])]
+        const all = given.map((peer) => this.#addresses.known(peer))
         const onProgress = this.#progressOf(cid, options)
         const wanted = client.getBlock(cid, { providers: all, session, signal, onProgress })
         joinable?.(join)
