@@ -22,7 +22,7 @@ import {
   recordKeyBytes,
   require,
 } from './arguments.ts'
-import { abortedError, type AminoError } from './errors.ts'
+import { abortedError, type AminoError, tellCaller } from './errors.ts'
 import { readOffered } from './offered-blocks.ts'
 import { startOptions } from './options.ts'
 import { provideMany } from './provide-many.ts'
@@ -149,7 +149,12 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
     cids: Iterable<CidInput> | AsyncIterable<CidInput>,
     options: ProvideManyOptions = {},
   ): ReturnType<AminoClient['provideMany']> {
-    return provideMany(cids, options, (request) => this.#providing(request, options))
+    // Callers without types may give null for none.
+    const { signal } = (options ??= {})
+    return provideMany(cids, options, {
+      send: (request) => this.#providing(request, { signal }),
+      settled: (work) => this.#link.settled(work, signal),
+    })
   }
 
   async cancelProvide(cid: CidInput, options: CallOptions = {}): Promise<void> {
@@ -287,8 +292,8 @@ class Client extends EventTarget implements AminoClient, SessionOwner {
     return this.#call({ method: 'provide', args: { cid: cidBytes(cid), mode: provideMode(options.mode), keep } }, options)
   }
 
-  #providing(request: ProvidingRequest, { signal }: CallOptions): Promise<ProvidingReply> {
-    return this.#call({ method: 'providing', args: request }, { signal })
+  #providing(request: ProvidingRequest, options: CallOptions): Promise<ProvidingReply> {
+    return this.#call({ method: 'providing', args: request }, options)
   }
 
   #dispatch(type: string, detail: object): void {
@@ -317,17 +322,7 @@ function linkOptions(options: QueryOptions): Omit<LinkCallOptions, 'transfer'> {
   // Callers without types may give null for none.
   const { signal, onProgress } = options ?? {}
   if (onProgress === undefined) return { signal }
-  return {
-    signal,
-    onProgress: (data) => {
-      try {
-        onProgress(toProgress(data))
-      } catch (error) {
-        // The caller's fault is shown as one, and does not disturb the call.
-        reportError(error)
-      }
-    },
-  }
+  return { signal, onProgress: (data) => tellCaller(() => onProgress(toProgress(data))) }
 }
 
 function peerData(peer: ProviderInput): PeerData {

@@ -45,3 +45,12 @@ export function postError(fault: unknown): AminoError {
     'Some option or argument cannot be sent to a Worker. Give plain objects, arrays and text: no functions, Proxies or URLs.'
   return new AminoError('invalid-argument', message, {}, { cause: fault })
 }
+
+/** A fault of the caller's function is shown as one, and does not disturb the call. */
+export function tellCaller(tell: () => void): void {
+  try {
+    tell()
+  } catch (error) {
+    reportError(error)
+  }
+}

@@ -102,6 +102,13 @@ export class WorkerLink {
     return this.#exchange(send, options) as Promise<Calls[Method]['result']>
   }
 
+  /** Resolves when `work` of the page has settled, however it did; races what every call races. */
+  async settled(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+    this.#requireRunning(signal)
+    const settled = (): Outcome<void> => ({ ok: true, value: undefined })
+    return this.#exchange(() => work.then(settled, settled), { signal })
+  }
+
   /** `request` is made, and may throw, when the first item is asked for. */
   stream<Result>(
     request: () => StreamRequest,

@@ -76,3 +76,71 @@ test('the other words of providing reach the Worker, and regions reach the page'
   service.tell({ type: 'region-provided', region })
   assert.deepEqual(await told, region)
 })
+
+/** Gives one CID, then hangs. */
+function hangingSource(): AsyncIterable<CID> & { readonly left: number } {
+  const cids = [cidOf(1)]
+  let left = 0
+  const next = (): Promise<IteratorResult<CID>> =>
+    cids.length > 0 ? Promise.resolve({ done: false, value: cids.pop()! }) : new Promise(() => {})
+  const leave = (): Promise<IteratorResult<CID>> => {
+    left++
+    return new Promise(() => {})
+  }
+  return {
+    [Symbol.asyncIterator]: () => ({ next, return: leave }),
+    get left() {
+      return left
+    },
+  }
+}
+
+test('a source that hangs does not hold the call: the signal, stop and the death of the Worker end it (C1)', async (t) => {
+  const ways: readonly [string, (worker: { terminate(): void }, stop: () => Promise<void>, abort: () => void) => void][] = [
+    ['aborted', (_worker, _stop, abort) => abort()],
+    ['stopped', (_worker, stop) => void stop()],
+    ['worker-died', (worker) => worker.terminate()],
+  ]
+  for (const [code, end] of ways) {
+    const { client, worker } = await startHarness(t)
+    const source = hangingSource()
+    const controller = new AbortController()
+    const call = assert.rejects(client.provideMany(source, { signal: controller.signal }), { name: 'AminoError', code })
+    end(
+      worker,
+      () => client.stop(),
+      () => controller.abort(),
+    )
+    await call
+    assert.equal(source.left, 1, 'it is left, and not waited for')
+  }
+})
+
+test('a source that fails rejects with its own error', async (t) => {
+  const { client, service } = await startHarness(t)
+  const failure = new Error('of the caller')
+  async function* source(): AsyncGenerator<CID> {
+    yield cidOf(1)
+    throw failure
+  }
+  await assert.rejects(client.provideMany(source()), (error) => error === failure)
+  assert.ok(!service.seen.some(({ method }) => method === 'providing'))
+})
+
+test('an onProgress that throws does not end the call, and what is no iterable is refused', async (t) => {
+  const reported: unknown[] = []
+  const scope = globalThis as { reportError?: (error: unknown) => void }
+  scope.reportError = (error) => reported.push(error)
+  t.after(() => delete scope.reportError)
+  const { client } = await startHarness(t)
+  const failure = new Error('of the caller')
+  const onProgress = (): never => {
+    throw failure
+  }
+  assert.equal((await client.provideMany([cidOf(1)], { onProgress })).given, 1)
+  assert.deepEqual(reported, [failure])
+  for (const none of [undefined, null, 7, {}])
+    await assert.rejects(client.provideMany(none as never), { name: 'AminoError', code: 'invalid-argument' })
+  assert.equal((await client.provideMany([cidOf(1)], null as never)).given, 1)
+  await assert.rejects(client.provideMany([cidOf(1)], { signal: 1 as never }), { name: 'AminoError', code: 'invalid-argument' })
+})
