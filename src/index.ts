@@ -26,6 +26,7 @@ export type {
   Progress,
   ProvidedRegion,
   ProvideManyOptions,
+  ProvideManyResult,
   ProvideOptions,
   Probe,
   ProvideStatus,

@@ -1,3 +1,4 @@
+import { CID } from 'multiformats/cid'
 import type { ProvidingReply, ProvidingRequest } from '../worker/contract/service.ts'
 import { cidBytes, require } from './arguments.ts'
 import { tellCaller } from './errors.ts'
@@ -5,6 +6,7 @@ import type { AminoClient, CidInput, ProvideManyOptions } from './types.ts'
 
 /** CIDs in one message to the Worker: some 20 KB, and one transaction. */
 const portionMax = 512
+const identityHash = 0
 
 /** What it needs of the link to the Worker. */
 export interface ProvidingLink {
@@ -20,15 +22,15 @@ export async function provideMany(
   link: ProvidingLink,
 ): ReturnType<AminoClient['provideMany']> {
   const replacement = replace === true ? Date.now() : undefined
-  const counts = { given: 0, added: 0, removed: 0 }
+  const counts = { given: 0, added: 0, skipped: 0, removed: 0 }
   let portion: Uint8Array[] = []
   const sendPortion = async (): Promise<void> => {
     const { changed } = await link.send({ type: 'add', cids: portion, replacement })
     counts.given += portion.length
     counts.added += changed
     portion = []
-    const { given, added } = counts
-    tellCaller(() => onProgress?.({ given, added }))
+    const { given, added, skipped } = counts
+    tellCaller(() => onProgress?.({ given, added, skipped }))
   }
   const source = iteratorOf(cids)
   let isOver = false
@@ -39,7 +41,11 @@ export async function provideMany(
       const { done, value } = await next
       isOver = done === true
       if (done === true) break
-      portion.push(cidBytes(value))
+      const cid = cidBytes(value)
+      if (CID.decode(cid).multihash.code === identityHash) {
+        counts.given++
+        counts.skipped++
+      } else portion.push(cid)
       if (portion.length === portionMax) await sendPortion()
     }
   } finally {

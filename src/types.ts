@@ -11,8 +11,10 @@ import type {
   TransportStatusData,
 } from '../worker/contract/service.ts'
 import type { AminoError } from './errors.ts'
+import type { ProvideManyOptions, ProvideManyResult, ProvideOptions } from './provide-types.ts'
 
 export type { AminoClientOptions, ClientLimits, DelegatedRoutingOptions, DiscoveryOptions } from './option-types.ts'
+export type { ProvideManyOptions, ProvideManyResult, ProvideOptions } from './provide-types.ts'
 
 /**
  * The types of the public API. Peer ids are base58 text (`12D3KooW…`, `Qm…`), multiaddrs are text without the trailing
@@ -28,7 +30,7 @@ export type PeerIdInput = string | { toString(): string }
 /** The key of a value: `/ipns/<name>` or `/pk/<peer id>` as text, or the bytes of the key (prefix and multihash). */
 export type RecordKeyInput = string | Uint8Array
 
-/** What peers can be close to: bytes that are hashed, a record key, a peer id, or a CID (its multihash counts). */
+/** What peers can be close to: bytes that are hashed, 256 at most; a record key, a peer id, or a CID (its multihash counts). */
 export type KeyInput = RecordKeyInput | CID
 
 export interface PeerInfo {
@@ -118,26 +120,9 @@ export interface GetValueOptions extends QueryOptions {
   readonly quorum?: number | undefined
 }
 
-export interface ProvideManyOptions extends CallOptions {
-  /** What was kept before and is not among these goes, when all of them have come. Until then nothing is missing. Default: `false`. */
-  readonly replace?: boolean | undefined
-  /** After each portion: how many were given, and how many of them were new. */
-  readonly onProgress?: ((progress: { readonly given: number; readonly added: number }) => void) | undefined
-}
-
 export type ProvideStatus = ProvideStatusData
 
 export type ProvidedRegion = RegionData
-
-export interface ProvideOptions extends QueryOptions {
-  /**
-   * `classic`: search, then store with the 20 nearest peers. `optimistic`: store while searching, stop as soon as peers are
-   * as near as the size of the network lets expect, and answer when three quarters are done; much faster, and what is
-   * `pending` then is still stored. Without an estimate of the size (`status().kad.networkSize`) it works as `classic`.
-   * Default: `classic`.
-   */
-  readonly mode?: 'classic' | 'optimistic' | undefined
-}
 
 /** A peer that may have a block. Without multiaddrs it is asked only if it is connected already. */
 export interface ProviderInput {
@@ -245,7 +230,8 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
 
   /**
    * Streams peers that hold the content, as they are found. Leaving the loop ends the search. The search begins with the
-   * first `next()`; an iterable can be walked once. Codes: `invalid-cid`, `no-peers`, `too-many-queries`.
+   * first `next()`; an iterable can be walked once. Codes: `invalid-cid` (also of a multihash above 80 bytes, which servers
+   * refuse), `no-peers`, `too-many-queries`.
    *
    * @example
    * for await (const provider of client.findProviders(cid, { limit: 5, signal: AbortSignal.timeout(30_000) })) {
@@ -275,7 +261,7 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
   /**
    * Tells the network that this client has the content: now, and again before the records run out, for as long as this client
    * or its next one with the same storage runs; see {@link cancelProvide}. When nobody can be reached now it rejects, and
-   * tells them later. Codes: `invalid-cid`, `not-dialable` (nobody could dial us:
+   * tells them later. Codes: `invalid-cid` (also of a multihash above 80 bytes), `not-dialable` (nobody could dial us:
    * see `relay` and `announce`), `no-peers`, `too-many-queries`.
    *
    * @example
@@ -289,15 +275,14 @@ export interface AminoClient extends EventTarget, AsyncDisposable {
   /**
    * Keeps many CIDs provided. Resolves when all of them are stored here: telling the network goes on in the Worker, region by
    * region, over reloads too; see {@link provideStatus} and the event `region`. Takes the next portion when the last one is
-   * stored, so that an endless source does not fill the memory. Codes: `invalid-cid`, `not-dialable`, `storage`.
+   * stored, so that an endless source does not fill the memory. CIDs with the identity hash are skipped, and one with a multihash above
+   * 80 bytes, which servers refuse, ends it. A source that hangs is left when the call ends. Codes: `invalid-argument`, `invalid-cid`,
+   * `not-dialable`, `storage`.
    *
    * @example
    * await client.provideMany(pinnedCids(), { replace: true, onProgress: ({ given }) => console.log(given) })
    */
-  provideMany(
-    cids: Iterable<CidInput> | AsyncIterable<CidInput>,
-    options?: ProvideManyOptions,
-  ): Promise<{ readonly given: number; readonly added: number; readonly removed: number }>
+  provideMany(cids: Iterable<CidInput> | AsyncIterable<CidInput>, options?: ProvideManyOptions): Promise<ProvideManyResult>
 
   /** Provides it no longer. The records that are out there run out within 48 hours. Code: `invalid-cid`. */
   cancelProvide(cid: CidInput, options?: CallOptions): Promise<void>

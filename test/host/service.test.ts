@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openDB } from 'idb'
 import { CID } from 'multiformats/cid'
+import { identity } from 'multiformats/hashes/identity'
 import type { ErrorCode } from '../../worker/contract/errors.ts'
 import type { ProgressData, StartOptions } from '../../worker/contract/service.ts'
 import { limits } from '../../worker/engine/limits.ts'
@@ -162,6 +163,31 @@ test('a value that no server would keep is refused before anything is sent', asy
   const key = new TextEncoder().encode('/pk/anything')
   await refused(service.putValue(key, new Uint8Array(16_385), context()), 'too-large')
   await refused(service.putValue(key, new Uint8Array(16_384), context()), 'invalid-record')
+  await service.stop()
+})
+
+test('a key that servers refuse never leaves, and the message says how long it may be', async () => {
+  const service = await started({ providing: { withoutAddress: true } })
+  const cidOf = (bytes: number): Uint8Array => CID.createV1(0x55, identity.digest(new Uint8Array(bytes))).bytes
+  const isRefusal = (code: ErrorCode) => (error: unknown) =>
+    error instanceof ServiceError && error.plain.code === code && /has \d+ bytes; .* at most/.test(error.message)
+  const long = cidOf(79)
+  assert.throws(() => service.findProviders(long, { limit: 1 }, context()), isRefusal('invalid-cid'))
+  service.findProviders(cidOf(78), { limit: 1 }, context())
+  for (const keep of [true, false])
+    await assert.rejects(service.provide(long, { mode: 'classic', keep }, context()), isRefusal('invalid-cid'))
+  const add = (...cids: Uint8Array[]) => service.providing({ type: 'add', cids, replacement: undefined })
+  await assert.rejects(add(cidOf(10), long), (error) => {
+    return isRefusal('invalid-cid')(error) && (error as Error).message.includes(CID.decode(long).toString().slice(0, 60))
+  })
+  assert.equal((await add(cidOf(78))).status.provided, 1)
+  // What is kept since before there was a limit can be let go.
+  assert.equal((await service.providing({ type: 'cancel', cids: [long] })).changed, 0)
+  const key = new Uint8Array(257)
+  assert.throws(() => service.getClosestPeers(key, context()), isRefusal('invalid-key'))
+  service.getClosestPeers(key.subarray(1), context())
+  await assert.rejects(service.getValue(key, { quorum: 1 }, context()), isRefusal('invalid-key'))
+  await assert.rejects(service.putValue(key, new Uint8Array(1), context()), isRefusal('invalid-key'))
   await service.stop()
 })
 

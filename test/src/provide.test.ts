@@ -34,8 +34,8 @@ test('many CIDs go in portions, each after the last one is stored, and the sourc
   const told: unknown[] = []
   const result = await client.provideMany(source(), { onProgress: (progress) => told.push(progress) })
   assert.deepEqual(portions, [512, 512, 76])
-  assert.deepEqual(result, { given: 1_100, added: 1_097, removed: 0 })
-  assert.deepEqual(told.at(-1), { given: 1_100, added: 1_097 })
+  assert.deepEqual(result, { given: 1_100, added: 1_097, skipped: 0, removed: 0 })
+  assert.deepEqual(told.at(-1), { given: 1_100, added: 1_097, skipped: 0 })
 })
 
 test('a replacement ends with the word that all has come, and one that is broken off does not', async (t) => {
@@ -125,6 +125,19 @@ test('a source that fails rejects with its own error', async (t) => {
   }
   await assert.rejects(client.provideMany(source()), (error) => error === failure)
   assert.ok(!service.seen.some(({ method }) => method === 'providing'))
+})
+
+test('CIDs with their content in them are skipped, counted, and do not reach the Worker', async (t) => {
+  const { client, service } = await startHarness(t)
+  const inline = CID.createV1(0x55, Digest.create(0, new Uint8Array(200)))
+  const told: unknown[] = []
+  const result = await client.provideMany([inline, cidOf(1), inline], { onProgress: (progress) => told.push(progress) })
+  assert.equal(result.given, 3)
+  assert.equal(result.skipped, 2)
+  assert.deepEqual(told, [{ given: 3, added: result.added, skipped: 2 }])
+  const [sent] = service.seen.flatMap(({ method, args }) => (method === 'providing' ? [args[0]] : []))
+  assert.deepEqual((sent as { cids: Uint8Array[] }).cids, [cidOf(1).bytes])
+  assert.deepEqual(await client.provideMany([inline]), { given: 1, added: 0, skipped: 1, removed: 0 })
 })
 
 test('an onProgress that throws does not end the call, and what is no iterable is refused', async (t) => {

@@ -3,9 +3,9 @@ import type { EngineEffect, EngineEvent } from '../engine/contract.ts'
 import { limits } from '../engine/limits.ts'
 import { type Key, keyOf } from '../engine/peer.ts'
 import type { CellState, ProvidedKey, ProvideStatus } from '../engine/provide/contract.ts'
-import { decodeCid } from './plain-data.ts'
+import { decodeCid, providersKeyOf } from './plain-data.ts'
 import { ServiceError } from './service-error.ts'
-import type { KeyTable, RemovedPage } from './store/key-table.ts'
+import type { KeyRange, KeyTable, RemovedPage } from './store/key-table.ts'
 
 /** Effects of the sweep that need the keystore or a clock. */
 export type ProvidingEffect = Extract<EngineEffect, { type: 'load-keys' | 'keys-sent' | 'tell-time' | 'region-ended' }>
@@ -40,7 +40,7 @@ export class Providing {
     switch (effect.type) {
       case 'load-keys': {
         const { order } = effect
-        void this.#keys.load(effect).then(
+        void this.#load(effect).then(
           (keys) => this.#dispatch({ type: 'keys-loaded', order, keys, wallMs: Date.now() }),
           () => this.#dispatch({ type: 'keys-not-loaded', order }),
         )
@@ -66,7 +66,7 @@ export class Providing {
 
   /** Now, by `tell`, and from then on. What cannot be told now stays in the queue, unless nobody could reach us. */
   async provide(cid: Uint8Array, tell: () => Promise<StoreData>): Promise<StoreData> {
-    const key = provided(cid)
+    const key = provided(providersKeyOf(cid))
     const isNew = (await this.#keys.load({ source: 'provided', from: key.key, to: key.key, limit: 1 })).length === 0
     await this.#change({ add: { keys: [key], generation: Date.now() }, queue: [key] }, limits.provideHoldMs.value)
     try {
@@ -96,7 +96,7 @@ export class Providing {
         return this.#removeOlder(request.replacement)
       case 'cancel': {
         const before = this.#status().provided
-        await this.#change({ remove: request.cids.map(provided) })
+        await this.#change({ remove: request.cids.map((cid) => provided(decodeCid(cid).multihash.bytes)) })
         return before - this.#status().provided
       }
       case 'clear': {
@@ -117,9 +117,21 @@ export class Providing {
 
   async #add(cids: readonly Uint8Array[], replacement: number | undefined): Promise<number> {
     if (!this.#mayProvide) throw notDialable()
-    const { cells, added } = await this.#keys.admit(cids.map(provided), replacement ?? Date.now())
+    const { cells, added } = await this.#keys.admit(
+      cids.map((cid) => provided(providersKeyOf(cid))),
+      replacement ?? Date.now(),
+    )
     this.#dispatch({ type: 'provide-cells', cells })
     return added
+  }
+
+  /** A row that servers refuse would take the others of its lot along. Without it the page is read anew: a short one would be the last. */
+  async #load(range: KeyRange): Promise<readonly ProvidedKey[]> {
+    const keys = await this.#keys.load(range)
+    const refused = keys.filter(({ multihash }) => multihash.length > limits.providersKeyBytesMax.value)
+    if (refused.length === 0) return keys
+    await this.#change({ remove: refused })
+    return this.#load(range)
   }
 
   async #removeOlder(generation: number): Promise<number> {
@@ -147,7 +159,6 @@ export function notDialable(): ServiceError {
   return new ServiceError('not-dialable', message)
 }
 
-function provided(cid: Uint8Array): ProvidedKey {
-  const { bytes } = decodeCid(cid).multihash
-  return { key: keyOf(bytes), multihash: bytes }
+function provided(multihash: Uint8Array): ProvidedKey {
+  return { key: keyOf(multihash), multihash }
 }

@@ -25,7 +25,7 @@ import { ItemQueue } from './item-queue.ts'
 import type { Producer } from './delegated/combined.ts'
 import { wantWithRouters } from './delegated/wants.ts'
 import type { Command, Outcome } from './operations.ts'
-import { decodeCid, peerData } from './plain-data.ts'
+import { decodeCid, peerData, providersKeyOf, requireKeyLength } from './plain-data.ts'
 import type { WebRtc } from './network/transports.ts'
 import { notDialable } from './providing.ts'
 import { startRuntime, type Runtime } from './runtime.ts'
@@ -69,7 +69,7 @@ export class EngineService implements AminoService {
 
   findProviders(cid: Uint8Array, options: { limit: number }, context: CallContext): AsyncIterable<ProviderItem> {
     const startedAt = performance.now()
-    const multihash = decodeCid(cid).multihash.bytes
+    const multihash = providersKeyOf(cid)
     const command: Command = { type: 'find-providers', multihash, limit: options.limit }
     const toItem = (item: QueryItem): ProviderItem | undefined => {
       if (item.type !== 'provider') return undefined
@@ -81,6 +81,7 @@ export class EngineService implements AminoService {
   }
 
   getClosestPeers(key: Uint8Array, context: CallContext): AsyncIterable<ClosestPeerItem> {
+    requireKeyLength(key)
     const command: Command = { type: 'closest-peers', key }
     const toItem = (item: QueryItem): ClosestPeerItem | undefined =>
       item.type === 'peer' ? { ...peerData(item.info), outcome: item.outcome } : undefined
@@ -97,6 +98,7 @@ export class EngineService implements AminoService {
   }
 
   async getValue(key: Uint8Array, options: { quorum: number }, context: CallContext): Promise<ValueData> {
+    requireKeyLength(key)
     const command: Command = { type: 'get-value', key, quorum: options.quorum }
     const walk = async (signal: AbortSignal): Promise<ValueData> => {
       const { value, confirmations, stats } = await this.#run(command, 'get-value', { ...context, signal })
@@ -107,6 +109,7 @@ export class EngineService implements AminoService {
 
   async putValue(key: Uint8Array, value: Uint8Array, context: CallContext): Promise<StoreData> {
     const runtime = this.#running()
+    requireKeyLength(key)
     if (value.length > limits.recordBytesMax.value) {
       const message = `The value has ${value.length} bytes; the network keeps ${limits.recordBytesMax.value} at most.`
       throw new ServiceError('too-large', message, { bytes: value.length, bytesMax: limits.recordBytesMax.value })
@@ -121,7 +124,7 @@ export class EngineService implements AminoService {
     const { mayProvide, withoutAddress, providing } = this.#running()
     if (!mayProvide) throw notDialable()
     const { mode } = options
-    const multihash = decodeCid(cid).multihash.bytes
+    const multihash = providersKeyOf(cid)
     const tell = async (): Promise<StoreData> => {
       const result = await this.#run({ type: 'provide', multihash, mode, withoutAddress }, 'provide', context)
       return { ...result.counts, stats: result.stats }
