@@ -76,6 +76,21 @@ test('what failed in a probe rests: nobody is woken again and again until then',
   assert.ok(lookups > 2 && ticks < 100, `${lookups} lookups, ${ticks} ticks`)
 })
 
+test('keys that the keystore has no longer are looked for once: its disk was lost, and the counts are of before', () => {
+  const machine = new Provide({ options: { k: 1, intervalMs: 24 * hour, withoutAddress: true }, orders: new OrderIds() })
+  const self: Peer = { id: Uint8Array.of(2) as PeerIdBytes, key: new Uint32Array(8).fill(1) as Key }
+  const cells = [{ cell: 7, provided: 5, queued: 5, sweptAt: 0 }]
+  machine.handle({ type: 'provide-start', self, cells, wallMs: 1 }, 0)
+  let loads = 0
+  for (let effect = machine.poll(); effect !== undefined && loads < 10; effect = machine.poll()) {
+    if (effect.type !== 'load-keys') continue
+    loads++
+    machine.handle({ type: 'keys-loaded', order: effect.order, keys: [], wallMs: 1 }, 0)
+  }
+  assert.ok(loads <= 2, `${loads} loads: of the queue, then of what is kept`)
+  assert.equal(machine.status(0).queued, 0)
+})
+
 test('closed in the middle, the next visit goes on where it was, and hardly anything is told twice (P11)', () => {
   for (const [peers, steps] of [
     [300, 0],

@@ -255,8 +255,10 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
 
   #ended(run: RegionRun, now: Millis): void {
     this.#forget(run)
-    if (run.ended === 'done') this.#offline = undefined
-    else this.#failed(run, now)
+    if (run.ended !== 'done') return this.#failed(run, now)
+    this.#offline = undefined
+    // The keystore lost its disk, and what was on it. Still counted as queued, the cell would be loaded again at once, for ever.
+    if (run.source === 'queue' && !run.hasFound) this.#started!.schedule.told(run.cell, Infinity)
   }
 
   #forget(run: RegionRun): void {

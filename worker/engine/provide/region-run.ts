@@ -32,6 +32,7 @@ export class RegionRun {
   readonly #effects: RegionEffect[] = []
   readonly #counts = { lookups: 0, searches: 0, requests: 0 }
   #state: RegionState
+  #hasFound = false
   #from: Key
   #to: Key
   #prefix: { readonly key: Key; readonly length: number }
@@ -50,6 +51,11 @@ export class RegionRun {
 
   get ended(): 'done' | 'no-peers' | 'failed' | undefined {
     return this.#state.type === 'ended' ? this.#state.how : undefined
+  }
+
+  /** Whether there was any key in what was loaded. */
+  get hasFound(): boolean {
+    return this.#hasFound
   }
 
   /** The bits of the prefix, as text. */
@@ -133,6 +139,7 @@ export class RegionRun {
 
   #loaded(loaded: readonly ProvidedKey[], isRegion: boolean): void {
     this.#init.hood.recall()
+    this.#hasFound ||= loaded.length > 0
     const isLast = loaded.length < limits.regionPageKeys.value
     const keys = loaded.filter(({ key }) => this.#init.accepts(cellOf(key)))
     const last = loaded.at(-1)
