@@ -6,6 +6,7 @@ import { keyFromDigest } from '../../../worker/engine/peer.ts'
 import type { CellState, ProvidedKey } from '../../../worker/engine/provide/contract.ts'
 import { successorOf } from '../../../worker/engine/provide/bits.ts'
 import { cellOf } from '../../../worker/engine/provide/schedule.ts'
+import { FullDiskKeys } from '../../../worker/host/store/full-disk-keys.ts'
 import { openDatabase } from '../../../worker/host/store/idb-schema.ts'
 import { IdbKeyTable } from '../../../worker/host/store/idb-key-table.ts'
 import { type KeyTable, MemoryKeyTable, reviewedAtOnce } from '../../../worker/host/store/key-table.ts'
@@ -40,6 +41,7 @@ async function countsOf(table: KeyTable): Promise<string[]> {
 const tables: readonly [string, () => Promise<KeyTable>][] = [
   ['in memory', async () => new MemoryKeyTable()],
   ['on disk', async () => new IdbKeyTable(await openDatabase(new IDBFactory() as never, 'keys', never))],
+  ['beside a full disk', async () => new FullDiskKeys(new MemoryKeyTable(), new MemoryKeyTable())],
 ]
 
 for (const [where, open] of tables) {
@@ -163,3 +165,50 @@ test('without a disk keys are kept for this visit', async () => {
   assert.deepEqual([lost.length, await numbersIn(store.keys, 'provided')], [1, [1]])
   await store.close()
 })
+
+test('what is on a full disk is found with what came since, and both go', async () => {
+  const [disk, memory] = [new MemoryKeyTable(), new MemoryKeyTable()]
+  await disk.admit(keys(1, 2, 4, 5), 5)
+  await disk.change({ sent: keys(1, 2, 5), swept: [{ cell: 1, at: 7 }] })
+  const both = new FullDiskKeys(disk, memory)
+  const { added, cells } = await both.admit(keys(1, 3, 9), 6)
+  assert.equal(added, 2, 'one is on the disk')
+  assert.deepEqual(
+    new Map(cells.map(({ cell, provided }) => [cell, provided])),
+    new Map([
+      [1, 3],
+      [3, 1],
+    ]),
+  )
+  assert.deepEqual(await numbersIn(both, 'provided'), [4, 1, 5, 9, 2, 3])
+  assert.deepEqual(await numbersIn(both, 'provided', 3), [4, 1, 5])
+  assert.deepEqual(await numbersIn(both, 'queue'), [4, 9, 3])
+  assert.deepEqual(await countsOf(both), ['0: 1 1 0', '1: 3 1 7', '2: 1 0 0', '3: 1 1 0'])
+  assert.equal((await both.removeOlder(6, first)).removed, 3)
+  assert.deepEqual(await numbersIn(both, 'provided'), [1, 9, 3], 'what was added again stays')
+  await both.change({ remove: keys(1, 3) })
+  assert.deepEqual(await numbersIn(disk, 'provided'), [])
+  assert.deepEqual(await countsOf(both), ['1: 1 1 0'])
+  await both.clear()
+  assert.deepEqual(await countsOf(both), [])
+})
+
+test('a replacement takes nothing from a full disk that did not take what was added again', async () => {
+  const [disk, memory] = [new MemoryKeyTable(), new MemoryKeyTable()]
+  await disk.admit(keys(1, 2), 5)
+  const both = new FullDiskKeys({ ...methodsOf(disk), change: () => Promise.reject(new Error('full')) }, memory)
+  await both.admit(keys(1, 3), 6)
+  assert.deepEqual(await both.removeOlder(6, first), { cells: [], removed: 0, next: undefined })
+  assert.deepEqual(await numbersIn(both, 'provided'), [1, 2, 3])
+})
+
+function methodsOf(table: KeyTable): KeyTable {
+  return {
+    cells: () => table.cells(),
+    load: (range) => table.load(range),
+    change: (change) => table.change(change),
+    admit: (added, generation) => table.admit(added, generation),
+    removeOlder: (generation, from) => table.removeOlder(generation, from),
+    clear: () => table.clear(),
+  }
+}

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { forceCloseDatabase, IDBFactory, IDBObjectStore } from 'fake-indexeddb'
 import { limits } from '../../../worker/engine/limits.ts'
+import { keyOf } from '../../../worker/engine/peer.ts'
+import type { ProvidedKey } from '../../../worker/engine/provide/contract.ts'
 import { schemaVersion } from '../../../worker/host/store/idb-schema.ts'
 import { createStore, type Store } from '../../../worker/host/store/store.ts'
 import { FakeLocks } from '../../support/fake-locks.ts'
@@ -175,6 +177,46 @@ test('on a full disk new things go to memory, and old ones are still read and de
   const next = await visit(factory)
   assert.deepEqual(await present(next.store, [1, 2]), [])
   assert.deepEqual(await next.store.tableEntries(), [])
+})
+
+test('with a full disk what is provided stays provided, and what is cancelled is gone at the next visit', async () => {
+  const provided = async ({ store }: Visit): Promise<number> =>
+    (await store.keys.cells()).reduce((sum, cell) => sum + cell.provided, 0)
+  const key = (number: number): ProvidedKey => ({ key: keyOf(testCid(number)), multihash: testCid(number) })
+  const factory = new IDBFactory()
+  const first = await visit(factory)
+  await first.store.keys.admit([key(1), key(2), key(3)], 5)
+  await first.store.close()
+  const here = await visit(factory)
+  const failing = refusePuts()
+  // This is what finds the disk full: it goes to memory.
+  assert.equal((await here.store.keys.admit([key(4)], 6)).added, 1)
+  assert.match(here.lost[0] ?? '', /full/)
+  assert.equal(await provided(here), 4)
+  failing.mock.restore()
+  await here.store.keys.change({ remove: [key(1), key(4)] })
+  assert.equal(await provided(here), 2)
+  await here.store.close()
+  const next = await visit(factory)
+  assert.equal(await provided(next), 2)
+  await next.store.close()
+})
+
+test('a full disk that takes no cancellation either is left', async () => {
+  const key: ProvidedKey = { key: keyOf(testCid(1)), multihash: testCid(1) }
+  const factory = new IDBFactory()
+  const here = await visit(factory)
+  await here.store.keys.admit([key], 5)
+  const failing = refusePuts()
+  await here.store.putBlock(testCid(2), new Uint8Array(10))
+  const broken = mock.method(IDBObjectStore.prototype, 'delete', () => {
+    throw new DOMException('no room', 'QuotaExceededError')
+  })
+  await here.store.keys.change({ remove: [key] })
+  assert.deepEqual(await here.store.keys.cells(), [])
+  broken.mock.restore()
+  failing.mock.restore()
+  await here.store.close()
 })
 
 test('a browser that grants less than the ceiling makes the store smaller, not useless', async () => {

@@ -5,6 +5,7 @@ import type { PeerIdBytes } from '../../engine/peer.ts'
 import { ServiceError } from '../service-error.ts'
 import type { Backend, Writes } from './backend.ts'
 import { DatabaseError, type DatabaseFault } from './idb-schema.ts'
+import { FullDiskKeys } from './full-disk-keys.ts'
 import { openIdbBackend } from './idb-store.ts'
 import type { KeyTable } from './key-table.ts'
 import { MemoryBackend } from './memory-store.ts'
@@ -34,7 +35,7 @@ export interface Store {
   /** The estimate that `putNetworkSize` stored last. */
   networkSize(): Promise<number | undefined>
   putNetworkSize(size: number): Promise<void>
-  /** What is to be provided. What was on a disk that failed is out of reach for this visit. */
+  /** What is to be provided. What was on a disk that failed, other than by being full, is out of reach for this visit. */
   readonly keys: KeyTable
   /** What `putLearned` stored last under this name, unchecked. */
   learned(name: string): Promise<unknown>
@@ -100,17 +101,18 @@ class FallbackStore implements Store {
   #backend: Backend
   /** A disk that is full: what it has is still found, until it fails in reading too. */
   #full: Backend | undefined
+  #fullKeys: KeyTable | undefined
   readonly #memory: MemoryBackend
   readonly #platform: StorePlatform
   readonly #release: () => void
   readonly #onLost: (reason: string) => void
   readonly keys: KeyTable = {
-    cells: () => this.#run(({ keys }) => keys.cells()),
-    load: (range) => this.#run(({ keys }) => keys.load(range)),
-    change: (change) => this.#finished(this.#run(({ keys }) => keys.change(change))),
-    admit: (added, generation) => this.#finished(this.#run(({ keys }) => keys.admit(added, generation))),
-    removeOlder: (generation, from) => this.#run(({ keys }) => keys.removeOlder(generation, from)),
-    clear: () => this.#run(({ keys }) => keys.clear()),
+    cells: () => this.#withKeys((keys) => keys.cells()),
+    load: (range) => this.#withKeys((keys) => keys.load(range)),
+    change: (change) => this.#finished(this.#withKeys((keys) => keys.change(change))),
+    admit: (added, generation) => this.#finished(this.#withKeys((keys) => keys.admit(added, generation))),
+    removeOlder: (generation, from) => this.#withKeys((keys) => keys.removeOlder(generation, from)),
+    clear: () => this.#withKeys((keys) => keys.clear()),
   }
   readonly #pending = new WriteBehind()
   readonly #changes = new Set<Promise<unknown>>()
@@ -278,6 +280,17 @@ class FallbackStore implements Store {
     }
   }
 
+  /** Of the backend; with a full disk, of both. */
+  #withKeys<T>(operation: (keys: KeyTable) => Promise<T>): Promise<T> {
+    return this.#run((backend) => {
+      if (backend !== this.#memory || this.#full === undefined) return operation(backend.keys)
+      return operation(this.#fullKeys!).catch(() => {
+        this.#dropFullDisk()
+        return operation(backend.keys)
+      })
+    })
+  }
+
   /** In the backend, and if it is not there, on a full disk. */
   async #find<T>(read: (backend: Backend) => Promise<T | undefined>): Promise<T | undefined> {
     const found = await this.#run(read)
@@ -296,8 +309,10 @@ class FallbackStore implements Store {
     this.#problem = `${sentences[fault]}${detail} From now on nothing is kept beyond this visit.`
     this.#backend = this.#memory
     if (disk !== this.#memory) {
-      if (fault === 'full') this.#full = disk
-      else void disk.close()
+      if (fault === 'full') {
+        this.#full = disk
+        this.#fullKeys = new FullDiskKeys(disk.keys, this.#memory.keys)
+      } else void disk.close()
     }
     this.#onLost(this.#problem)
   }
