@@ -36,8 +36,9 @@ export async function provideMany(
   let isOver = false
   try {
     for (;;) {
-      const next = Promise.resolve(source.next())
-      await link.settled(next)
+      const next = source.next()
+      // A list does not hang, and may have a million: only what comes later is raced.
+      if ('then' in next) await link.settled(next)
       const { done, value } = await next
       isOver = done === true
       if (done === true) break
@@ -57,13 +58,9 @@ export async function provideMany(
   return counts
 }
 
-function iteratorOf(cids: Iterable<CidInput> | AsyncIterable<CidInput>): AsyncIterator<CidInput> {
+function iteratorOf(cids: Iterable<CidInput> | AsyncIterable<CidInput>): AsyncIterator<CidInput> | Iterator<CidInput> {
   const { [Symbol.asyncIterator]: asynchronous, [Symbol.iterator]: synchronous } = (cids ?? {}) as Iterable<CidInput> &
     AsyncIterable<CidInput>
   require(typeof (asynchronous ?? synchronous) === 'function', 'cids must be an iterable of CIDs.')
-  return asynchronous === undefined ? each(cids as Iterable<CidInput>) : asynchronous.call(cids)
-}
-
-async function* each(cids: Iterable<CidInput>): AsyncGenerator<CidInput> {
-  yield* cids
+  return (asynchronous ?? synchronous).call(cids)
 }
