@@ -355,6 +355,7 @@ export const limits = {
   offlineProbeFirstMs: limit(10_000, 'ms', 'before the first probe when nobody answers; doubles'),
   offlineProbeMaxMs: limit(600_000, 'ms', 'ceiling of that delay'),
   clockTrustMs: limit(600_000, 'ms', 'a monotonic clock may stand still while the machine sleeps; the wall clock is asked again'),
+  clockErrorMs: limit(60_000, 'ms', 'a cell that was swept later than so long from now was swept by a wrong clock, and is due'),
   provideHoldMs: limit(
     75_000,
     'ms',

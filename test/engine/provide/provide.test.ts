@@ -135,6 +135,26 @@ test('a cycle later everything is told again, region by region at its moment, an
   assert.ok(cycles >= 4 && cycles <= 6.5, `each was told ${cycles} times in 96 h`)
 })
 
+for (const isClosed of [true, false])
+  test(`a wall clock that was ahead once, put right ${isClosed ? 'between two visits' : 'during one'}, stops no sweep (P2)`, () => {
+    const made = world({}, 50)
+    let aheadMs = 30 * 24 * hour
+    const startMs = made.wallMs
+    Object.defineProperty(made, 'wallMs', { get: () => startMs + made.now + aheadMs })
+    made.start()
+    assert.ok(made.runUntilIdle(hour))
+    aheadMs = 0
+    if (isClosed) made.close()
+    if (isClosed) made.start()
+    const putRightAt = made.now
+    made.network.agenda.run(putRightAt + hour)
+    for (let key = 0; key < 50; key++) assert.ok(made.keystore.toldAt[key]! > putRightAt)
+    assert.equal(made.counts.addProviders, 2 * 50 * 20, 'once')
+    assert.equal(made.machine.status(made.now).cells.expired, 0)
+    made.network.agenda.run(putRightAt + 36 * hour)
+    for (let key = 0; key < 50; key++) assert.ok(made.keystore.longestGap(key, made.now) <= 36 * hour)
+  })
+
 test('a hung peer pins nothing: the others are told, and its keys go to the next', () => {
   const made = world({ mute: 0.05, dead: 0.1 }, 300)
   made.start()

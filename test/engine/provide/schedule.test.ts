@@ -92,6 +92,34 @@ test('queued keys that somebody else is telling are left alone for so long, and 
   assert.equal(held.nextAt(now + 1_000), now + 5_000)
 })
 
+test('a cell that was swept at a time still to come is due, as one that has run out, whatever the keystore says again (P2)', () => {
+  const state = { cell: 5, provided: 3, queued: 1, sweptAt: now + 30 * 24 * hour }
+  const made = schedule([state, { cell: 6, sweptAt: now + 30_000 }])
+  made.correct(now)
+  made.set(state, 0)
+  assert.deepEqual(made.next(now), { cell: 5, source: 'provided' })
+  const { expired, due } = made.counts(now)
+  assert.deepEqual([expired, due], [1, 1], 'half a minute is no fault')
+  made.told(5, 1)
+  assert.ok(!made.isFirst(5) && !made.isDone(5, 'queue'), 'a queued key that is told says nothing of the others')
+  made.swept(5, now)
+  made.set({ ...state, queued: 0 }, 0)
+  assert.equal(made.next(now), undefined)
+  assert.ok(made.nextAt(now)! < now + 36 * hour)
+})
+
+test('a clock that goes back makes nothing rest, or be held, for longer than it would from now on', () => {
+  const made = schedule([{ cell: 9, queued: 1 }], now + 24 * hour)
+  made.rest(10, now + 24 * hour)
+  made.set({ cell: 10, provided: 1, queued: 1, sweptAt: 0 }, 0)
+  made.correct(now)
+  assert.equal(made.nextAt(now), now + 75_000)
+  assert.deepEqual(made.next(now + 75_000), { cell: 9, source: 'queue' })
+  made.told(9, 1)
+  made.swept(9, now)
+  assert.equal(made.nextAt(now), now + 300_000)
+})
+
 test('counts say what is expired and due', () => {
   const { keyspace: _, ...counts } = schedule([
     { cell: 1, provided: 10, sweptAt: now - 49 * hour },

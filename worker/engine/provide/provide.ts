@@ -105,12 +105,12 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
         return this.#tick(now)
       case 'provide-start':
         assert(this.#started === undefined, 'a machine is started once')
-        this.#setClock(event.wallMs, now)
         this.#started = {
           self: event.self,
           schedule: new Schedule({ self: event.self.key, intervalMs: this.#options.intervalMs }),
         }
-        return this.#setCells(event.cells, 0)
+        this.#setCells(event.cells, 0)
+        return this.#setClock(event.wallMs, now)
       case 'provide-cells':
         return this.#setCells(event.cells, event.holdMs === undefined ? 0 : this.#wall(now) + event.holdMs)
       case 'own-addresses-changed':
@@ -167,6 +167,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
   #setClock(wallMs: number, now: Millis): void {
     this.#timeAsked = false
     this.#clock = { offsetMs: wallMs - now, toldAt: now }
+    this.#started?.schedule.correct(this.#wall(now))
     this.#nextAt = 0
   }
 

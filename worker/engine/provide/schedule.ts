@@ -27,17 +27,26 @@ export class Schedule {
     this.#intervalMs = init.intervalMs
   }
 
-  /** Counts are absolute; a time of 0 changes nothing, as the machine itself knows best when it swept. */
+  /** Counts are absolute; a time counts where there is none yet: the machine itself knows best when it swept. */
   set(state: CellState, heldUntil: number): void {
     const { cell } = state
     this.#provided[cell] = state.provided
     if (state.queued > this.#queued[cell]!) this.#heldUntil[cell] = heldUntil
     this.#queued[cell] = state.queued
-    this.#sweptAt[cell] = state.provided + state.queued === 0 ? 0 : Math.max(state.sweptAt, this.#sweptAt[cell]!)
+    this.#sweptAt[cell] = state.provided === 0 ? 0 : this.#sweptAt[cell]! || state.sweptAt
   }
 
   sweptAt(cell: number): number {
     return this.#sweptAt[cell]!
+  }
+
+  /** A time still to come was told by a wrong clock: when the cell was swept is not known. Nothing waits longer than from now on. */
+  correct(now: number): void {
+    for (let cell = 0; cell < cellCount; cell++) {
+      if (this.#sweptAt[cell]! > now + limits.clockErrorMs.value) this.#sweptAt[cell] = longAgo
+      this.#heldUntil[cell] = Math.min(this.#heldUntil[cell]!, now + limits.provideHoldMs.value)
+      this.#restsUntil[cell] = Math.min(this.#restsUntil[cell]!, now + limits.regionRetryMs.value)
+    }
   }
 
   swept(cell: number, at: number): void {
@@ -152,6 +161,9 @@ interface ScheduleCounts {
 export function emptyKeyspace(): KeyspacePart[] {
   return Array.from({ length: keyspaceParts }, () => ({ kept: 0, told: 0, expired: 0 }))
 }
+
+/** When a cell was swept of which that is not known any more. It goes first; 0 is for cells that the queue sees to. */
+const longAgo = 1
 
 /** Later than that after the last time, no moment of the cycle is waited for, and nothing goes before it. */
 const latestMs = limits.providerRecordMs.value - limits.sweepReserveMs.value
