@@ -120,6 +120,28 @@ test('a clock that goes back makes nothing rest, or be held, for longer than it 
   assert.equal(made.nextAt(now), now + 300_000)
 })
 
+test('one region may tell what is due soon and does not rest, and of the queue whatever does not', () => {
+  const made = schedule([
+    { cell: 1, sweptAt: now - 30 * hour },
+    { cell: 2, sweptAt: now - 12 * hour },
+    { cell: 3, sweptAt: now - hour },
+    { cell: 4, sweptAt: now - 30 * hour },
+    { cell: 5, sweptAt: now - 30 * hour },
+  ])
+  made.rest(4, now + 1)
+  const openOf = (source: 'provided' | 'queue'): number[] => {
+    const open = made.openWith({ cell: 1, source }, now, (cell) => cell === 5)
+    return [...open].filter((cell) => cell > 0 && cell < 6)
+  }
+  assert.deepEqual(
+    [openOf('provided'), openOf('queue')],
+    [
+      [1, 2],
+      [1, 2, 3],
+    ],
+  )
+})
+
 test('counts say what is expired and due', () => {
   const { keyspace: _, ...counts } = schedule([
     { cell: 1, provided: 10, sweptAt: now - 49 * hour },

@@ -219,6 +219,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
       this.#hood.refresh(self, now)
       this.#movedAt = now
     }
+    const open = schedule.openWith(next, wallMs, isTaken)
     const run: RegionRun = new RegionRun({
       ...next,
       hood: this.#hood,
@@ -230,36 +231,37 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
         return (this.#hidden ? limits.sendLanesHidden.value : limits.sendLanesMax.value) - taken
       },
       wallMs: () => wallMs,
-      accepts: (cell) =>
-        !isTaken(cell) && (next.source === 'queue' || cell === next.cell || this.#isDueSoon(schedule, cell, wallMs)),
+      accepts: (cell) => open.has(cell) && !(next.source === 'queue' && schedule.isHeld(cell, wallMs)),
     })
-    this.#runs.push({ run, movedAt: now })
-  }
-
-  /** A cell that is swept with its region, though its own time has not come. What was told lately is not told again. */
-  #isDueSoon(schedule: Schedule, cell: number, wallMs: number): boolean {
-    return schedule.sweptAt(cell) + this.#options.intervalMs / 2 <= wallMs
+    this.#runs.push({ run, open, movedAt: now })
   }
 
   #drain(now: Millis): void {
-    for (const { run } of [...this.#runs]) {
-      for (let effect = run.poll(); effect !== undefined; effect = run.poll()) this.#takeEffect(effect, run, now)
-      if (run.ended !== undefined) this.#ended(run, now)
+    for (const active of [...this.#runs]) {
+      const { run } = active
+      for (let effect = run.poll(); effect !== undefined; effect = run.poll()) this.#takeEffect(effect, active, now)
+      if (run.ended !== undefined) this.#ended(active, now)
     }
   }
 
-  #takeEffect(effect: RegionEffect, run: RegionRun, now: Millis): void {
-    if (effect.type === 'page-sent') return this.#pageSent(effect, run, now)
+  #takeEffect(effect: RegionEffect, active: ActiveRun, now: Millis): void {
+    if (effect.type === 'page-sent') return this.#pageSent(effect, active, now)
     if (effect.type === 'region-ended') this.#count(effect.report)
     this.#effects.push(effect)
   }
 
-  #ended(run: RegionRun, now: Millis): void {
+  /** What is left of a region that failed rests. */
+  #ended({ run, open }: ActiveRun, now: Millis): void {
     this.#forget(run)
-    if (run.ended !== 'done') return this.#failed(run, now)
-    this.#offline = undefined
+    const { first, last } = run.cells
+    for (const cell of run.ended === 'failed' ? open : []) {
+      if (first <= cell && cell <= last) this.#started!.schedule.rest(cell, this.#wall(now) + limits.regionRetryMs.value)
+    }
+    if (run.ended === 'done') this.#offline = undefined
+    else if (run.ended === 'no-peers') this.#goOffline(now)
+    else this.#hood.distrust()
     // The keystore lost its disk, and what was on it. Still counted as queued, the cell would be loaded again at once, for ever.
-    if (run.source === 'queue' && !run.hasFound) this.#started!.schedule.told(run.cell, Infinity)
+    if (run.ended === 'done' && run.source === 'queue' && !run.hasFound) this.#started!.schedule.told(run.cell, Infinity)
   }
 
   #forget(run: RegionRun): void {
@@ -269,7 +271,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
   }
 
   /** What was told leaves the queue; cells that are done have their time, those with missed keys rest. */
-  #pageSent({ sent, missed, from, to, isWhole }: PageSent, run: RegionRun, now: Millis): void {
+  #pageSent({ sent, missed, from, to, isWhole }: PageSent, active: ActiveRun, now: Millis): void {
     const { schedule } = this.#started!
     const wallMs = this.#wall(now)
     const missing = new Set(missed.map(({ key }) => cellOf(key)))
@@ -281,7 +283,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
     }
     const told = new Map<number, number>()
     for (const { key } of sent) told.set(cellOf(key), (told.get(cellOf(key)) ?? 0) + 1)
-    if (run.source === 'queue') {
+    if (active.run.source === 'queue') {
       for (const [cell, keys] of told) {
         schedule.told(cell, keys)
         // From the first keys of a new cell on: the others come by the queue, not by telling all of it again.
@@ -290,7 +292,8 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
     }
     const last = isWhole ? cellOf(to) : cellOf(to) - 1
     for (let cell = cellOf(from); cell <= last; cell++) {
-      if (!missing.has(cell) && run.accepts(cell) && schedule.isDone(cell, run.source)) mark(cell)
+      if (missing.has(cell) || !schedule.isDone(cell, active.run.source)) continue
+      if (active.open.delete(cell)) mark(cell)
     }
     this.#pace.keys += sent.length
     if (sent.length + swept.length > 0) this.#effects.push({ type: 'keys-sent', keys: sent, swept })
@@ -299,12 +302,6 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
   #count(report: RegionReport): void {
     this.#totals.regions++
     for (const name of counted) this.#totals[name] += report[name]
-  }
-
-  #failed(run: RegionRun, now: Millis): void {
-    this.#hood.distrust()
-    if (run.ended === 'no-peers') return this.#goOffline(now)
-    this.#started!.schedule.rest(run.cell, this.#wall(now) + limits.regionRetryMs.value)
   }
 
   #goOffline(now: Millis): void {
@@ -342,6 +339,8 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
 
 interface ActiveRun {
   readonly run: RegionRun
+  /** Cells that it may tell and has not swept yet. Settled when it begins: what it left out it must not take for told. */
+  readonly open: Set<number>
   movedAt: Millis
 }
 

@@ -83,10 +83,6 @@ export class RegionRun {
     return { first: cellOf(firstOf(key, Math.min(length, cellBits))), last: cellOf(lastOf(key, Math.min(length, cellBits))) }
   }
 
-  accepts(cell: number): boolean {
-    return this.#init.accepts(cell)
-  }
-
   /** Returns whether it was for this region. */
   handle(event: ProvideEvent, wallMs: number): boolean {
     const state = this.#state

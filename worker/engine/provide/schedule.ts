@@ -36,10 +36,6 @@ export class Schedule {
     this.#sweptAt[cell] = state.provided === 0 ? 0 : this.#sweptAt[cell]! || state.sweptAt
   }
 
-  sweptAt(cell: number): number {
-    return this.#sweptAt[cell]!
-  }
-
   /** A time still to come was told by a wrong clock: when the cell was swept is not known. Nothing waits longer than from now on. */
   correct(now: number): void {
     for (let cell = 0; cell < cellCount; cell++) {
@@ -67,6 +63,11 @@ export class Schedule {
   isDone(cell: number, source: 'provided' | 'queue'): boolean {
     if (this.#provided[cell] === 0) return false
     return source === 'provided' || (this.#sweptAt[cell] === 0 && this.#queued[cell] === 0)
+  }
+
+  /** Whether somebody else is telling queued keys of the cell. */
+  isHeld(cell: number, now: number): boolean {
+    return this.#heldUntil[cell]! > now
   }
 
   rest(cell: number, until: number): void {
@@ -106,6 +107,17 @@ export class Schedule {
     if (queued === undefined) return undefined
     this.#queueAt = queued ^ this.#self
     return { cell: queued, source: 'queue' }
+  }
+
+  /** Cells that may be told in one region with the cell of `next`, but for those that are being told. */
+  openWith(next: { cell: number; source: 'provided' | 'queue' }, now: number, isTaken: (cell: number) => boolean): Set<number> {
+    const open = new Set([next.cell])
+    for (let cell = 0; cell < cellCount; cell++) {
+      if (this.#restsUntil[cell]! > now || isTaken(cell)) continue
+      // Swept with its region, though its own time has not come. What was told lately is not told again.
+      if (next.source === 'queue' || this.#sweptAt[cell]! + this.#intervalMs / 2 <= now) open.add(cell)
+    }
+    return open
   }
 
   /** The next moment at which `next` has something that it has not now; undefined for never. */
