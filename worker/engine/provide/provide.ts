@@ -233,7 +233,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
       wallMs: () => wallMs,
       accepts: (cell) => open.has(cell) && !(next.source === 'queue' && schedule.isHeld(cell, wallMs)),
     })
-    this.#runs.push({ run, open, movedAt: now })
+    this.#runs.push({ run, open, missed: new Set(), movedAt: now })
   }
 
   #drain(now: Millis): void {
@@ -250,11 +250,11 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
     this.#effects.push(effect)
   }
 
-  /** What is left of a region that failed rests. */
-  #ended({ run, open }: ActiveRun, now: Millis): void {
+  /** What is left of a region that failed rests, otherwise the cells of which it missed keys. */
+  #ended({ run, open, missed }: ActiveRun, now: Millis): void {
     this.#forget(run)
     const { first, last } = run.cells
-    for (const cell of run.ended === 'failed' ? open : []) {
+    for (const cell of run.ended === 'failed' ? open : missed) {
       if (first <= cell && cell <= last) this.#started!.schedule.rest(cell, this.#wall(now) + limits.regionRetryMs.value)
     }
     if (run.ended === 'done') this.#offline = undefined
@@ -270,12 +270,11 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
     this.#nextAt = 0
   }
 
-  /** What was told leaves the queue; cells that are done have their time, those with missed keys rest. */
+  /** What was told leaves the queue; cells that are done have their time, but not those with missed keys, in whatever page. */
   #pageSent({ sent, missed, from, to, isWhole }: PageSent, active: ActiveRun, now: Millis): void {
     const { schedule } = this.#started!
     const wallMs = this.#wall(now)
-    const missing = new Set(missed.map(({ key }) => cellOf(key)))
-    for (const cell of missing) schedule.rest(cell, wallMs + limits.regionRetryMs.value)
+    for (const { key } of missed) active.missed.add(cellOf(key))
     const swept: { cell: number; at: number }[] = []
     const mark = (cell: number): void => {
       schedule.swept(cell, wallMs)
@@ -292,7 +291,7 @@ export class Provide implements Machine<ProvideEvent, ProvideEffect> {
     }
     const last = isWhole ? cellOf(to) : cellOf(to) - 1
     for (let cell = cellOf(from); cell <= last; cell++) {
-      if (missing.has(cell) || !schedule.isDone(cell, active.run.source)) continue
+      if (active.missed.has(cell) || !schedule.isDone(cell, active.run.source)) continue
       if (active.open.delete(cell)) mark(cell)
     }
     this.#pace.keys += sent.length
@@ -341,6 +340,8 @@ interface ActiveRun {
   readonly run: RegionRun
   /** Cells that it may tell and has not swept yet. Settled when it begins: what it left out it must not take for told. */
   readonly open: Set<number>
+  /** Those of which it missed keys. They are not swept. */
+  readonly missed: Set<number>
   movedAt: Millis
 }
 
