@@ -13,7 +13,7 @@ import { PeerCache, type PeerInfo } from './peer.ts'
 import type { ProvideEffect, ProvideEvent, ProvideOptions } from './provide/contract.ts'
 import { Provide } from './provide/provide.ts'
 import type { QueryId } from './query.ts'
-import { DialTimes } from './resilience/dial-times.ts'
+import { newDialTimesByKind } from './resilience/dial-times.ts'
 import { Rng } from './rng.ts'
 
 /**
@@ -45,7 +45,7 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
     const rng = new Rng(init.seed)
     const orders = new OrderIds()
     this.peers = init.peers ?? new PeerCache()
-    const dialTimes = new DialTimes()
+    const dialTimes = newDialTimesByKind()
     const options = init.kad ?? defaultKadOptions
     const denied = init.denied === undefined ? {} : { denied: init.denied }
     const server = init.server === true

@@ -53,6 +53,14 @@ export function isQuiet({ addresses }: PeerInfo): boolean {
   return addresses.every(({ dialable, relayed, quiet }) => !dialable || relayed === true || quiet === true)
 }
 
+/** Dials of one kind take similar times: whole handshakes take longer than answers, and those through relays longest. */
+export type DialKind = 'general' | 'relayed' | 'quiet'
+
+export function dialKindOf(info: PeerInfo): DialKind {
+  if (isBehindRelays(info)) return 'relayed'
+  return isQuiet(info) ? 'quiet' : 'general'
+}
+
 /** The Kademlia key of any bytes: a peer id's, a multihash's, a record key's. */
 export function keyOf(bytes: Uint8Array): Key {
   unused._cloneInto(hasher)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Patience } from '../../../worker/engine/kad/patience.ts'
 import { limits } from '../../../worker/engine/limits.ts'
-import { DialTimes } from '../../../worker/engine/resilience/dial-times.ts'
+import { newDialTimesByKind } from '../../../worker/engine/resilience/dial-times.ts'
 import { info8, peer8 } from '../../support/kad-peers.ts'
 import { LookupBench as Bench } from '../../support/lookup-bench.ts'
 
@@ -39,10 +39,10 @@ test('a dial that is overdue gives its place free before patience ends', () => {
 })
 
 test('when following up, twice as many of the next nearest are dialed too as are expected to be needed because of silent peers', () => {
-  const dialTimes = new DialTimes()
+  const dialTimes = newDialTimesByKind()
   // As many silent as not: with the eight that it starts from, 17 in 40.
-  for (let count = 0; count < 16; count++) dialTimes.silent()
-  for (let count = 0; count < 16; count++) dialTimes.succeeded(400)
+  for (let count = 0; count < 16; count++) dialTimes.general.silent()
+  for (let count = 0; count < 16; count++) dialTimes.general.succeeded(400)
   const bench = new Bench({ k: 8, beta: 1, patience: new Patience(dialTimes) }).seeds(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
   const nearest = [1, 2, 3, 4, 5, 6, 7, 8]
   assert.deepEqual(bench.told('connect'), nearest)
@@ -55,6 +55,26 @@ test('when following up, twice as many of the next nearest are dialed too as are
   bench.settle(4, 5, 6, 7, 8)
   assert.equal(bench.lookup.phase, 'ended')
   assert.deepEqual(bench.told('drop-connect'), [9, 10, 11])
+})
+
+test('a dial of which nothing is seen before it is connected is late by what such dials take, not by the others', () => {
+  const dialTimes = newDialTimesByKind()
+  for (let count = 0; count < limits.durationWindowMin.value; count++) {
+    dialTimes.general.succeeded(60)
+    dialTimes.quiet.succeeded(1_000)
+  }
+  const bench = new Bench({ k: 3, beta: 1, patience: new Patience(dialTimes) })
+  const quiet = { peer: peer8(1), addresses: [{ bytes: Uint8Array.of(1), dialable: true, quiet: true as const }] }
+  bench
+    .send({ type: 'candidates-found', candidates: [quiet, info8(2), info8(3)] })
+    .settle(3)
+    .wait(limits.dialLateMinMs.value)
+  // The other one is taken for dead by now.
+  assert.deepEqual(bench.outcomes(), ['1 unasked', '3 responded'])
+  assert.equal(bench.lookup.nextDeadline(), 1_000)
+  bench.wait(600).settle(1)
+  assert.equal(bench.lookup.phase, 'ended')
+  assert.deepEqual(bench.outcomes(), ['1 responded', '3 responded'])
 })
 
 test('while fewer than β have answered, late dials are waited for', () => {

@@ -5,54 +5,58 @@ import { Patience, stateDeadline, stateInTime } from '../../../worker/engine/kad
 import { Usefulness } from '../../../worker/engine/kad/usefulness.ts'
 import type { CandidateState } from '../../../worker/engine/kad/candidates.ts'
 import { limits } from '../../../worker/engine/limits.ts'
-import { DialTimes } from '../../../worker/engine/resilience/dial-times.ts'
+import { newDialTimesByKind } from '../../../worker/engine/resilience/dial-times.ts'
 import { peer8 } from '../../support/kad-peers.ts'
 import { LookupBench as Bench } from '../../support/lookup-bench.ts'
 
 /** Has seen answers and dials of so many milliseconds. */
 function experienced(answerMs = 300, dialMs = 800): Patience {
-  const dialTimes = new DialTimes()
+  const dialTimes = newDialTimesByKind()
   const patience = new Patience(dialTimes)
   for (let count = 0; count < limits.durationWindowMin.value; count++) {
     patience.noteAnswer(answerMs)
-    dialTimes.succeeded(dialMs)
+    dialTimes.general.succeeded(dialMs)
   }
   return patience
 }
 
+const bounds = (patience: Patience) => [
+  patience.slowAfterMs,
+  patience.answerMs,
+  patience.overdueAfterMs('general'),
+  patience.dialMs('general'),
+]
+
 describe('patience', () => {
   test('is what the limits say until enough was seen', () => {
-    const { slowAfterMs, answerMs, overdueAfterMs, dialMs } = new Patience()
-    assert.deepEqual(
-      [slowAfterMs, answerMs, overdueAfterMs, dialMs],
-      [limits.lookupSlowAfterMs.value, limits.lookupSlowAfterMs.value, limits.lookupDialOverdueMs.value, limits.dialLateMs.value],
-    )
+    assert.deepEqual(bounds(new Patience()), [
+      limits.lookupSlowAfterMs.value,
+      limits.lookupSlowAfterMs.value,
+      limits.lookupDialOverdueMs.value,
+      limits.dialLateMs.value,
+    ])
   })
 
   test('follows what is seen, and has a floor', () => {
-    const { slowAfterMs, answerMs, overdueAfterMs, dialMs } = experienced()
-    assert.deepEqual([slowAfterMs, answerMs, overdueAfterMs, dialMs], [300, 750, 800, 900])
-    const hasty = experienced(1, 1)
-    assert.deepEqual(
-      [hasty.slowAfterMs, hasty.answerMs, hasty.overdueAfterMs, hasty.dialMs],
-      [
-        limits.lookupSlowMinMs.value,
-        limits.lookupAnswerMinMs.value,
-        limits.lookupDialOverdueMinMs.value,
-        limits.dialLateMinMs.value,
-      ],
-    )
+    assert.deepEqual(bounds(experienced()), [300, 750, 800, 900])
+    assert.deepEqual(bounds(experienced(1, 1)), [
+      limits.lookupSlowMinMs.value,
+      limits.lookupAnswerMinMs.value,
+      limits.lookupDialOverdueMinMs.value,
+      limits.dialLateMinMs.value,
+    ])
   })
 
   const since = 0
+  const kind = 'general'
   const states: readonly [CandidateState, ...[number, CandidateState][]][] = [
     [{ type: 'waiting', since }, [300, { type: 'slow', since, isLate: false }]],
     [{ type: 'slow', since, isLate: false }, [750, { type: 'slow', since, isLate: true }]],
     [{ type: 'slow', since, isLate: true }],
-    [{ type: 'dialing', since, pace: 'queued' }],
-    [{ type: 'dialing', since, pace: 'prompt' }, [800, { type: 'dialing', since, pace: 'overdue' }]],
-    [{ type: 'dialing', since, pace: 'overdue' }, [900, { type: 'dialing', since, pace: 'late' }]],
-    [{ type: 'dialing', since, pace: 'late' }],
+    [{ type: 'dialing', since, pace: 'queued', kind }],
+    [{ type: 'dialing', since, pace: 'prompt', kind }, [800, { type: 'dialing', since, pace: 'overdue', kind }]],
+    [{ type: 'dialing', since, pace: 'overdue', kind }, [900, { type: 'dialing', since, pace: 'late', kind }]],
+    [{ type: 'dialing', since, pace: 'late', kind }],
     [{ type: 'resting', until: 40 }, [40, { type: 'heard' }]],
     [{ type: 'heard' }],
     [{ type: 'ready' }],
@@ -95,12 +99,13 @@ test('all lookups learn from the answers of each', () => {
 })
 
 test('what was due at a deadline is done by the tick that comes then, whatever fraction of a millisecond it began at', () => {
+  const kind = 'general'
   const since = fc.double({ min: 0, max: 1e7, noNaN: true })
   const states = fc.oneof(
     since.map((at): CandidateState => ({ type: 'waiting', since: at })),
     since.map((at): CandidateState => ({ type: 'slow', since: at, isLate: false })),
-    since.map((at): CandidateState => ({ type: 'dialing', since: at, pace: 'prompt' })),
-    since.map((at): CandidateState => ({ type: 'dialing', since: at, pace: 'overdue' })),
+    since.map((at): CandidateState => ({ type: 'dialing', since: at, pace: 'prompt', kind })),
+    since.map((at): CandidateState => ({ type: 'dialing', since: at, pace: 'overdue', kind })),
   )
   const took = fc.double({ min: 100, max: 900, noNaN: true })
   fc.assert(

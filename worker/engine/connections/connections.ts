@@ -1,9 +1,9 @@
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import { earlier, isDue, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
-import { isBehindRelays, isQuiet, type Peer, type PeerInfo } from '../peer.ts'
+import { dialKindOf, type Peer, type PeerInfo } from '../peer.ts'
 import { Breakers } from '../resilience/breakers.ts'
-import { DialTimes } from '../resilience/dial-times.ts'
+import { type DialTimes, type DialTimesByKind, newDialTimesByKind } from '../resilience/dial-times.ts'
 import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, ConnectionUser, NeedPriority } from './contract.ts'
 import { DialPlaces } from './dial-places.ts'
 
@@ -33,9 +33,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   readonly #connected = new BytesMap<Peer>()
   readonly #wanted = new BytesMap<Wanted>()
   readonly #dialing = new Map<OrderId, Wanted>()
-  readonly #dialTimes: DialTimes
-  readonly #relayedDialTimes = new DialTimes(limits.relayedDialLateMs.value)
-  readonly #quietDialTimes = new DialTimes()
+  readonly #dialTimes: DialTimesByKind
   readonly #places = new DialPlaces()
   readonly #breakers = new Breakers({
     failuresToOpen: 1,
@@ -48,10 +46,10 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   /** How many dials may be pending, as of the last event. */
   #placeCount = limits.pendingDialsMax.value
 
-  /** `dialTimes`, of dials to peers that are not behind relays, is written here, and read by whoever waits for dials. */
-  constructor(init: { orders: OrderIds; denied?: BytesMap<true>; dialTimes?: DialTimes }) {
+  /** `dialTimes` are written here, and read by whoever waits for dials. */
+  constructor(init: { orders: OrderIds; denied?: BytesMap<true>; dialTimes?: DialTimesByKind }) {
     this.#orders = init.orders
-    this.#dialTimes = init.dialTimes ?? new DialTimes()
+    this.#dialTimes = init.dialTimes ?? newDialTimesByKind()
     this.#denied = init.denied ?? new BytesMap()
   }
 
@@ -142,16 +140,10 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     } else if (this.#connected.has(peer.id)) {
       this.#effects.push({ type: 'ready', user, peer })
     } else {
-      const times = this.#timesFor(info)
+      const times = this.#dialTimes[dialKindOf(info)]
       this.#wanted.set(peer.id, { info, times, users: new Map([[user, priority]]), wasQueued: false, state: { type: 'queued' } })
       this.#queued++
     }
-  }
-
-  /** Whole handshakes take longer than answers. */
-  #timesFor(info: PeerInfo): DialTimes {
-    if (isBehindRelays(info)) return this.#relayedDialTimes
-    return isQuiet(info) ? this.#quietDialTimes : this.#dialTimes
   }
 
   /** Why there is no use in dialing this peer now. */

@@ -2,7 +2,7 @@ import { BytesMap } from '../bytes-map.ts'
 import type { ConnectionFailure } from '../connections/contract.ts'
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
-import type { Address, Key, Peer, PeerInfo } from '../peer.ts'
+import type { Address, DialKind, Key, Peer, PeerInfo } from '../peer.ts'
 import type { PeerOutcome } from '../query.ts'
 import type { RequestFailure } from './contract.ts'
 import { compareBytes, compareDistances, type Distance, distanceBetween } from './distance.ts'
@@ -12,7 +12,7 @@ import { MaxHeap } from './top-k.ts'
 
 export type CandidateState =
   | { readonly type: 'heard' }
-  | { readonly type: 'dialing'; readonly since: Millis; readonly pace: DialPace }
+  | { readonly type: 'dialing'; readonly since: Millis; readonly pace: DialPace; readonly kind: DialKind }
   /** Something passing went wrong; heard again in a moment. */
   | { readonly type: 'resting'; readonly until: Millis }
   /** Connected; waits for a place to be asked. */

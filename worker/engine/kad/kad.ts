@@ -3,7 +3,7 @@ import { type BytesMap, equalBytes } from '../bytes-map.ts'
 import type { Fill } from '../limits.ts'
 import { earlier, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
 import type { Peer, PeerCache, PeerIdBytes, PeerInfo } from '../peer.ts'
-import type { DialTimes } from '../resilience/dial-times.ts'
+import type { DialTimesByKind } from '../resilience/dial-times.ts'
 import type { Rng } from '../rng.ts'
 import type { KadEffect, KadEvent, KadOptions, KadStatus, RequestFailure } from './contract.ts'
 import { Maintenance, type MaintenanceEffect } from './maintenance.ts'
@@ -62,7 +62,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
     orders: OrderIds
     denied?: BytesMap<true>
     server?: boolean
-    dialTimes?: DialTimes
+    dialTimes?: DialTimesByKind
   }) {
     const { k, alpha, beta } = init.options
     assert(k >= 1 && alpha >= 1 && beta >= 1 && beta <= k, 'k, alpha and beta are positive, beta at most k')

@@ -1,7 +1,7 @@
 import type { ConnectionFailure } from '../connections/contract.ts'
 import { limits } from '../limits.ts'
 import { earlier, type Machine, type Millis } from '../machine.ts'
-import type { Key, Peer, PeerInfo } from '../peer.ts'
+import { dialKindOf, type Key, type Peer, type PeerInfo } from '../peer.ts'
 import type { LookupStats } from '../query.ts'
 import { retryDelayMs, type TransientFailure } from '../resilience/retry-delay.ts'
 import { hasDialable, mergeAddresses } from './addresses.ts'
@@ -200,10 +200,11 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
   #dialMoved(event: Extract<LookupEvent, { type: 'dial-queued' | 'dial-begun' | 'dial-opened' }>, now: Millis): void {
     const candidate = this.#candidates.get(event.peer)
     if (candidate?.state.type !== 'dialing') return
-    if (event.type === 'dial-queued') return this.#setState(candidate, { type: 'dialing', since: now, pace: 'queued' })
-    if (event.type === 'dial-opened') return this.#setState(candidate, { type: 'dialing', since: now, pace: 'opened' })
+    const { type, kind } = candidate.state
+    if (event.type === 'dial-queued') return this.#setState(candidate, { type, since: now, pace: 'queued', kind })
+    if (event.type === 'dial-opened') return this.#setState(candidate, { type, since: now, pace: 'opened', kind })
     const since = now - event.agoMs
-    this.#setState(candidate, { type: 'dialing', since, pace: paceOf(since, now, this.#patience) })
+    this.#setState(candidate, { type, since, pace: paceOf({ since, kind }, now, this.#patience), kind })
   }
 
   #connectionReady(peer: Peer, now: Millis): void {
@@ -324,8 +325,8 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
   #spares(): number {
     if (this.#phase !== 'following-up') return 0
     const isOpen = ({ state }: Candidate) => state.type === 'heard' || isPromptDial(state)
-    const open = this.#nearestThat(isTopical, this.#options.k).filter(isOpen).length
-    return Math.round(2 * open * this.#patience.silentShare)
+    const open = this.#nearestThat(isTopical, this.#options.k).filter(isOpen)
+    return Math.round(2 * this.#patience.silentAmong(open.map((candidate) => dialKindOf(infoOf(candidate)))))
   }
 
   #usePlaces(now: Millis): void {
@@ -346,8 +347,9 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
       } else if (candidate.state.type === 'heard' && places.dials > 0 && this.#attempts < limits.lookupAttemptsMax.value) {
         places.dials--
         this.#attempts++
-        this.#setState(candidate, { type: 'dialing', since: now, pace: 'prompt' })
-        this.#outbox.push({ type: 'connect', info: infoOf(candidate) })
+        const info = infoOf(candidate)
+        this.#setState(candidate, { type: 'dialing', since: now, pace: 'prompt', kind: dialKindOf(info) })
+        this.#outbox.push({ type: 'connect', info })
       }
     }
   }

@@ -1,19 +1,20 @@
 import { limits } from '../limits.ts'
 import { earlier, isDue, type Millis } from '../machine.ts'
-import { DialTimes } from '../resilience/dial-times.ts'
+import { type DialTimesByKind, newDialTimesByKind } from '../resilience/dial-times.ts'
+import type { DialKind } from '../peer.ts'
 import { DurationWindow } from '../resilience/duration-window.ts'
 import type { CandidateState, DialPace } from './candidates.ts'
 
 /**
- * How long lookups wait, learned from how long dials (`dial-times.ts`) and answers take here: whoever is slower than most
+ * How long lookups wait, learned from how long dials of each kind (`dial-times.ts`) and answers take here: whoever is slower than most
  * gives its place to another, and whoever is much slower holds nothing up. Shared by all lookups. The floors keep a burst of
  * fast answers from making it hasty, the ceilings hold while little is known.
  */
 export class Patience {
   readonly #answers = new DurationWindow()
-  readonly #dials: DialTimes
+  readonly #dials: DialTimesByKind
 
-  constructor(dials = new DialTimes()) {
+  constructor(dials = newDialTimesByKind()) {
     this.#dials = dials
   }
 
@@ -32,18 +33,19 @@ export class Patience {
   }
 
   /** From then on a dial is overdue. */
-  get overdueAfterMs(): Millis {
-    return Math.min(this.#dials.overdueMs, this.#dials.lateMs)
+  overdueAfterMs(kind: DialKind): Millis {
+    return Math.min(this.#dials[kind].overdueMs, this.#dials[kind].lateMs)
   }
 
   /** From then on it is late. */
-  get dialMs(): Millis {
-    return this.#dials.lateMs
+  dialMs(kind: DialKind): Millis {
+    return this.#dials[kind].lateMs
   }
 
-  /** Of the peers dialed, those that never answer. */
-  get silentShare(): number {
-    return this.#dials.silentShare
+  /** Of peers that are dialed, one of each of these kinds, how many are expected never to answer. */
+  silentAmong(kinds: readonly DialKind[]): number {
+    const silent = (kind: DialKind) => this.#dials[kind].silentShare * kinds.filter((other) => other === kind).length
+    return silent('general') + silent('relayed') + silent('quiet')
   }
 }
 
@@ -61,9 +63,9 @@ export function stateInTime(state: CandidateState, now: Millis, patience: Patien
     }
     case 'dialing': {
       if (state.pace === 'queued') return state
-      const inTime = paceOf(state.since, now, patience)
+      const inTime = paceOf(state, now, patience)
       const pace = state.pace === 'opened' && inTime !== 'late' ? 'opened' : inTime
-      return pace === state.pace ? state : { type: 'dialing', since: state.since, pace }
+      return pace === state.pace ? state : { ...state, pace }
     }
     case 'resting':
       return now >= state.until ? { type: 'heard' } : state
@@ -76,9 +78,9 @@ export function stateInTime(state: CandidateState, now: Millis, patience: Patien
   }
 }
 
-export function paceOf(dialedSince: Millis, now: Millis, patience: Patience): DialPace {
-  if (isDue(dialedSince, patience.dialMs, now)) return 'late'
-  return isDue(dialedSince, patience.overdueAfterMs, now) ? 'overdue' : 'prompt'
+export function paceOf({ since, kind }: { since: Millis; kind: DialKind }, now: Millis, patience: Patience): DialPace {
+  if (isDue(since, patience.dialMs(kind), now)) return 'late'
+  return isDue(since, patience.overdueAfterMs(kind), now) ? 'overdue' : 'prompt'
 }
 
 /** When `stateInTime` will next be another. */
@@ -90,7 +92,10 @@ export function stateDeadline(state: CandidateState, patience: Patience): Millis
       return state.isLate ? undefined : state.since + patience.answerMs
     case 'dialing':
       if (state.pace === 'queued' || state.pace === 'late') return undefined
-      return earlier(state.pace === 'prompt' ? state.since + patience.overdueAfterMs : undefined, state.since + patience.dialMs)
+      return earlier(
+        state.pace === 'prompt' ? state.since + patience.overdueAfterMs(state.kind) : undefined,
+        state.since + patience.dialMs(state.kind),
+      )
     case 'resting':
       return state.until
     case 'heard':

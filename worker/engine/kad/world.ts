@@ -1,7 +1,7 @@
 import type { BytesMap } from '../bytes-map.ts'
 import type { Address, Peer } from '../peer.ts'
 import type { KadCounters } from './contract.ts'
-import type { DialTimes } from '../resilience/dial-times.ts'
+import type { DialTimesByKind } from '../resilience/dial-times.ts'
 import { DeniedPeers } from './denied-peers.ts'
 import { NetworkSize } from './network-size.ts'
 import { Patience } from './patience.ts'
@@ -27,7 +27,7 @@ export interface KadWorld {
 }
 
 /** `denied`: peers that are never asked or named, keyed by id. `dialTimes`: what is learned of dials, by those who dial. */
-export function newWorld(k: number, denied?: BytesMap<true>, dialTimes?: DialTimes): KadWorld {
+export function newWorld(k: number, denied?: BytesMap<true>, dialTimes?: DialTimesByKind): KadWorld {
   const counters = {
     lateResponses: 0,
     unknownOrders: 0,

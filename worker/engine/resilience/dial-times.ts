@@ -1,5 +1,6 @@
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
+import type { DialKind } from '../peer.ts'
 import { DurationWindow } from './duration-window.ts'
 
 /**
@@ -70,6 +71,13 @@ export class DialTimes {
     if (isSilent) this.#silent++
     this.#oldest = (this.#oldest + 1) % limits.durationWindowMax.value
   }
+}
+
+/** Each kind is measured by itself. */
+export type DialTimesByKind = Readonly<Record<DialKind, DialTimes>>
+
+export function newDialTimesByKind(): DialTimesByKind {
+  return { general: new DialTimes(), relayed: new DialTimes(limits.relayedDialLateMs.value), quiet: new DialTimes() }
 }
 
 /** Of those that succeed: never less is waited for, so that a network full of dead peers makes nobody hasty, and never more. */
