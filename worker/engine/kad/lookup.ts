@@ -1,7 +1,7 @@
 import type { ConnectionFailure } from '../connections/contract.ts'
 import { limits } from '../limits.ts'
 import { earlier, type Machine, type Millis } from '../machine.ts'
-import { dialKindOf, type Key, type Peer, type PeerInfo } from '../peer.ts'
+import { type Address, dialKindOf, type Key, type Peer, type PeerInfo } from '../peer.ts'
 import type { LookupStats } from '../query.ts'
 import { retryDelayMs, type TransientFailure } from '../resilience/retry-delay.ts'
 import { hasDialable, mergeAddresses } from './addresses.ts'
@@ -49,6 +49,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
   readonly target: Key
   readonly #options: KadOptions
   readonly #isBarred: (peer: Peer) => boolean
+  readonly #provenAddresses: (peer: Peer) => readonly Address[]
   readonly #patience: Patience
   readonly #candidates: CandidateList
   readonly #outbox = new Outbox<LookupEffect>()
@@ -62,13 +63,15 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
 
   /**
    * `isBarred`: peers that are never candidates, such as ourselves and denied ones. `isDoubtful`: peers that are asked
-   * after others. `patience` is learned by all lookups together, and `cost` counted for all of them.
+   * after others. `provenAddresses`: where a peer was reached before; dialed before those that others name. `patience` is learned
+   * by all lookups together, and `cost` counted for all of them.
    */
   constructor(init: {
     target: Key
     options: KadOptions
     isBarred: (peer: Peer) => boolean
     isDoubtful?: (peer: Peer) => boolean
+    provenAddresses?: (peer: Peer) => readonly Address[]
     patience: Patience
     cost: LookupCost
     now: Millis
@@ -76,6 +79,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     this.target = init.target
     this.#options = init.options
     this.#isBarred = init.isBarred
+    this.#provenAddresses = init.provenAddresses ?? (() => [])
     this.#patience = init.patience
     this.#candidates = new CandidateList(init)
     this.#startedAt = init.now
@@ -183,7 +187,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
   #meet(info: PeerInfo): Candidate | undefined {
     const known = this.#candidates.get(info.peer)
     if (known === undefined) {
-      const addresses = mergeAddresses([], info.addresses)
+      const addresses = mergeAddresses(this.#provenAddresses(info.peer), mergeAddresses([], info.addresses))
       const isDialable = hasDialable(addresses)
       const added = this.#candidates.add(info.peer, addresses, { type: isDialable ? 'heard' : 'undialable' })
       if (added !== undefined && !isDialable) this.#stats.undialable++

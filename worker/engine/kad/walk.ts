@@ -46,6 +46,7 @@ export class Walk {
       options: context.options,
       isBarred: (peer) => this.#isBarred(peer),
       isDoubtful: (peer) => context.world.usefulness.isDoubtful(peer, this.#now),
+      provenAddresses: (peer) => context.world.table?.get(peer)?.addresses ?? [],
       patience: context.world.patience,
       cost: context.world.counters,
       now: init.now,

@@ -7,6 +7,8 @@ import { FindProviders } from '../../../../worker/engine/kad/queries/find-provid
 import { GetValue } from '../../../../worker/engine/kad/queries/get-value.ts'
 import { Provide } from '../../../../worker/engine/kad/queries/provide.ts'
 import { PutValue } from '../../../../worker/engine/kad/queries/put-value.ts'
+import { Outbox } from '../../../../worker/engine/kad/outbox.ts'
+import { RoutingTable } from '../../../../worker/engine/kad/routing-table.ts'
 import { limits } from '../../../../worker/engine/limits.ts'
 import { bitsOf, info8, peer8 } from '../../../support/kad-peers.ts'
 import { kadPeer8, QueryBench } from '../../../support/kad-query-bench.ts'
@@ -46,6 +48,21 @@ describe('closest-peers', () => {
       .answer(9, { closer: [0xff, 0x11, 0x12, 0x13, 0x14, 0x15].map((bits) => kadPeer8(bits)) })
     assert.equal(bench.world.counters.rejectedCloserPeers, 3)
     assert.ok(!bench.asked().includes(0xff))
+  })
+
+  test('a table entry is dialed at the addresses of the table first, however many others an answer names for it', () => {
+    const bench = new QueryBench((context, query) => new ClosestPeers({ context, query, key, now: 0 }))
+    const table = new RoutingTable({ self: peer8(0xff), k: 20, outbox: new Outbox() })
+    table.admit(info8(3), 0)
+    bench.world.table = table
+    const max = limits.addressesPerPeerMax.value
+    const lies = Array.from({ length: max }, (_, index) => ({ bytes: Uint8Array.of(0xee, index), dialable: true }))
+    bench
+      .seeds(9)
+      .ready(9)
+      .answer(9, { closer: [{ id: peer8(3).id, addresses: lies }] })
+    const dialed = bench.of('need-connection').find(({ info }) => bitsOf(info.peer) === 3)?.info.addresses
+    assert.deepEqual(dialed, [...info8(3).addresses, ...lies.slice(0, max - 1)])
   })
 
   test('what expires ends with the peers it has', () => {
