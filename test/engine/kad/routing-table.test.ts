@@ -150,6 +150,19 @@ test('an entry removed is forgotten in the store too, an unknown one is nobody',
   assert.deepEqual(drain(outbox), [])
 })
 
+test('addresses that others name of an entry push none of its own out; those that it tells itself come first', () => {
+  const { table } = newTable()
+  const max = limits.addressesPerPeerMax.value
+  const lies = Array.from({ length: max }, (_, index) => ({ bytes: Uint8Array.of(0xee, index), dialable: true }))
+  const { peer, addresses: own } = info8(0x80)
+  table.admit({ peer, addresses: own }, 0)
+  table.admit({ peer, addresses: lies }, 1)
+  assert.deepEqual(table.get(peer)?.addresses, [...own, ...lies.slice(0, max - 1)])
+  const told = [{ bytes: Uint8Array.of(0x80, 9), dialable: true }]
+  table.learnAddresses({ peer, addresses: told })
+  assert.deepEqual(table.get(peer)?.addresses.slice(0, 2), [...told, ...own])
+})
+
 test('addresses that identify tells of an entry are added to it', () => {
   const { table } = newTable()
   table.admit(info8(0x80), 0)
@@ -264,7 +277,7 @@ describe('of one group of IP addresses', () => {
     table.admit(info(0x82, 7, 6), 1)
     assert.deepEqual(
       table.get(peer8(0x82))?.addresses.map(({ group }) => group),
-      [6, 5],
+      [5, 6],
     )
   })
 

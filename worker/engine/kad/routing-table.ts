@@ -102,7 +102,7 @@ export class RoutingTable {
     if (bucket === undefined) return false
     const known = this.#find(info.peer)
     if (known !== undefined) {
-      this.#learn(bucket, known, info.addresses)
+      this.#learn(bucket, known, info.addresses, 'hearsay')
       known.lastUsefulAt = now
       known.liveness = { type: 'alive' }
       if (isDue(known.persistedAt, limits.tablePersistIntervalMs.value, now)) this.#persist(known, now)
@@ -124,7 +124,7 @@ export class RoutingTable {
   learnAddresses(info: PeerInfo): void {
     const bucket = this.#bucketOf(info.peer)
     const entry = this.#find(info.peer)
-    if (bucket !== undefined && entry !== undefined) this.#learn(bucket, entry, info.addresses)
+    if (bucket !== undefined && entry !== undefined) this.#learn(bucket, entry, info.addresses, 'own word')
   }
 
   /** A dial or a request to the peer has failed. */
@@ -209,10 +209,14 @@ export class RoutingTable {
     return bucket.filter((entry) => entry !== leaving && isIn(entry)).length < limits.tableGroupPerBucketMax.value
   }
 
-  /** New addresses first. Those of a group that has its places already are left out: nobody gets in by this door. */
-  #learn(bucket: readonly Entry[], entry: Entry, addresses: readonly Address[]): void {
+  /**
+   * What the peer itself told comes first. Hearsay comes last, and pushes out nothing: it may be lies. Addresses of a group that has
+   * its places already are left out: nobody gets in by this door.
+   */
+  #learn(bucket: readonly Entry[], entry: Entry, addresses: readonly Address[], source: 'own word' | 'hearsay'): void {
     const welcome = addresses.filter(({ group }) => group === undefined || this.#hasPlace(bucket, group, entry))
-    entry.addresses = mergeAddresses(welcome, entry.addresses)
+    const isHearsay = source === 'hearsay'
+    entry.addresses = isHearsay ? mergeAddresses(entry.addresses, welcome) : mergeAddresses(welcome, entry.addresses)
     this.#groups.change(entry.groups, -1)
     entry.groups = groupsOf(entry.addresses)
     this.#groups.change(entry.groups, 1)
