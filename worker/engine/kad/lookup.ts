@@ -4,7 +4,7 @@ import { earlier, type Machine, type Millis } from '../machine.ts'
 import { type Address, dialKindOf, type Key, type Peer, type PeerInfo } from '../peer.ts'
 import type { LookupStats } from '../query.ts'
 import { retryDelayMs, type TransientFailure } from '../resilience/retry-delay.ts'
-import { hasDialable, mergeAddresses } from './addresses.ts'
+import { hasDialable, mergeAddresses } from '../addresses.ts'
 import {
   type Candidate,
   CandidateList,

@@ -2,7 +2,7 @@ import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import { isDue, type Millis } from '../machine.ts'
 import type { Address, Peer, PeerInfo } from '../peer.ts'
-import { mergeAddresses } from './addresses.ts'
+import { mergeAddresses } from '../addresses.ts'
 import { compareRanks } from './ranks.ts'
 import type { KadRecord } from './message.ts'
 

@@ -3,7 +3,7 @@ import { limits } from '../../limits.ts'
 import type { Millis } from '../../machine.ts'
 import type { Key, Peer, PeerIdBytes, PeerInfo } from '../../peer.ts'
 import type { QueryId } from '../../query.ts'
-import { hasDialable, mergeAddresses } from '../addresses.ts'
+import { hasDialable, mergeAddresses } from '../../addresses.ts'
 import { Outbox } from '../outbox.ts'
 import { type Answer, Walk } from '../walk.ts'
 import {

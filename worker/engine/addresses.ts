@@ -1,6 +1,6 @@
-import { equalBytes } from '../bytes-map.ts'
-import { limits } from '../limits.ts'
-import type { Address } from '../peer.ts'
+import { equalBytes } from './bytes-map.ts'
+import { limits } from './limits.ts'
+import type { Address } from './peer.ts'
 
 export function hasDialable(addresses: readonly Address[]): boolean {
   return addresses.some((address) => address.dialable)

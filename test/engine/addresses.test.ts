@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hasDialable, mergeAddresses } from '../../../worker/engine/kad/addresses.ts'
-import { limits } from '../../../worker/engine/limits.ts'
-import type { Address } from '../../../worker/engine/peer.ts'
+import { hasDialable, mergeAddresses } from '../../worker/engine/addresses.ts'
+import { limits } from '../../worker/engine/limits.ts'
+import type { Address } from '../../worker/engine/peer.ts'
 
 const address = (byte: number, dialable = true): Address => ({ bytes: Uint8Array.of(byte), dialable })
 
