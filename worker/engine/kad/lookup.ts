@@ -18,6 +18,7 @@ import {
   outcomeOf,
 } from './candidates.ts'
 import type { KadOptions, RequestFailure } from './contract.ts'
+import { freePlaces, type Places } from './lookup-places.ts'
 import type { LookupEffect, LookupEvent, LookupPeer, LookupPhase } from './lookup-contract.ts'
 import { Outbox } from './outbox.ts'
 import { type Patience, paceOf, stateDeadline, stateInTime } from './patience.ts'
@@ -358,24 +359,10 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     }
   }
 
-  /**
-   * Free places. No dial is begun for a peer that would then only wait for a request place. A connected peer that nearer
-   * ones have pushed out of the k nearest waits for none: it must not keep those from being dialed.
-   */
-  #places(topical: readonly Candidate[]): { dials: number; requests: number } {
-    const ready = topical.filter(({ state }) => state.type === 'ready').length
-    let [prompt, dialing, waiting, slow] = [0, 0, 0, 0]
-    for (const { state } of this.#inFlight) {
-      if (state.type === 'dialing') dialing++
-      if (isPromptDial(state)) prompt++
-      else if (state.type === 'waiting') waiting++
-      else if (state.type === 'slow') slow++
-    }
+  #places(topical: readonly Candidate[]): Places {
     // When following up, no answer decides any more whom to ask next: all of them at once.
     const requestsMax = this.#phase === 'following-up' ? this.#options.k : this.#options.alpha
-    const requests = slow >= limits.lookupSlowMax.value ? 0 : requestsMax - waiting
-    const dials = Math.min(limits.lookupDialsMax.value - prompt, limits.lookupDialsTotalMax.value - dialing)
-    return { requests, dials: ready < requests ? dials : 0 }
+    return freePlaces(topical, this.#inFlight, requestsMax)
   }
 
   /** Everything that could answer in time has, or has failed. */
