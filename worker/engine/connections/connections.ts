@@ -6,6 +6,7 @@ import { Breakers } from '../resilience/breakers.ts'
 import { type DialTimes, type DialTimesByKind, newDialTimesByKind } from '../resilience/dial-times.ts'
 import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, ConnectionUser, NeedPriority } from './contract.ts'
 import { DialPlaces } from './dial-places.ts'
+import { type Dialing, isOpen, rankOf, ranks, type Wanted, yieldsTo } from './wanted.ts'
 
 /**
  * Who is connected, who is wanted, and whom to dial next: one dial budget for the whole engine, because a browser
@@ -331,49 +332,4 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     if (repair >= limits.repairDialsMax.value) full.push(ranks.repair)
     return full
   }
-}
-
-/** The most urgent of its users counts. */
-function rankOf(wanted: Wanted): number {
-  let rank = Infinity
-  for (const priority of wanted.users.values()) rank = Math.min(rank, ranks[priority])
-  return rank
-}
-
-/** A dial never gives its place to one that is less urgent. */
-function yieldsTo(wanted: Wanted, next: Wanted | undefined): boolean {
-  return next !== undefined && rankOf(next) <= rankOf(wanted)
-}
-
-const ranks: Readonly<Record<NeedPriority, number>> = {
-  immediate: 0,
-  urgent: 1,
-  repair: 2,
-  normal: 3,
-  maintenance: 4,
-}
-
-interface Wanted {
-  readonly info: PeerInfo
-  /** Of its kind. */
-  readonly times: DialTimes
-  readonly users: Map<ConnectionUser, NeedPriority>
-  /** Its users were told that it waits. */
-  wasQueued: boolean
-  state: { readonly type: 'queued' } | Dialing
-}
-
-interface Dialing {
-  readonly type: 'dialing'
-  readonly order: OrderId
-  /** In a while, if the browser holds it back: that time says nothing about the peer. */
-  readonly startedAt: Millis
-  readonly expiresAt: Millis
-  readonly isHeldBack: boolean
-  /** The peer has answered; the handshake is under way. */
-  readonly isOpen: boolean
-}
-
-function isOpen(state: Wanted['state']): boolean {
-  return state.type === 'dialing' && state.isOpen
 }
