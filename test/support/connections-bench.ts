@@ -11,10 +11,10 @@ export function peerOf(number: number): Peer {
   return cache.intern(Uint8Array.of(0, 2, number >> 8, number & 0xff) as PeerIdBytes)
 }
 
-function info(number: number, dialable: boolean, relayed: boolean, quiet: boolean): PeerInfo {
+function info(number: number, { dialable = true, relayed = false, quiet = false, at = [1] }: NeedOptions): PeerInfo {
   const way = { ...(relayed ? { relayed: true as const } : {}), ...(quiet ? { quiet: true as const } : {}) }
-  const address = { bytes: Uint8Array.of(1, number), dialable, ...way }
-  return { peer: peerOf(number), addresses: [address] }
+  const addresses = at.map((place) => ({ bytes: Uint8Array.of(place, number), dialable, ...way }))
+  return { peer: peerOf(number), addresses }
 }
 
 /** The connections machine alone, with its effects as short sentences. */
@@ -23,14 +23,15 @@ export class ConnectionsBench {
   readonly orders = new BytesMap<OrderId>()
   /** Whether what is said of the queue is of interest. */
   tellsOfQueue = false
+  onDial: (info: PeerInfo) => void = () => {}
 
   constructor(denied?: BytesMap<true>) {
     this.machine = new Connections({ orders: new OrderIds(), ...(denied === undefined ? {} : { denied }) })
   }
 
   need(number: number, options: NeedOptions = {}): string[] {
-    const { user = 'kad', priority = 'normal', dialable = true, relayed = false, quiet = false, now = 0 } = options
-    this.machine.handle({ type: 'need', user, info: info(number, dialable, relayed, quiet), priority }, now)
+    const { user = 'kad', priority = 'normal', now = 0 } = options
+    this.machine.handle({ type: 'need', user, info: info(number, options), priority }, now)
     return this.drain()
   }
 
@@ -79,6 +80,7 @@ export class ConnectionsBench {
     switch (effect.type) {
       case 'dial':
         this.orders.set(effect.info.peer.id, effect.order)
+        this.onDial(effect.info)
         return `dial ${number(effect.info.peer)}`
       case 'cancel-dial':
         return `cancel ${[...this.orders.entries()].filter(([, order]) => order === effect.order).map(([id]) => (id[2]! << 8) | id[3]!)[0]}`
@@ -102,6 +104,8 @@ interface NeedOptions {
   readonly dialable?: boolean
   readonly relayed?: boolean
   readonly quiet?: boolean
+  /** Which of its addresses are known. */
+  readonly at?: readonly number[]
   readonly now?: number
 }
 

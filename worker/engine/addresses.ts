@@ -25,6 +25,11 @@ export function mergeAddresses(known: readonly Address[], more: readonly Address
   return sameList(kept, known) ? known : kept
 }
 
+/** Those of the first list that are not in the other. */
+export function addressesBesides(addresses: readonly Address[], others: readonly Address[]): readonly Address[] {
+  return addresses.filter(({ bytes }) => !others.some((other) => equalBytes(other.bytes, bytes)))
+}
+
 function sameList(a: readonly Address[], b: readonly Address[]): boolean {
   return a.length === b.length && a.every((address, index) => address === b[index])
 }

@@ -1,7 +1,8 @@
+import { addressesBesides, hasDialable, mergeAddresses } from '../addresses.ts'
 import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import { earlier, isDue, type Machine, type Millis, type OrderId, type OrderIds } from '../machine.ts'
-import { dialKindOf, type Peer, type PeerInfo } from '../peer.ts'
+import { type Address, dialKindOf, type Peer, type PeerInfo } from '../peer.ts'
 import { Breakers } from '../resilience/breakers.ts'
 import { type DialTimes, type DialTimesByKind, newDialTimesByKind } from '../resilience/dial-times.ts'
 import type { ConnectionFailure, ConnectionsEffect, ConnectionsEvent, ConnectionUser, NeedPriority } from './contract.ts'
@@ -18,8 +19,8 @@ import { type Dialing, isOpen, rankOf, ranks, type Wanted, yieldsTo } from './wa
  *               │                      └──needed no more, and others wait──▶ (gone)
  *               └──connected already, no dialable address, breaker open──▶ ready or failed at once
  *
- * A peer that failed has a circuit breaker that is open for a while: no dial until then, and the first one after it decides whether it
- * is left alone for twice as long. A dial that takes longer than most gives its place to the next, so that dead peers cost those behind
+ * A peer that failed has a circuit breaker that is open for a while: no dial until then, unless at addresses where it was not dialed (the
+ * others may have been lies), and the first one after it decides whether it is left alone for twice as long. A dial that takes longer than most gives its place to the next, so that dead peers cost those behind
  * them little; dials through relays, which take several times as long, are measured by their own, and so are those of which nothing is
  * seen before they are connected. One that nobody needs any more goes on while its place is not needed either: the next lookup then
  * finds the peer connected, or known to be dead.
@@ -42,6 +43,8 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     maxMs: limits.dialBackoffMaxMs.value,
     peersMax: limits.failedPeersMax.value,
   })
+  /** Where peers with an open breaker were dialed. */
+  readonly #failedAt = new BytesMap<readonly Address[]>()
   readonly #effects: ConnectionsEffect[] = []
   #queued = 0
   /** How many dials may be pending, as of the last event. */
@@ -81,6 +84,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
         break
       case 'network-changed':
         this.#breakers.forgive()
+        this.#failedAt.clear()
         break
       case 'peer-disconnected':
         this.#connected.delete(event.peer.id)
@@ -135,24 +139,38 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
       if (isNew && state.type === 'dialing') this.#effects.push({ type: 'begun', user, peer, agoMs: now - state.startedAt })
       return
     }
-    const refusal = this.#refusal(info, now)
+    const permitted = this.#permitted(info, now)
+    const refusal = this.#refusal(info, permitted)
     if (refusal !== undefined) {
       this.#effects.push({ type: 'failed', user, peer, reason: refusal })
     } else if (this.#connected.has(peer.id)) {
       this.#effects.push({ type: 'ready', user, peer })
     } else {
-      const times = this.#dialTimes[dialKindOf(info)]
-      this.#wanted.set(peer.id, { info, times, users: new Map([[user, priority]]), wasQueued: false, state: { type: 'queued' } })
+      const times = this.#dialTimes[dialKindOf(permitted)]
+      this.#wanted.set(peer.id, {
+        info: permitted,
+        times,
+        users: new Map([[user, priority]]),
+        wasQueued: false,
+        state: { type: 'queued' },
+      })
       this.#queued++
     }
   }
 
+  /** While the breaker of the peer is open, only the addresses at which it was not dialed. */
+  #permitted(info: PeerInfo, now: Millis): PeerInfo {
+    const { peer, addresses } = info
+    if (this.#breakers.permits(peer.id, now)) return info
+    return { peer, addresses: addressesBesides(addresses, this.#failedAt.get(peer.id) ?? addresses) }
+  }
+
   /** Why there is no use in dialing this peer now. */
-  #refusal(info: PeerInfo, now: Millis): ConnectionFailure | undefined {
+  #refusal(info: PeerInfo, permitted: PeerInfo): ConnectionFailure | undefined {
     if (this.#denied.has(info.peer.id)) return 'denied'
     if (this.#connected.has(info.peer.id)) return undefined
-    if (!info.addresses.some((address) => address.dialable)) return 'no-dialable-address'
-    if (!this.#breakers.permits(info.peer.id, now)) return 'backoff'
+    if (!hasDialable(info.addresses)) return 'no-dialable-address'
+    if (!hasDialable(permitted.addresses)) return 'backoff'
     if (this.#queued >= limits.queuedDialsMax.value) return 'overloaded'
     return undefined
   }
@@ -188,6 +206,7 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
   #peerConnected(peer: Peer, now: Millis): void {
     this.#connected.set(peer.id, peer)
     this.#breakers.succeeded(peer.id)
+    this.#failedAt.delete(peer.id)
     const wanted = this.#wanted.get(peer.id)
     if (wanted === undefined) return
     const { state, times } = wanted
@@ -200,12 +219,21 @@ export class Connections implements Machine<ConnectionsEvent, ConnectionsEffect>
     const { info, state } = wanted
     const { peer } = info
     this.#breakers.failed(peer.id, now)
+    this.#noteFailedAt(info)
     if (state.type === 'dialing' && !state.isOpen) {
       if (reason === 'refused' || reason === 'timeout') this.#places.failed(now)
       if (reason === 'timeout' && !state.isHeldBack) wanted.times.silent()
     }
-    for (const user of wanted.users.keys()) this.#effects.push({ type: 'failed', user, peer, reason })
+    for (const user of wanted.users.keys()) this.#effects.push({ type: 'failed', user, peer, reason, tried: info.addresses })
     this.#forget(wanted)
+  }
+
+  /** As many peers as have a breaker; the failure that lies back longest is forgotten first there, too. */
+  #noteFailedAt({ peer, addresses }: PeerInfo): void {
+    const before = this.#failedAt.get(peer.id) ?? []
+    this.#failedAt.delete(peer.id)
+    this.#failedAt.set(peer.id, mergeAddresses(addresses, before))
+    if (this.#failedAt.size > limits.failedPeersMax.value) this.#failedAt.shift()
   }
 
   #expireDials(now: Millis): void {

@@ -1,5 +1,5 @@
 import type { OrderId, Tick } from '../machine.ts'
-import type { Peer, PeerInfo } from '../peer.ts'
+import type { Address, Peer, PeerInfo } from '../peer.ts'
 
 /** Events into and effects out of the connections machine (`connections.ts`): one dial budget for the whole engine. */
 
@@ -39,4 +39,11 @@ export type ConnectionsEffect =
   /** The peer has answered the dial. */
   | { readonly type: 'opened'; readonly user: ConnectionUser; readonly peer: Peer }
   | { readonly type: 'ready'; readonly user: ConnectionUser; readonly peer: Peer }
-  | { readonly type: 'failed'; readonly user: ConnectionUser; readonly peer: Peer; readonly reason: ConnectionFailure }
+  | {
+      readonly type: 'failed'
+      readonly user: ConnectionUser
+      readonly peer: Peer
+      readonly reason: ConnectionFailure
+      /** Where it was dialed, if it was: another user may have had other addresses. */
+      readonly tried?: readonly Address[]
+    }
