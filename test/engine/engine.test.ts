@@ -4,10 +4,13 @@ import { CID } from 'multiformats/cid'
 import * as Digest from 'multiformats/hashes/digest'
 import { sha256 } from '@noble/hashes/sha2.js'
 import type { SessionId, WantId } from '../../worker/engine/bitswap/contract.ts'
-import type { EngineEffect } from '../../worker/engine/contract.ts'
+import type { EngineEffect, EngineEvent } from '../../worker/engine/contract.ts'
+import { Engine } from '../../worker/engine/engine.ts'
 import { limits } from '../../worker/engine/limits.ts'
+import type { PeerIdBytes } from '../../worker/engine/peer.ts'
 import type { QueryId } from '../../worker/engine/query.ts'
 import { EngineWorld } from '../support/engine-world.ts'
+import { drain } from '../support/kad-peers.ts'
 
 type Effect<Type extends EngineEffect['type']> = Extract<EngineEffect, { type: Type }>
 
@@ -96,4 +99,27 @@ test('a block is found although more providers than a search asks for have no ad
   world.send({ type: 'want-block', want: 1 as WantId, cid: cid.bytes, session: undefined, providers: [] })
   const end = world.runUntil((effect) => effect.type === 'want-ended' || effect.type === 'want-failed')
   assert.equal(end?.type === 'want-ended' && end.from?.id, holders[0]!.id)
+})
+
+test('a peer that Bitswap dialed at wrong addresses is dialed by Kademlia at those of its table', () => {
+  const engine = new Engine({ seed: 1 })
+  const peer = engine.peers.intern(Uint8Array.of(0, 1, 1) as PeerIdBytes)
+  const self = engine.peers.intern(Uint8Array.of(0, 1, 2) as PeerIdBytes)
+  const [wrong, right] = [1, 2].map((number) => [{ bytes: Uint8Array.of(number), dialable: true }])
+  const dials: Effect<'dial'>[] = []
+  const handle = (event: EngineEvent) => {
+    engine.handle(event, 0)
+    for (const effect of drain(engine)) {
+      if (effect.type === 'dial') dials.push(effect)
+      else if (effect.type === 'load-block') handle({ type: 'block-loaded', order: effect.order, bytes: undefined })
+    }
+  }
+  handle({ type: 'want-block', want: 1 as WantId, cid: cid.bytes, session: undefined, providers: [{ peer, addresses: wrong! }] })
+  handle({ type: 'start', self, bootstrapPeers: [], tableEntries: [{ id: peer.id, addresses: right!, lastUsefulAt: 0 }] })
+  handle({ type: 'closest-peers', query: 1 as QueryId, key: Uint8Array.of(1) })
+  for (const { order } of [...dials]) handle({ type: 'dial-failed', order, reason: 'refused' })
+  assert.deepEqual(
+    dials.map(({ info }) => info.addresses),
+    [wrong, right],
+  )
 })

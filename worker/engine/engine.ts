@@ -245,7 +245,7 @@ export class Engine implements Machine<EngineEvent, EngineEffect> {
         this.#partOf(effect.user).handle({ type: 'connection-ready', peer: effect.peer }, now)
         break
       case 'failed':
-        this.#partOf(effect.user).handle({ type: 'connection-failed', peer: effect.peer, reason: effect.reason }, now)
+        this.#partOf(effect.user).handle({ ...effect, type: 'connection-failed' }, now)
         break
     }
   }

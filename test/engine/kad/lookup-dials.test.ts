@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { Patience } from '../../../worker/engine/kad/patience.ts'
 import { limits } from '../../../worker/engine/limits.ts'
+import type { PeerInfo } from '../../../worker/engine/peer.ts'
 import { newDialTimesByKind } from '../../../worker/engine/resilience/dial-times.ts'
-import { info8, peer8 } from '../../support/kad-peers.ts'
+import { bitsOf, info8, peer8 } from '../../support/kad-peers.ts'
 import { LookupBench as Bench } from '../../support/lookup-bench.ts'
 
 /** What a lookup does about dials that take their time, and about what goes wrong in passing. */
@@ -82,6 +83,58 @@ test('while fewer than β have answered, late dials are waited for', () => {
   assert.notEqual(bench.lookup.phase, 'ended')
   bench.settle(1)
   assert.equal(bench.lookup.phase, 'ended')
+})
+
+describe('a peer that somebody named with wrong addresses', () => {
+  const addressesOf = (...numbers: number[]) => numbers.map((number) => ({ bytes: Uint8Array.of(0, number), dialable: true }))
+  const lies = addressesOf(...Array.from({ length: limits.addressesPerPeerMax.value }, (_, index) => 100 + index))
+  const infoOf = (addresses: PeerInfo['addresses']): PeerInfo => ({ peer: peer8(1), addresses })
+  const refuse = (bench: Bench, tried?: PeerInfo['addresses']) =>
+    bench.send({ type: 'connection-failed', peer: peer8(1), reason: 'refused', tried })
+  /** Where the peer was dialed. */
+  const dials = (bench: Bench) =>
+    bench.effects.flatMap((effect) =>
+      effect.type === 'connect' && bitsOf(effect.info.peer) === 1 ? [effect.info.addresses] : [],
+    )
+  const lied = () =>
+    new Bench({ beta: 2 })
+      .seeds(2, 3, 4, 5)
+      .ready(2, 3, 4, 5)
+      .answer(2, [infoOf(lies)])
+
+  test('is dialed once more when others name other addresses, at those alone', () => {
+    const bench = refuse(lied()).answer(3, [infoOf(lies)])
+    assert.equal(bench.state(1), 'failed')
+    bench.answer(4, [infoOf([...lies.slice(1), ...addressesOf(1)])])
+    assert.deepEqual(dials(bench), [lies, addressesOf(1)])
+    refuse(bench).answer(5, [infoOf(addressesOf(2))])
+    assert.equal(dials(bench).length, 2)
+    assert.equal(bench.lookup.phase, 'ended')
+  })
+
+  test('is found with the right ones', () => {
+    const bench = refuse(lied())
+      .answer(3, [infoOf(addressesOf(1))])
+      .settle(1)
+      .answer(4)
+      .answer(5)
+    assert.equal(bench.lookup.phase, 'ended')
+    assert.deepEqual(bench.lookup.nearest(1), [{ info: infoOf(addressesOf(1)), outcome: 'responded' }])
+  })
+
+  test('is dialed at the right ones also if they came while it was dialed, or if others dialed it at the wrong ones', () => {
+    assert.deepEqual(dials(refuse(lied().answer(3, [infoOf(addressesOf(1))]))), [lies, addressesOf(1)])
+    const shared = new Bench().send({ type: 'candidates-found', candidates: [infoOf(addressesOf(1, 2))] })
+    assert.deepEqual(dials(refuse(shared, [...lies.slice(1), ...addressesOf(2)])), [addressesOf(1, 2), addressesOf(1)])
+  })
+
+  test('is not dialed again if it was reached, or denied', () => {
+    const silent = lied()
+      .ready(1)
+      .send({ type: 'request-failed', peer: peer8(1), reason: 'timeout' })
+    const denied = lied().send({ type: 'connection-failed', peer: peer8(1), reason: 'denied' })
+    for (const bench of [silent, denied]) assert.equal(dials(bench.answer(3, [infoOf(addressesOf(1))])).length, 1)
+  })
 })
 
 test('a peer that an overloaded dialer refuses again and again is ordered ever later, and then given up', () => {

@@ -1,4 +1,5 @@
 import { BytesMap } from '../bytes-map.ts'
+import { addressesBesides, hasDialable, mergeAddresses } from '../addresses.ts'
 import type { ConnectionFailure } from '../connections/contract.ts'
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
@@ -37,6 +38,11 @@ export interface Candidate {
   /** Has not been useful lately: asked after the others. */
   readonly isDoubtful: boolean
   addresses: readonly Address[]
+  /** Where it was dialed, until it is reached; and what was heard since then beside that. */
+  tried: readonly Address[] | undefined
+  untried: readonly Address[]
+  /** It failed where it was first dialed, and was given up for other addresses. */
+  isSecondTry: boolean
   /** Changed only through `CandidateList.setState`. */
   state: CandidateState
   /** How often something passing went wrong. */
@@ -48,6 +54,21 @@ export interface Candidate {
 
 export function infoOf(candidate: Candidate): PeerInfo {
   return { peer: candidate.peer, addresses: candidate.addresses }
+}
+
+/** Takes in addresses that somebody names. */
+export function learnAddresses(candidate: Candidate, addresses: readonly Address[]): void {
+  candidate.addresses = mergeAddresses(candidate.addresses, addresses)
+  // The list may be full of lies: what may have to replace them needs places of its own.
+  if (candidate.tried !== undefined) {
+    candidate.untried = mergeAddresses(candidate.untried, addressesBesides(addresses, candidate.tried))
+  }
+}
+
+/** It was dialed there, for whoever that was. */
+export function noteTried(candidate: Candidate, tried: readonly Address[]): void {
+  candidate.tried = tried
+  learnAddresses(candidate, candidate.addresses)
 }
 
 export function isInFlight(state: CandidateState): boolean {
@@ -171,6 +192,9 @@ export class CandidateList {
     const candidate: Candidate = {
       peer,
       addresses,
+      tried: undefined,
+      untried: [],
+      isSecondTry: false,
       state,
       retries: 0,
       namings: 0,
@@ -190,6 +214,19 @@ export class CandidateList {
     if (before !== undefined) before.count--
     candidate.state = state
     this.#enter(candidate)
+  }
+
+  /**
+   * One that could not be reached is heard of again, once, with the addresses that were not tried, if there are any: whoever named it
+   * first may have lied about them.
+   */
+  tryElsewhere(candidate: Candidate): void {
+    const { state, tried, untried, isSecondTry } = candidate
+    if (state.type !== 'failed' || tried === undefined || isSecondTry || !hasDialable(untried)) return
+    if (state.reason === 'denied' || state.reason === 'overloaded') return
+    candidate.isSecondTry = true
+    candidate.addresses = untried
+    this.setState(candidate, { type: 'heard' })
   }
 
   #kindOf(state: CandidateState): Kind | undefined {

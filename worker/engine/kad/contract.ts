@@ -75,6 +75,14 @@ export type Lane = 'background' | 'idle'
 /** Default: `classic`. */
 export type ProvideMode = 'classic' | 'optimistic'
 
+export interface ConnectionFailed {
+  readonly type: 'connection-failed'
+  readonly peer: Peer
+  readonly reason: ConnectionFailure
+  /** Where it was dialed, if it was: not always where this need said. */
+  readonly tried?: readonly Address[] | undefined
+}
+
 export type KadEvent =
   | Tick
   | KadCommand
@@ -99,7 +107,7 @@ export type KadEvent =
   | { readonly type: 'dial-opened'; readonly peer: Peer }
   /** Answers to `need-connection`. A peer may be lost again at any time: then requests fail. */
   | { readonly type: 'connection-ready'; readonly peer: Peer }
-  | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
+  | ConnectionFailed
   /** Identify said so: this connected peer serves the DHT. It may enter the table after a lookup check. */
   | { readonly type: 'dht-server-seen'; readonly info: PeerInfo }
   | { readonly type: 'dht-server-gone'; readonly peer: Peer }

@@ -1,8 +1,7 @@
-import type { ConnectionFailure } from '../connections/contract.ts'
 import type { Tick } from '../machine.ts'
 import type { Peer, PeerInfo } from '../peer.ts'
 import type { PeerOutcome } from '../query.ts'
-import type { RequestFailure } from './contract.ts'
+import type { ConnectionFailed, RequestFailure } from './contract.ts'
 
 /** Events into and effects out of a lookup (`lookup.ts`). */
 
@@ -18,7 +17,7 @@ export type LookupEvent =
   | { readonly type: 'dial-begun'; readonly peer: Peer; readonly agoMs: number }
   | { readonly type: 'dial-opened'; readonly peer: Peer }
   | { readonly type: 'connection-ready'; readonly peer: Peer }
-  | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
+  | ConnectionFailed
   | { readonly type: 'peer-responded'; readonly peer: Peer; readonly closer: readonly PeerInfo[] }
   | { readonly type: 'request-failed'; readonly peer: Peer; readonly reason: RequestFailure }
   /** The parent has enough. */

@@ -14,10 +14,12 @@ import {
   isPromptDial,
   isPromising,
   isTopical,
+  learnAddresses,
+  noteTried,
   type LookupCost,
   outcomeOf,
 } from './candidates.ts'
-import type { KadOptions, RequestFailure } from './contract.ts'
+import type { ConnectionFailed, KadOptions, RequestFailure } from './contract.ts'
 import { freePlaces, type Places } from './lookup-places.ts'
 import type { LookupEffect, LookupEvent, LookupPeer, LookupPhase } from './lookup-contract.ts'
 import { Outbox } from './outbox.ts'
@@ -36,6 +38,7 @@ import { type Patience, paceOf, stateDeadline, stateInTime } from './patience.ts
  *   heard ──▶ dialing ──▶ ready ──▶ waiting ──▶ slow ──▶ responded
  *    ▲ │         │ └──overloaded──▶ resting ◀──reset──┘       └────▶ failed
  *    │ │         └──▶ failed, undialable └──in a moment──▶ heard
+ *    ├─┼──other addresses came, once──┘
  *    │ └──no dialable address──▶ undialable
  *    └────addresses came────────────┘
  *
@@ -112,7 +115,7 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
         this.#connectionReady(event.peer, now)
         break
       case 'connection-failed':
-        this.#connectionFailed(event.peer, event.reason, now)
+        this.#connectionFailed(event, now)
         break
       case 'peer-responded':
         this.#responded(event.peer, event.closer, now)
@@ -194,7 +197,8 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
       if (added !== undefined && !isDialable) this.#stats.undialable++
       return added
     }
-    known.addresses = mergeAddresses(known.addresses, info.addresses)
+    learnAddresses(known, info.addresses)
+    this.#candidates.tryElsewhere(known)
     if (known.state.type === 'undialable' && hasDialable(known.addresses)) {
       this.#stats.undialable--
       this.#candidates.setState(known, { type: 'heard' })
@@ -217,10 +221,11 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
     if (candidate?.state.type !== 'dialing') return
     // A peer that is connected already is ready in the very moment it is needed.
     if (now > candidate.state.since) this.#stats.dials++
+    candidate.tried = undefined
     this.#setState(candidate, { type: 'ready' })
   }
 
-  #connectionFailed(peer: Peer, reason: ConnectionFailure, now: Millis): void {
+  #connectionFailed({ peer, reason, tried }: ConnectionFailed, now: Millis): void {
     const candidate = this.#candidates.get(peer)
     if (candidate?.state.type !== 'dialing') return
     switch (reason) {
@@ -232,11 +237,14 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
       case 'refused':
       case 'timeout':
         this.#stats.dials++
-        return this.#fail(candidate, reason)
+        if (tried !== undefined) noteTried(candidate, tried)
+        break
       case 'backoff':
       case 'denied':
-        return this.#fail(candidate, reason)
+        break
     }
+    this.#fail(candidate, reason)
+    this.#candidates.tryElsewhere(candidate)
   }
 
   #responded(peer: Peer, closer: readonly PeerInfo[], now: Millis): void {
@@ -353,6 +361,8 @@ export class Lookup implements Machine<LookupEvent, LookupEffect> {
         places.dials--
         this.#attempts++
         const info = infoOf(candidate)
+        candidate.tried = info.addresses
+        candidate.untried = []
         this.#setState(candidate, { type: 'dialing', since: now, pace: 'prompt', kind: dialKindOf(info) })
         this.#outbox.push({ type: 'connect', info })
       }

@@ -1,8 +1,7 @@
-import type { ConnectionFailure } from '../../connections/contract.ts'
 import type { Machine, OrderId, OrderIds, Tick } from '../../machine.ts'
 import type { Key, Peer, PeerCache, PeerInfo } from '../../peer.ts'
 import type { Failure, QueryEffect, QueryId, QueryResult } from '../../query.ts'
-import type { KadEffect, KadOptions, RecordVerdict, RequestFailure } from '../contract.ts'
+import type { ConnectionFailed, KadEffect, KadOptions, RecordVerdict, RequestFailure } from '../contract.ts'
 import type { KadRecord, KadResponse } from '../message.ts'
 import type { KadWorld } from '../world.ts'
 
@@ -28,7 +27,7 @@ export type QueryEvent =
   | { readonly type: 'dial-begun'; readonly peer: Peer; readonly agoMs: number }
   | { readonly type: 'dial-opened'; readonly peer: Peer }
   | { readonly type: 'connection-ready'; readonly peer: Peer }
-  | { readonly type: 'connection-failed'; readonly peer: Peer; readonly reason: ConnectionFailure }
+  | ConnectionFailed
   | {
       readonly type: 'response-received'
       readonly order: OrderId
