@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ConnectionNeeds } from '../../../worker/engine/kad/connection-needs.ts'
+import { DeniedPeers } from '../../../worker/engine/kad/denied-peers.ts'
 import { commonPrefixLength } from '../../../worker/engine/kad/distance.ts'
 import { Maintenance, type MaintenanceEvent } from '../../../worker/engine/kad/maintenance.ts'
 import { Outbox } from '../../../worker/engine/kad/outbox.ts'
+import { PeerBook } from '../../../worker/engine/kad/peer-book.ts'
 import { PreimageSearch } from '../../../worker/engine/kad/preimage-search.ts'
 import { Requests } from '../../../worker/engine/kad/requests.ts'
+import { RoutingTable } from '../../../worker/engine/kad/routing-table.ts'
+import { ServerChecks } from '../../../worker/engine/kad/server-checks.ts'
 import { limits } from '../../../worker/engine/limits.ts'
-import type { OrderId } from '../../../worker/engine/machine.ts'
-import { keyOf, PeerCache } from '../../../worker/engine/peer.ts'
+import { type OrderId, OrderIds } from '../../../worker/engine/machine.ts'
+import { type Address, keyOf, PeerCache } from '../../../worker/engine/peer.ts'
 import { Rng } from '../../../worker/engine/rng.ts'
 import { drain, eightBitCache, info8, peer8 } from '../../support/kad-peers.ts'
 
@@ -189,5 +193,30 @@ describe('maintenance in every state, with every event', () => {
     assert.equal(maintenance.nextDeadline(), limits.tableRefreshIntervalMs.value)
     maintenance.handle({ type: 'table-size', size: 3 }, 2)
     assert.equal(maintenance.nextDeadline(), 2 + limits.tableRepairFirstMs.value)
+  })
+})
+
+describe('the peer book', () => {
+  test('holds a dial that failed against an entry only if it was made at one of the entry’s own addresses', () => {
+    const table = new RoutingTable({ self: peer8(0), k: 20, outbox: new Outbox() })
+    const checks = new ServerChecks({ orders: new OrderIds() })
+    const book = new PeerBook({ table, checks, denied: new DeniedPeers(), bootstrapPeers: [] })
+    const { peer, addresses } = info8(0x80)
+    const elsewhere = [{ bytes: Uint8Array.of(9), dialable: true }]
+    const fail = (tried?: readonly Address[]) => {
+      for (let count = 0; count < limits.tableFailuresMax.value; count++) {
+        book.dialFailed({ type: 'connection-failed', peer, reason: 'refused', tried }, count)
+        table.admit(info8(0x81), count + 1)
+      }
+      return table.get(peer) === undefined ? 'gone' : 'known'
+    }
+    for (const [tried, outcome] of [
+      [elsewhere, 'known'],
+      [[...elsewhere, ...addresses], 'gone'],
+      [undefined, 'gone'],
+    ] as const) {
+      table.admit({ peer, addresses }, 0)
+      assert.equal(fail(tried), outcome)
+    }
   })
 })

@@ -250,7 +250,7 @@ export class Kad implements Machine<KadEvent, KadEffect> {
   }
 
   #connectionSettled(event: Extract<KadEvent, { type: 'connection-ready' | 'connection-failed' }>, now: Millis): void {
-    if (event.type === 'connection-failed') this.#started?.book.dialFailed(event.peer, event.reason, now)
+    if (event.type === 'connection-failed') this.#started?.book.dialFailed(event, now)
     if (!this.#runs.connectionSettled(event, now)) this.#world.counters.unknownOrders++
   }
 

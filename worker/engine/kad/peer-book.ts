@@ -1,10 +1,9 @@
 import { equalBytes } from '../bytes-map.ts'
-import type { ConnectionFailure } from '../connections/contract.ts'
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
 import type { Key, Peer, PeerInfo } from '../peer.ts'
-import { hasDialable } from '../addresses.ts'
-import type { RequestFailure } from './contract.ts'
+import { addressesBesides, hasDialable } from '../addresses.ts'
+import type { ConnectionFailed, RequestFailure } from './contract.ts'
 import type { DeniedPeers } from './denied-peers.ts'
 import type { KadResponse } from './message.ts'
 import type { RoutingTable } from './routing-table.ts'
@@ -84,11 +83,15 @@ export class PeerBook {
     else this.serverSeen(info, now)
   }
 
-  dialFailed(peer: Peer, reason: ConnectionFailure, now: Millis): void {
+  dialFailed({ peer, reason, tried }: ConnectionFailed, now: Millis): void {
     switch (reason) {
       case 'refused':
-      case 'timeout':
-        return this.table.failed(peer, now)
+      case 'timeout': {
+        // Where others said it was is no evidence against the peer.
+        const own = this.table.get(peer)?.addresses ?? []
+        const isElsewhere = tried !== undefined && addressesBesides(tried, own).length === tried.length
+        return isElsewhere ? undefined : this.table.failed(peer, now)
+      }
       case 'denied':
         this.table.remove(peer)
         return this.#denied.add(peer.id)
