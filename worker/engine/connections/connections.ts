@@ -19,11 +19,12 @@ import { type Dialing, isOpen, rankOf, ranks, type Wanted, yieldsTo } from './wa
  *               │                      └──needed no more, and others wait──▶ (gone)
  *               └──connected already, no dialable address, breaker open──▶ ready or failed at once
  *
- * A peer that failed has a circuit breaker that is open for a while: no dial until then, unless at addresses where it was not dialed (the
- * others may have been lies), and the first one after it decides whether it is left alone for twice as long. A dial that takes longer than most gives its place to the next, so that dead peers cost those behind
- * them little; dials through relays, which take several times as long, are measured by their own, and so are those of which nothing is
- * seen before they are connected. One that nobody needs any more goes on while its place is not needed either: the next lookup then
- * finds the peer connected, or known to be dead.
+ * A peer that failed has a circuit breaker that is open for a while: no dial until then, unless at addresses where it was not dialed
+ * (the others may have been lies), and the first one after it decides whether it is left alone for twice as long. A dial that takes
+ * longer than most gives its place to the next, so that dead peers cost those behind them little; dials through relays, which take
+ * several times as long, are measured by their own, and so are those of which nothing is seen before they are connected. One that
+ * nobody needs any more goes on while its place is not needed either: the next lookup then finds the peer connected, or known to be
+ * dead.
  *
  * A peer that has answered needs no place for the rest of its handshake: what the browser counts is over (`dial-places.ts`).
  *
