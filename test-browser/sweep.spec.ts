@@ -22,7 +22,7 @@ test('A page keeps many CIDs provided: closed in the middle it goes on, a reload
   const first = await openLab(context, stage)
   const peerId = await start(first.page, options)
   const given = await first.page.evaluate((texts) => window.lab.client('one').provideMany(texts), cids)
-  expect(given).toEqual({ given: count, added: count, removed: 0 })
+  expect(given).toEqual({ given: count, added: count, skipped: 0, removed: 0 })
   const heard = () => heardOf(stage, peerId)
   await expect.poll(async () => (await heard()).messages, { intervals: [50], timeout: 60_000 }).toBeGreaterThan(0.4 * k * count)
   await first.page.close()
@@ -82,7 +82,7 @@ test('What provideMany has taken is kept when the tab is closed in its middle, a
   await start(next, options)
   expect(await statusOf(next)).toMatchObject({ provided: taken, queued: taken, phase: 'not-dialable' })
   const again = await next.evaluate((cids) => window.lab.client('one').provideMany(cids), texts)
-  expect(again).toEqual({ given: 1_200, added: 1_200 - taken, removed: 0 })
+  expect(again).toEqual({ given: 1_200, added: 1_200 - taken, skipped: 0, removed: 0 })
 })
 
 test('Paused nothing is told, resumed it goes on; cancelled and cleared CIDs are not told; the servers know', async ({
