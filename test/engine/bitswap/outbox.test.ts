@@ -102,6 +102,62 @@ test('a message that says all that is wanted replaces what the peer holds, and n
   assert.deepEqual(say(outbox, 1_000), ['cancel 4', 'have 5'], 'a block may be on its way already')
 })
 
+test('where little is still wanted, a whole wantlist says that once more instead of many cancels, when the first is due', () => {
+  const outbox = new Outbox(false)
+  const wait = limits.cancelWaitMs.value
+  for (let index = 1; index <= 6; index++) outbox.want(key(index), entry(index, 'have', false))
+  outbox.want(key(7), entry(7, 'block', true))
+  say(outbox)
+  outbox.denied(key(7))
+  for (const index of [1, 2, 3, 4, 5]) outbox.cancel(key(index), 100)
+  outbox.want(key(8), entry(8, 'have'))
+  assert.deepEqual(say(outbox, 200), ['have 8'], 'none is due yet')
+  outbox.cancel(key(8), 200)
+  const { message } = outbox.assemble(orders, 100 + wait)!
+  assert.equal(message.full, true)
+  assert.deepEqual(
+    message.wantlist,
+    [entry(6, 'have', false), entry(7, 'have', false)],
+    'what was denied would be denied once more',
+  )
+  outbox.sent()
+  assert.equal(outbox.deadline, undefined)
+  outbox.want(key(7), entry(7, 'block', true))
+  assert.deepEqual(say(outbox, 200 + wait), ['block 7'])
+})
+
+test('a whole wantlist that did not arrive leaves cancels of what it was to end', () => {
+  const outbox = new Outbox(false)
+  const wait = limits.cancelWaitMs.value
+  for (const index of [1, 2, 3]) outbox.want(key(index), entry(index, 'have', false))
+  say(outbox)
+  for (const index of [1, 2]) outbox.cancel(key(index), 0)
+  assert.equal(outbox.assemble(orders, wait)?.message.full, true)
+  outbox.failed(wait)
+  outbox.want(key(4), entry(4, 'have'))
+  outbox.cancel(key(3), wait)
+  assert.equal(outbox.assemble(orders, wait + limits.messageRetryFirstMs.value)?.message.full, true)
+  assert.equal(outbox.isTold(key(3)), false)
+})
+
+test('nothing is said twice that would be answered twice, nor where that is not much less than the cancels', () => {
+  const wait = limits.cancelWaitMs.value
+  const open = [entry(9, 'block', true), entry(9, 'have', true), entry(9, 'have', false)]
+  const cancelled = [3, 3, 1]
+  for (const [at, want] of open.entries()) {
+    const outbox = new Outbox(false)
+    const others = [1, 2, 3].slice(0, cancelled[at])
+    for (const index of others) outbox.want(key(index), entry(index, 'have'))
+    outbox.want(key(9), want)
+    say(outbox)
+    for (const index of others) outbox.cancel(key(index), 0)
+    assert.deepEqual(
+      say(outbox, wait),
+      others.map((index) => `cancel ${index}`),
+    )
+  }
+})
+
 test('a want-block that the peer has denied may bring the block yet: its cancel waits less', () => {
   const outbox = new Outbox(false)
   for (const index of [1, 2]) outbox.want(key(index), entry(index, 'block'))

@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = 'b1fe251950a2a7f21847d8c2c92a53e3782dea68704cfa2746c12244a4e55ebd'
+const golden = '146993d01b6cb69185be94ad90685984a783a2b89a527ff5df4d460a782e4178'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

@@ -3,6 +3,7 @@ import { BytesMap } from '../bytes-map.ts'
 import { limits } from '../limits.ts'
 import type { Millis, OrderId, OrderIds } from '../machine.ts'
 import type { BitswapBlock, BitswapMessage, BlockPresence, WantlistEntry } from './message.ts'
+import { wholeWantlist, type Cancel, type Told, type WholeWantlist } from './whole-wantlist.ts'
 
 /**
  * What is still to be said to one peer, and what it was told. One message is on its way at a time; what comes up
@@ -144,20 +145,20 @@ export class Outbox {
     if (this.#flight !== undefined || now < this.#restsUntil) return undefined
     if (!this.#hasNews && (this.#cancels.size === 0 || now < this.#cancelsAt)) return undefined
     const draft: Draft = { wantlist: [], presences: [], blocks: [], wants: new BytesMap(), bytes: envelopeBytes, blockBytes: 0 }
-    const replaced = this.#replaceable()
-    if (replaced === undefined) this.#takeCancels(draft, now)
-    else for (const key of [...replaced.keys()]) this.#forget(key)
+    const whole = wholeWantlist(this.#told, this.#cancels, this.#wants, { hasNews: this.#hasNews, isDue: now >= this.#cancelsAt })
+    if (whole === undefined) this.#takeCancels(draft, now)
+    else this.#startOver(draft, whole, now)
     this.#takeWants(draft, now)
     this.#takeAnswers(draft)
     this.#flight = {
       order: orders.next(),
       deadline: now + limits.messageAnswerTimeoutMs.value,
       wants: draft.wants,
-      replaced: replaced ?? new BytesMap(),
+      replaced: whole?.ended ?? new BytesMap(),
       blockBytes: draft.blockBytes,
       message: {
         wantlist: draft.wantlist,
-        full: this.#startsOver || replaced !== undefined,
+        full: this.#startsOver || whole !== undefined,
         blocks: draft.blocks,
         presences: draft.presences,
         pendingBytes: this.#blockBytes,
@@ -204,20 +205,6 @@ export class Outbox {
     return this.#wants.size + this.#presences.size + this.#blocks.size > 0
   }
 
-  /**
-   * What the peer holds of our wants, if all of it is cancelled and no block is on its way for it: a message with a whole wantlist
-   * ends them too. (boxo and Helia drop what is not in it, but go on sending a block that they have begun with.)
-   */
-  #replaceable(): BytesMap<Told> | undefined {
-    if (!this.#hasNews || this.#cancels.size === 0 || this.#told.size !== this.#cancels.size) return undefined
-    const replaced = new BytesMap<Told>()
-    for (const [key, told] of this.#told.entries()) {
-      if (!isHarmless(told) || this.#wants.has(key)) return undefined
-      replaced.set(key, told)
-    }
-    return replaced
-  }
-
   /** Places for wants at the peer are no longer plenty. */
   get #isScarce(): boolean {
     return this.#told.size >= limits.wantsPerPeerMax.value / 2
@@ -239,6 +226,15 @@ export class Outbox {
     if (!wasFirst) return
     this.#cancelsAt = Number.POSITIVE_INFINITY
     for (const { dueAt } of this.#cancels.values()) this.#cancelsAt = Math.min(this.#cancelsAt, dueAt)
+  }
+
+  #startOver(draft: Draft, { ended, kept }: WholeWantlist, now: Millis): void {
+    for (const key of ended.keys()) this.#forget(key)
+    for (const [key, told] of kept.entries()) {
+      fits(draft, told.entry.cid.length + wantBytes)
+      draft.wantlist.push(told.entry)
+      this.#told.set(key, { ...told, at: now })
+    }
   }
 
   /** Those that are due: the others are mostly spared by a whole wantlist that comes later. */
@@ -317,17 +313,6 @@ export interface Flight {
   readonly replaced: BytesMap<Told>
 }
 
-interface Told {
-  readonly entry: WantlistEntry
-  readonly at: Millis
-  readonly isDenied: boolean
-}
-
-interface Cancel {
-  readonly entry: WantlistEntry
-  readonly dueAt: Millis
-}
-
 interface FlownWant {
   readonly entry: WantlistEntry
   /** What the peer had been told of this CID before. */
@@ -350,11 +335,6 @@ const envelopeBytes = 32
 const wantBytes = 24
 const presenceBytes = 12
 const blockBytes = 24
-
-/** No block is on its way for it, as far as can be known. */
-function isHarmless({ entry, isDenied }: Told): boolean {
-  return entry.wantType === 'have' || isDenied
-}
 
 /** How long its cancel may wait. */
 function waitOf({ entry, isDenied }: Told): number {
