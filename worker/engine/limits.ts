@@ -92,6 +92,11 @@ export const limits = {
   sessionMissesMax: limit(16, 'count', 'DONT_HAVEs in a row after which a session leaves a peer alone, as in boxo'),
   burstGapMs: limit(1_000, 'ms', 'without a new want or a block, after which wants without a session no longer share one'),
   sessionScoutsMax: limit(4, 'entries', 'wants that look for peers at once while none has delivered; the others follow'),
+  looseWantsMax: limit(
+    32,
+    'entries',
+    'wants at once that go about each by itself where such were of many places; more are of one file',
+  ),
   scoutsWaitMs: limit(1_000, 'ms', 'until twice as many look for them; 95 % of blocks come within that (target C5)'),
   scoutsFoundWaitMs: limit(5_000, 'ms', 'for which others follow once a peer has what they look for: 2 MiB may take that long'),
   lateAnswersMax: limit(8, 'entries', 'wants that ended, of which late HAVEs are heard: those that looked for the first blocks'),

@@ -102,3 +102,38 @@ test('what the root of a DAG led to serves the blocks that are wanted right afte
   const asked = node.sentMessages().flatMap(({ peer, message }) => (peer === before.peer ? message.wantlist : []))
   assert.ok(asked.filter(({ cancel }) => !cancel).length <= 2 + scouts, 'who had something before is asked by the first few only')
 })
+
+test('where wants at once are of many places, who sent one is not asked for the next on that account, until they are of one place', () => {
+  const network = new BitswapNetwork({ latencyMs: [10, 10] })
+  const node = network.node()
+  const scattered: TestBlock[] = []
+  const peers = Array.from({ length: 20 }, () => {
+    const own = Array.from({ length: 10 }, () => testBlock(network.rng))
+    scattered.push(...own)
+    return network.node(own)
+  })
+  const file = Array.from({ length: 60 }, () => testBlock(network.rng))
+  const holder = network.node(file)
+  for (const peer of [...peers, holder]) network.connect(node, peer)
+  const inCrowds = (blocks: readonly TestBlock[], each: number) => {
+    for (let from = 0; from < blocks.length; from += each) {
+      for (const { cid } of blocks.slice(from, from + each)) node.want(cid)
+      network.run(network.now + limits.burstGapMs.value - 100)
+      // The clock stands still while nothing happens.
+      network.after(400, () => undefined)
+      network.run(network.now + 400)
+    }
+  }
+  network.rng.shuffle(scattered)
+  inCrowds(scattered.slice(0, 100), 10)
+  const before = countSent(node, 'block')
+  inCrowds(scattered.slice(100), 10)
+  assert.equal(node.ended.size, 200)
+  const blocks = countSent(node, 'block') - before
+  assert.ok(blocks < 250, `${blocks} want-blocks for 100 blocks`)
+  const [haves, found] = [countSent(node, 'have'), node.ended.size]
+  inCrowds(file, 10)
+  assert.equal(node.ended.size - found, file.length)
+  const asked = countSent(node, 'have') - haves
+  assert.ok(asked < 6 * scouts * peers.length, `${asked} want-haves for ${file.length} blocks of one file`)
+})

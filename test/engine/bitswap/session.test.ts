@@ -41,7 +41,7 @@ function nameOf(state: SessionPeerState): string {
 }
 
 test('a full session takes in a peer that delivered and turns away one that only might', () => {
-  const session = new Session({ root: undefined, context: undefined, isShared: false })
+  const session = new Session({ root: undefined, context: undefined, burst: undefined })
   for (let index = 0; index < limits.sessionPeersMax.value; index++) session.note(peerNumber(index), 'joined')
   assert.equal(session.note(peerNumber(900), 'have'), false)
   assert.equal(

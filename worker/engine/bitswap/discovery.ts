@@ -114,9 +114,14 @@ export class Discovery {
     return this.#latestChance[isAlone ? 'alone' : 'together']
   }
 
+  /** Whether what is wanted at once is mostly where the last of it came from, so that wants may rely on each other. */
+  isOfOnePlace(): boolean {
+    return this.#latestChance.together >= 0.5
+  }
+
   judgeLatest(isAlone: boolean, had: boolean): void {
     const kind = isAlone ? 'alone' : 'together'
-    this.#latestChance[kind] += latestWeight * (Number(had) - this.#latestChance[kind])
+    this.#latestChance[kind] += latestWeight[kind] * (Number(had) - this.#latestChance[kind])
   }
 
   /** Undefined for a context in which nobody has served yet. */
@@ -246,7 +251,7 @@ export class Discovery {
 }
 
 /** Of one want, in what is known of who sent the last block. */
-const latestWeight = 0.25
+const latestWeight = { alone: 0.25, together: 0.1 }
 
 export interface Later {
   readonly share: number

@@ -23,8 +23,8 @@ export class Session {
   /** When somebody last said to have what a scout looks for. */
   #lastFoundAt: Millis | undefined
   readonly context: string | undefined
-  /** The page knows nothing of it (`sessions.ts`). */
-  readonly isShared: boolean
+  /** Of one that the page knows nothing of (`sessions.ts`). */
+  readonly #burst: Burst | undefined
   /** Until a search for it has come to its end. */
   root: SessionRoot | undefined
   readonly #peers = new BytesMap<SessionPeer>()
@@ -32,10 +32,10 @@ export class Session {
   #round = 0
   readonly #scouts = new Set<Want>()
 
-  constructor({ root, context, isShared }: SessionInit) {
+  constructor({ root, context, burst }: SessionInit) {
     this.root = root === undefined ? undefined : { cid: root, isNext: true }
     this.context = context
-    this.isShared = isShared
+    this.#burst = burst
   }
 
   get wants(): Iterable<Want> {
@@ -58,8 +58,8 @@ export class Session {
   /** Returns the peers that the want had better ask: none for one that goes ahead in a session nobody asked for. */
   join(want: Want, now: Millis): Iterable<SessionPeer> {
     this.#joinedAt = now
-    if (this.isShared && this.isIdle) this.#beginRound()
-    const isEarly = this.isShared && this.#wants.size < limits.sessionScoutsMax.value
+    if (this.#burst !== undefined && this.isIdle) this.#beginRound()
+    const isEarly = this.#burst !== undefined && this.#wants.size < limits.sessionScoutsMax.value
     this.#wants.set(want, this.#joined++)
     if (isEarly || (this.lastBlockAt === undefined && this.#scouts.size < limits.sessionScoutsMax.value)) this.#scouts.add(want)
     return this.takesAdvice(want) ? this.candidates() : []
@@ -84,7 +84,9 @@ export class Session {
   }
 
   takesAdvice(want: Want): boolean {
-    return !this.isShared || !this.#scouts.has(want)
+    if (this.#burst === undefined) return true
+    if (this.#scouts.has(want)) return false
+    return this.size > limits.looseWantsMax.value || this.#burst.isOfOnePlace()
   }
 
   /** A peer that has what a scout looks for: those that follow are to ask it too, and need not wait for the scout's block. */
@@ -99,7 +101,7 @@ export class Session {
    * What they find is most likely good for all, and a search by each would cost as much again.
    */
   scoutedUntil(want: Want, since: Millis): Millis | undefined {
-    if (this.#scouts.size === 0 || this.#scouts.has(want)) return undefined
+    if (this.#scouts.size === 0 || this.#scouts.has(want) || !this.takesAdvice(want)) return undefined
     // Who sent one block may have none of the others: the other scouts are about to hear from those that do.
     if (this.lastBlockAt !== undefined) return since + limits.scoutsWaitMs.value
     // Twice as many each time: a thousand wants that begin to ask around at once would be a flood.
@@ -160,7 +162,14 @@ export interface SessionRoot {
 export interface SessionInit {
   readonly root: Uint8Array | undefined
   readonly context: string | undefined
-  readonly isShared: boolean
+  /** Undefined for a session that the page has opened. */
+  readonly burst: Burst | undefined
+}
+
+/** What is wanted at once without a session. */
+export interface Burst {
+  /** Whether who sends one block mostly has the next, of late: else its wants have nothing to tell each other. */
+  isOfOnePlace(): boolean
 }
 
 export interface SessionPeer {

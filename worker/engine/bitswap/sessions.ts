@@ -2,7 +2,7 @@ import { assert } from '../assert.ts'
 import { limits } from '../limits.ts'
 import type { Millis } from '../machine.ts'
 import type { BitswapEvent, SessionId } from './contract.ts'
-import { Session } from './session.ts'
+import { Session, type Burst } from './session.ts'
 
 /**
  * The sessions that the page has opened, and those that its other wants share: blocks that are wanted in one burst, in one
@@ -12,6 +12,12 @@ import { Session } from './session.ts'
 export class Sessions {
   readonly #open = new Map<SessionId, Session>()
   readonly #shared = new Map<string | undefined, Session>()
+
+  readonly #burst: Burst
+
+  constructor(burst: Burst) {
+    this.#burst = burst
+  }
 
   /** Opened by the page. */
   get size(): number {
@@ -25,7 +31,7 @@ export class Sessions {
   open({ session: id, root, context, providers = [] }: Extract<BitswapEvent, { type: 'open-session' }>): void {
     assert(!this.#open.has(id), 'the id of a session is unique among those that are open')
     if (this.#open.size >= limits.sessionsMax.value) return
-    const session = new Session({ root, context, isShared: false })
+    const session = new Session({ root, context, burst: undefined })
     for (const info of providers) session.note(info.peer, 'joined', info)
     this.#open.set(id, session)
   }
@@ -41,7 +47,7 @@ export class Sessions {
     const known = this.#shared.get(context)
     if (known !== undefined && now - known.latestAt <= limits.burstGapMs.value) return known
     this.#forgetIdle(now)
-    const session = new Session({ root: undefined, context, isShared: true })
+    const session = new Session({ root: undefined, context, burst: this.#burst })
     this.#shared.set(context, session)
     return session
   }

@@ -13,7 +13,7 @@ export function learnFromBlock({ discovery, counters }: BitswapContext, want: Wa
   const entry = want.peers.get(link.peer.id)
   const latest = discovery.latestSource([...want.contexts], now)
   const asked = latest === undefined ? undefined : want.peers.get(latest.id)
-  if (asked?.source === 'broadcast' && asked.askedAt !== undefined)
+  if (asked !== undefined && isBySight(asked) && asked.askedAt !== undefined)
     discovery.judgeLatest(isAloneIn(want.sessions), asked === entry || hasSaid(asked))
   discovery.delivered(link.peer, want.contexts, now)
   if (entry !== undefined) learnFromAnswer({ discovery }, want, entry, now)
@@ -43,6 +43,11 @@ export function learnFromAnswer(
   if (source !== 'broadcast' || askedAt === undefined) return
   for (const other of want.peers.values()) if (hasSaid(other)) return
   discovery.answered(now - askedAt)
+}
+
+/** It was asked for what it had sent before, and nobody had named it. */
+function isBySight({ source }: WantPeer): boolean {
+  return source !== 'provider' && source !== 'registry'
 }
 
 function hasSaid({ state }: WantPeer): boolean {

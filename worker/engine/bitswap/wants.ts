@@ -39,7 +39,7 @@ export class Wants {
   /** By multihash. */
   readonly #wants = new BytesMap<Want>()
   readonly #wantOf = new Map<WantId, Want>()
-  readonly #sessions = new Sessions()
+  readonly #sessions: Sessions
   readonly #loads = new Map<OrderId, Want>()
   readonly #dirty = new Set<Want>()
   readonly #lateAnswers = new LateAnswers()
@@ -47,6 +47,7 @@ export class Wants {
   constructor(context: BitswapContext, links: BytesMap<Link>, needs: ConnectionNeeds, rng: Rng) {
     this.#context = context
     this.#links = links
+    this.#sessions = new Sessions(context.discovery)
     this.#planner = new BroadcastPlanner(rng, context.discovery)
     this.#searches = new ProviderSearches(context)
     this.#needs = needs
