@@ -1,9 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Experiment, Options } from '../experiments/experiment.ts'
+import type { Experiment, Options, Result } from '../experiments/experiment.ts'
 import { experiments } from '../experiments/list.ts'
 import { svgOf } from './plot.ts'
+import { runSideBySide } from './side-by-side.ts'
 import { consoleText, markdownPage } from './text.ts'
 
 /**
@@ -19,7 +20,7 @@ npm run sim -- report [NAME …]      runs all, or some, at full size; writes do
 
 class UsageError extends Error {}
 
-function main(): void {
+async function main(): Promise<void> {
   const { values, positionals } = parse()
   const [command = 'help', ...names] = positionals
   if (values.help === true || command === 'help') {
@@ -28,12 +29,12 @@ function main(): void {
     for (const { name, title } of experiments) console.log(`${name.padEnd(14)} ${title}`)
   } else if (command === 'report') {
     const chosen = names.length === 0 ? experiments : names.map(find)
-    for (const experiment of chosen) report(experiment, optionsOf(values, experiment.reportOptions))
+    for (const experiment of chosen) await report(experiment, optionsOf(values, experiment.reportOptions))
   } else {
     const experiment = find(command)
     const options = optionsOf(values, experiment.defaults)
     printHead(experiment, options)
-    const result = experiment.run(options, (line) => process.stderr.write(`  ${line}\n`))
+    const result = await run(experiment, options)
     console.log(values.json === true ? JSON.stringify(result) : `\n${consoleText(result)}`)
   }
 }
@@ -79,9 +80,16 @@ function printHead({ name }: Experiment, options: Options): void {
   )
 }
 
-function report(experiment: Experiment, options: Options): void {
+async function run(experiment: Experiment, options: Options): Promise<Result> {
+  const { parts } = experiment
+  const progress = (line: string) => process.stderr.write(`  ${line}\n`)
+  if (parts === undefined) return experiment.run(options, progress)
+  return runSideBySide(new URL('../experiments/list.ts', import.meta.url), { ...experiment, parts }, options, progress)
+}
+
+async function report(experiment: Experiment, options: Options): Promise<void> {
   printHead(experiment, options)
-  const result = experiment.run(options, (line) => process.stderr.write(`  ${line}\n`))
+  const result = await run(experiment, options)
   const folder = join(import.meta.dirname, '..', '..', 'docs', 'results')
   mkdirSync(folder, { recursive: true })
   const flags = Object.entries(options).map(([option, value]) => `--${option} ${value}`)
@@ -92,7 +100,7 @@ function report(experiment: Experiment, options: Options): void {
 }
 
 try {
-  main()
+  await main()
 } catch (error) {
   if (!(error instanceof UsageError)) throw error
   console.error(`${error.message}\n\n${HELP}`)

@@ -16,6 +16,31 @@ export interface Experiment {
   readonly defaults: Options
   readonly reportOptions: Options
   run(options: Options, progress: (line: string) => void): Result
+  /** The same in parts, for more than one processor. */
+  readonly parts?: Parts<unknown>
+}
+
+/** Of an experiment: they know nothing of each other. */
+export interface Parts<Part> {
+  /** Those that take longest first. */
+  names(options: Options): readonly string[]
+  /** What comes of a part can be cloned. */
+  run(name: string, options: Options): Part
+  result(options: Options, parts: ReadonlyMap<string, Part>): Result
+}
+
+export function inParts<Part>(parts: Parts<Part>): Pick<Experiment, 'run' | 'parts'> {
+  return {
+    parts,
+    run(options, progress) {
+      const done = new Map<string, Part>()
+      for (const name of parts.names(options)) {
+        progress(name)
+        done.set(name, parts.run(name, options))
+      }
+      return parts.result(options, done)
+    },
+  }
 }
 
 export interface Result {
