@@ -31,8 +31,6 @@ export interface Setting {
   readonly requests: number
 }
 
-/** Of the study: 71,769 requests in 50 hours. */
-export const everyMs = 2_500
 /** Between the warm-up and what is measured. */
 const restMs = 30_000
 /** From the beginning of a request until its last CANCEL must have gone: its time, that of a last HAVE, and what a cancel waits. */
@@ -54,6 +52,7 @@ export function runCounted(
   { seed, traffic, peers, warmUp, requests }: Setting,
   { restart, ...arm }: Arm,
 ): { outcomes: Outcome[]; counters: BitswapCounters } {
+  const { everyMs } = traffic
   const rng = new Rng(seed)
   const crowd = new Crowd({ seed: seed + 1_000_003, peers, ...arm })
   const outcomes: Outcome[] = []

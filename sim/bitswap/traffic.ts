@@ -6,6 +6,8 @@ import type { Rng } from '../../worker/engine/rng.ts'
  */
 export interface Traffic {
   readonly name: string
+  /** From one request to the next. */
+  readonly everyMs: number
   /** Shares of requests; the rest is held by connected peers. */
   readonly noProvider: number
   readonly fetchFailed: number
@@ -21,6 +23,8 @@ export interface Traffic {
 
 export const sniffed: Traffic = {
   name: 'sniffed',
+  // 71,769 in 50 hours.
+  everyMs: 2_500,
   noProvider: 20_779 / 71_769,
   fetchFailed: 97 / 71_769,
   onlyByDht: 831 / 71_769,
@@ -32,6 +36,8 @@ export const sniffed: Traffic = {
 
 export const gateways: Traffic = {
   name: 'gateway list',
+  // 32,404 in an hour and 45 minutes.
+  everyMs: 194.5,
   noProvider: 1_134 / 32_404,
   fetchFailed: 280 / 32_404,
   onlyByDht: 54 / 32_404,

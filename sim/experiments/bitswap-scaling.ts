@@ -2,7 +2,7 @@ import { runFlood, runOurs, type Outcome } from '../bitswap/run.ts'
 import { sniffed } from '../bitswap/traffic.ts'
 import { estimate } from '../core/statistics.ts'
 import { limits } from '../../worker/engine/limits.ts'
-import { available, byBitswap, found, messagesOf, seedsOf } from './bitswap.ts'
+import { available, byBitswap, found, messagesOf, seedsOf } from './bitswap-tables.ts'
 import type { Cell, Experiment, Options, Table } from './experiment.ts'
 
 /** C12: messages do not grow with the network. */

@@ -1,6 +1,6 @@
 import { bitswap } from './bitswap.ts'
 import { bitswapScaling } from './bitswap-scaling.ts'
-import { bitswapStudy } from './bitswap-study.ts'
+import { bitswapThirdHour } from './bitswap-third-hour.ts'
 import { calibration } from './calibration.ts'
 import { coverage } from './coverage.ts'
 import { crowd } from './crowd.ts'
@@ -47,7 +47,7 @@ export const experiments: readonly Experiment[] = [
   peerFilter,
   liveness,
   bitswap,
-  bitswapStudy,
+  bitswapThirdHour,
   searchDelay,
   wantInspection,
   bitswapScaling,

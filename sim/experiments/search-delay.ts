@@ -5,7 +5,7 @@ import { Crowd } from '../bitswap/crowd.ts'
 import { runOurs } from '../bitswap/run.ts'
 import { drawRequest, sniffed } from '../bitswap/traffic.ts'
 import { estimate, mean, percentile } from '../core/statistics.ts'
-import { available, found, messagesOf, seedsOf, times } from './bitswap.ts'
+import { available, found, messagesOf, seedsOf, times } from './bitswap-tables.ts'
 import type { Cell, Experiment, Options, Plot, Table } from './experiment.ts'
 
 /** C6 and C7: what it costs and brings to search the DHT at once, later, or when Bitswap has usually answered. */

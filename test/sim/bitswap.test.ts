@@ -4,7 +4,7 @@ import { atBestTimes, inSteps, oneByOne } from '../../sim/bitswap/bound.ts'
 import { totalOf, type Messages } from '../../sim/bitswap/measured.ts'
 import { runFlood, runOurs, type Arm, type Outcome } from '../../sim/bitswap/run.ts'
 import { sniffed } from '../../sim/bitswap/traffic.ts'
-import { available, byBitswap, found, messagesOf } from '../../sim/experiments/bitswap.ts'
+import { available, byBitswap, found, messagesOf } from '../../sim/experiments/bitswap-tables.ts'
 import { mean, percentile } from '../../sim/core/statistics.ts'
 
 const setting = { seed: 3, traffic: sniffed, peers: 856, warmUp: 150, requests: 150 }
