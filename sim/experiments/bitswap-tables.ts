@@ -6,7 +6,7 @@ import type { Cell, Options, Table } from './experiment.ts'
 
 /** What the experiments with Bitswap count of their requests. */
 
-export type FloodArm = Pick<Arm, 'label' | 'connections'>
+export type FloodArm = Pick<TrafficArm, 'label' | 'connections' | 'traffic'>
 export type TrafficArm = Arm & { readonly traffic: Traffic }
 
 export const ours = { connections: 856, dht: true, discovery: {}, traffic: sniffed }

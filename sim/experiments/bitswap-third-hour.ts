@@ -72,8 +72,8 @@ const afterRestart = 200
 
 const half = { ...sniffed, inContext: 0.5 }
 const arms: readonly (FloodArm | TrafficArm)[] = [
-  { label: 'flood, 856', connections: 856 },
-  { label: 'flood, 96', connections: 96 },
+  { label: 'flood, 856', connections: 856, traffic: sniffed },
+  { label: 'flood, 96', connections: 96, traffic: sniffed },
   { ...ours, label: 'ours, 856, no DHT', dht: false },
   { ...ours, label: 'ours, 856' },
   { ...ours, label: 'ours, 96', connections: 96 },
@@ -125,7 +125,7 @@ const armsToRun = [...arms, ...frontierArms, ...restartArms, ...rememberedArms].
 
 function runArm(arm: TrafficArm | FloodArm, seed: number, peers: number): Outcome[] {
   if (!('discovery' in arm)) {
-    return runFlood({ seed, traffic: sniffed, peers, warmUp, requests: floodRequests }, arm.connections)
+    return runFlood({ seed, traffic: arm.traffic, peers, warmUp, requests: floodRequests }, arm.connections)
   }
   const isRestart = restartArms.includes(arm)
   return runOurs({ seed, traffic: arm.traffic, peers, warmUp, requests: isRestart ? afterRestart : requests }, arm)

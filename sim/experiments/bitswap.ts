@@ -1,5 +1,5 @@
 import { runFlood, runOurs, type Outcome } from '../bitswap/run.ts'
-import { gateways, latencies, skew, sniffed, type Traffic } from '../bitswap/traffic.ts'
+import { gateways, latencies, skew, sniffed } from '../bitswap/traffic.ts'
 import { estimate } from '../core/statistics.ts'
 import { causeTables } from './bitswap-causes.ts'
 import { classTable, runChecked, type Counted } from './bitswap-classes.ts'
@@ -48,6 +48,7 @@ export const bitswap: Experiment = {
           periodTable('Found, % of what somebody could serve, as the study goes on', runs, shareFound),
           ...causeTables(runs),
           classTable(without, withDht),
+          availabilityTable(runs),
           fitTable(runs.get('flood, 856')!),
         ],
         plots: [latencyPlot(runs)],
@@ -71,8 +72,9 @@ const arms: readonly (FloodArm | TrafficArm)[] = [
   { ...all, label: 'ours, 856' },
   { ...all, label: 'ours, 856, gateway list', traffic: gateways },
   { ...all, label: 'ours, 96', connections: 96 },
-  { label: 'flood, 856', connections: 856 },
-  { label: 'flood, 96', connections: 96 },
+  { label: 'flood, 856', connections: 856, traffic: sniffed },
+  { label: 'flood, 96', connections: 96, traffic: sniffed },
+  { label: 'flood, 856, gateway list', connections: 856, traffic: gateways },
 ]
 const checkedArms = [false, true].map((dht) => ({ label: `outcome classes, ${dht ? 'with' : 'without'} the DHT`, dht }))
 
@@ -82,13 +84,15 @@ const shown = [
   'ours, 856, no DHT',
   'ours, 856',
   'ours, 96',
+  'flood, 856, gateway list',
   'ours, 856, gateway list, no DHT',
   'ours, 856, gateway list',
 ]
 
 function runArm(arm: TrafficArm | FloodArm, seed: number, peers: number): Outcome[] {
-  const setting = (traffic: Traffic) => ({ seed, traffic, peers, warmUp: 0, requests: requests[traffic.name]! })
-  return 'discovery' in arm ? runOurs(setting(arm.traffic), arm) : runFlood(setting(sniffed), arm.connections)
+  const { traffic } = arm
+  const setting = { seed, traffic, peers, warmUp: 0, requests: requests[traffic.name]! }
+  return 'discovery' in arm ? runOurs(setting, arm) : runFlood(setting, arm.connections)
 }
 
 /** Share of all requests for what is there that took less than so long (report, both lists). */
@@ -154,6 +158,35 @@ function periodTable(
         return parts.some((run) => byBitswap(run).length === 0) ? '–' : estimate(parts.map(of))
       }),
     ]),
+  }
+}
+
+function availabilityTable(runs: ReadonlyMap<string, readonly Outcome[][]>): Table {
+  const floods = (label: string, of: (run: readonly Outcome[]) => number) =>
+    estimate(runs.get(label)!.map((run) => 100 * of(run)))
+  const lists = [
+    { name: 'first list', label: 'flood, 856', success: 98.37, available: 70.91 },
+    { name: 'gateway list', label: 'flood, 856, gateway list', success: 99.83, available: 95.64 },
+  ]
+  return {
+    title: 'Success of the flood, and what somebody could serve (C2)',
+    columns: ['', ...lists.flatMap(({ name }) => [`${name}: report %`, 'flood %'])],
+    rows: [
+      [
+        'of what somebody could serve, by connected peers',
+        ...lists.flatMap(({ label, success }): Cell[] => [
+          success,
+          floods(label, (run) => byBitswap(run).length / available(run).length),
+        ]),
+      ],
+      [
+        'somebody could serve',
+        ...lists.flatMap(({ label, available: share }): Cell[] => [
+          share,
+          floods(label, (run) => available(run).length / run.length),
+        ]),
+      ],
+    ],
   }
 }
 
