@@ -123,7 +123,8 @@ test('where little is still wanted, a whole wantlist says that once more instead
   outbox.sent()
   assert.equal(outbox.deadline, undefined)
   outbox.want(key(7), entry(7, 'block', true))
-  assert.deepEqual(say(outbox, 200 + wait), ['block 7'])
+  assert.deepEqual(say(outbox, 200 + wait), ['cancel 7'])
+  assert.deepEqual(say(outbox, 200 + wait), ['block 7'], 'Helia has not begun anew with a want-have that it was told twice')
 })
 
 test('a whole wantlist that did not arrive leaves cancels of what it was to end', () => {
@@ -138,6 +139,37 @@ test('a whole wantlist that did not arrive leaves cancels of what it was to end'
   outbox.cancel(key(3), wait)
   assert.equal(outbox.assemble(orders, wait + limits.messageRetryFirstMs.value)?.message.full, true)
   assert.equal(outbox.isTold(key(3)), false)
+})
+
+test('a whole wantlist that did not arrive has changed nothing of what it was to say once more', () => {
+  const outbox = new Outbox(false)
+  const wait = limits.cancelWaitMs.value
+  for (const index of [1, 2]) outbox.want(key(index), entry(index, 'have', false))
+  outbox.want(key(3), entry(3, 'block', true))
+  say(outbox)
+  outbox.denied(key(3))
+  for (const index of [1, 2]) outbox.cancel(key(index), 0)
+  assert.deepEqual(outbox.assemble(orders, wait)?.message.wantlist, [entry(3, 'have', false)])
+  outbox.failed(wait)
+  const retryAt = wait + limits.messageRetryFirstMs.value
+  outbox.cancel(key(3), retryAt)
+  assert.deepEqual(say(outbox, retryAt), ['cancel 1', 'cancel 2'])
+  assert.equal(outbox.deadline, retryAt + limits.deniedCancelWaitMs.value, 'the peer holds a want-block yet')
+})
+
+test('what may be about to be answered is not said once more', () => {
+  const wait = limits.cancelWaitMs.value
+  const saidAt = (at: number) => {
+    const outbox = new Outbox(false)
+    for (const index of [1, 2, 3, 4, 5]) outbox.want(key(index), entry(index, 'have', false))
+    say(outbox)
+    for (const index of [1, 2, 3, 4]) outbox.cancel(key(index), 0)
+    outbox.want(key(6), entry(6, 'have', false))
+    assert.deepEqual(say(outbox, at), ['have 6'])
+    return say(outbox, wait)
+  }
+  assert.deepEqual(saidAt(wait - limits.answerTimeoutDefaultMs.value), ['have 5', 'have 6'])
+  assert.deepEqual(saidAt(wait - 100), ['cancel 1', 'cancel 2', 'cancel 3', 'cancel 4'])
 })
 
 test('nothing is said twice that would be answered twice, nor where that is not much less than the cancels', () => {

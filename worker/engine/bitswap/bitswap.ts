@@ -313,7 +313,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
       if (entry.cancel) this.#wants.roomFreed(link, now)
       else this.#wants.messageLeft(key, entry.wantType, 'message-sent', link, now)
     }
-    for (const _ of flight.replaced.keys()) this.#wants.roomFreed(link, now)
+    for (const _ of flight.whole?.ended.keys() ?? []) this.#wants.roomFreed(link, now)
     this.#responder.messageSent(link, flight, now)
     this.#context.touched.add(link)
   }

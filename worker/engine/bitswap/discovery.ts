@@ -26,7 +26,8 @@ export class Discovery {
   readonly #contexts = new Map<string, Ranking>()
   /** Who sent the last block, and in which contexts it was wanted. */
   #latest: { readonly peer: Peer; readonly contexts: ReadonlySet<string>; readonly at: Millis } | undefined
-  readonly #latestChance = { alone: 0.5, together: 0.5 }
+  /** What is wanted at once is mostly of one file: a few misses do not say that it is not. */
+  readonly #latestChance = { alone: 0.5, together: 0.75 }
   readonly #dueAt = new Map<DiscoveryMemory['part'], Millis>()
 
   constructor(options: DiscoveryOptions, peers: PeerCache) {

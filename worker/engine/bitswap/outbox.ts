@@ -145,16 +145,20 @@ export class Outbox {
     if (this.#flight !== undefined || now < this.#restsUntil) return undefined
     if (!this.#hasNews && (this.#cancels.size === 0 || now < this.#cancelsAt)) return undefined
     const draft: Draft = { wantlist: [], presences: [], blocks: [], wants: new BytesMap(), bytes: envelopeBytes, blockBytes: 0 }
-    const whole = wholeWantlist(this.#told, this.#cancels, this.#wants, { hasNews: this.#hasNews, isDue: now >= this.#cancelsAt })
+    const whole = wholeWantlist(this.#told, this.#cancels, this.#wants, {
+      hasNews: this.#hasNews,
+      isDue: now >= this.#cancelsAt,
+      now,
+    })
     if (whole === undefined) this.#takeCancels(draft, now)
-    else this.#startOver(draft, whole, now)
+    else this.#startOver(draft, whole)
     this.#takeWants(draft, now)
     this.#takeAnswers(draft)
     this.#flight = {
       order: orders.next(),
       deadline: now + limits.messageAnswerTimeoutMs.value,
       wants: draft.wants,
-      replaced: whole?.ended ?? new BytesMap(),
+      whole,
       blockBytes: draft.blockBytes,
       message: {
         wantlist: draft.wantlist,
@@ -192,12 +196,17 @@ export class Outbox {
       if (!entry.cancel && before === undefined) this.#dropCancel(key)
       if (entry.cancel) this.#cancelAt(key, entry, now)
     }
-    for (const [key, told] of flight.replaced.entries()) {
+    if (flight.whole !== undefined) this.#restore(flight.whole, now)
+    this.#restsUntil = now + limits.messageRetryFirstMs.value * 2 ** this.#failures
+    this.#failures++
+  }
+
+  #restore({ ended, kept, keptBefore }: WholeWantlist, now: Millis): void {
+    for (const [key, told] of ended.entries()) {
       this.#told.set(key, told)
       this.#cancelAt(key, cancelOf(told.entry), now)
     }
-    this.#restsUntil = now + limits.messageRetryFirstMs.value * 2 ** this.#failures
-    this.#failures++
+    for (const [key, told] of keptBefore.entries()) if (this.#told.get(key) === kept.get(key)) this.#told.set(key, told)
   }
 
   /** Something that does not wait for another message. */
@@ -228,12 +237,12 @@ export class Outbox {
     for (const { dueAt } of this.#cancels.values()) this.#cancelsAt = Math.min(this.#cancelsAt, dueAt)
   }
 
-  #startOver(draft: Draft, { ended, kept }: WholeWantlist, now: Millis): void {
+  #startOver(draft: Draft, { ended, kept }: WholeWantlist): void {
     for (const key of ended.keys()) this.#forget(key)
     for (const [key, told] of kept.entries()) {
       fits(draft, told.entry.cid.length + wantBytes)
       draft.wantlist.push(told.entry)
-      this.#told.set(key, { ...told, at: now })
+      this.#told.set(key, told)
     }
   }
 
@@ -309,8 +318,8 @@ export interface Flight {
   readonly blockBytes: number
   /** By multihash. */
   readonly wants: BytesMap<FlownWant>
-  /** What the peer held of our wants, and forgets by this message. By multihash. */
-  readonly replaced: BytesMap<Told>
+  /** The message replaces what the peer held of our wants. */
+  readonly whole: WholeWantlist | undefined
 }
 
 interface FlownWant {

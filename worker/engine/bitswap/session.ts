@@ -89,11 +89,16 @@ export class Session {
     return this.size > limits.looseWantsMax.value || this.#burst.isOfOnePlace()
   }
 
+  /** It asks around by itself, although others at once do, too. */
+  goesAlone(want: Want): boolean {
+    return !this.#scouts.has(want) && !this.takesAdvice(want)
+  }
+
   /** A peer that has what a scout looks for: those that follow are to ask it too, and need not wait for the scout's block. */
   *found(by: Want, now: Millis): IterableIterator<Want> {
     if (this.lastBlockAt !== undefined || !this.#scouts.has(by)) return
     this.#lastFoundAt = now
-    for (const want of this.wants) if (!this.#scouts.has(want)) yield want
+    for (const want of this.wants) if (!this.#scouts.has(want) && this.takesAdvice(want)) yield want
   }
 
   /**
@@ -101,7 +106,7 @@ export class Session {
    * What they find is most likely good for all, and a search by each would cost as much again.
    */
   scoutedUntil(want: Want, since: Millis): Millis | undefined {
-    if (this.#scouts.size === 0 || this.#scouts.has(want) || !this.takesAdvice(want)) return undefined
+    if (this.#scouts.size === 0 || this.#scouts.has(want) || this.goesAlone(want)) return undefined
     // Who sent one block may have none of the others: the other scouts are about to hear from those that do.
     if (this.lastBlockAt !== undefined) return since + limits.scoutsWaitMs.value
     // Twice as many each time: a thousand wants that begin to ask around at once would be a flood.

@@ -182,7 +182,9 @@ export class Want {
 
   #beginSeeking({ discovery, planner, links }: WantWorld, now: Millis): Millis {
     this.#seeksSince = now
-    this.search.wait(discovery.searchDelay.ms(now), now)
+    // Many are about to be found where others were: their walks are spared, should that be so again.
+    const leastMs = [...this.sessions].some((session) => session.goesAlone(this)) ? planner.stepMs : 0
+    this.search.wait(Math.max(leastMs, discovery.searchDelay.ms(now)), now)
     if (links.size === 0) this.search.hurry(now)
     if (planner.isFlood) this.peers.makeRoomForAll()
     return now
