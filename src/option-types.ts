@@ -29,7 +29,7 @@ export interface DiscoveryOptions {
    * all chances. Default: `{ type: 'dynamic' }`.
    */
   readonly leaders: DiscoverySettings['leaders']
-  /** Questions in vain that a second of waiting is worth: less costs time, more costs messages. Default: 1.75. */
+  /** Questions in vain that a second of waiting is worth: less costs time, more costs messages. Default: 1.7. */
   readonly peersPerSecond: DiscoverySettings['peersPerSecond']
   /**
    * For how long it counts most that a peer has served, the less the longer ago: 10 minutes to 24 hours. What is older still

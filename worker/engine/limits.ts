@@ -135,7 +135,7 @@ export const limits = {
   deniedCancelWaitMs: limit(10_000, 'ms', 'the same for a denied want-block: the peer would send a block that comes to it'),
   broadcastStepMinMs: limit(50, 'ms', 'floor of what was learned: nobody is so near that it would be less'),
   broadcastStepMaxMs: limit(2_000, 'ms', 'ceiling of it'),
-  peersPerSecond: limit(1.75, 'peers', 'asked in vain rather than wait a second longer (sim bitswap, bitswap-study)'),
+  peersPerSecond: limit(1.7, 'peers', 'asked in vain rather than wait a second longer (sim bitswap)'),
   answerTimeoutDefaultMs: limit(2_000, 'ms', 'for a peer whose latency is unknown'),
   answerTimeoutMinMs: limit(50, 'ms', 'boxo clamps its DONT_HAVE timeout here'),
   answerTimeoutMaxMs: limit(7_000, 'ms', 'and there'),

@@ -28,7 +28,7 @@ const hourMs = 3_600_000
 
 function discoverySettings(given: StartOptions['discovery']): DiscoverySettings {
   const { broadcast = 'steps', coldStart = 'steps', leaders = { type: 'dynamic' } } = given
-  const { peersPerSecond = 1.75, searchDelay = 0, guesses = 'dynamic', listenToWants = true } = given
+  const { peersPerSecond = 1.7, searchDelay = 0, guesses = 'dynamic', listenToWants = true } = given
   const { rankingWindowMs = limits.rankingWindowMs.value, latencyWindowMs = limits.latencyWindowMs.value } = given
   require(['steps', 'ranked', 'flood'].includes(broadcast), "discovery.broadcast must be 'steps', 'ranked' or 'flood'.")
   require(['steps', 'flood', 'dht'].includes(coldStart), "discovery.coldStart must be 'steps', 'flood' or 'dht'.")

@@ -168,7 +168,7 @@ test('what may be about to be answered is not said once more', () => {
     assert.deepEqual(say(outbox, at), ['have 6'])
     return say(outbox, wait)
   }
-  assert.deepEqual(saidAt(wait - limits.answerTimeoutDefaultMs.value), ['have 5', 'have 6'])
+  assert.deepEqual(saidAt(wait - limits.broadcastStepMs.value), ['have 5', 'have 6'])
   assert.deepEqual(saidAt(wait - 100), ['cancel 1', 'cancel 2', 'cancel 3', 'cancel 4'])
 })
 

@@ -8,7 +8,7 @@ import { BitswapNetwork, testBlock } from '../../support/bitswap-network.ts'
  * The golden trace: a seed gives these effects, byte for byte. When a change of behaviour is meant, take over the new
  * hash with it and say in the commit what changed.
  */
-const golden = 'c8523e7cfa5ccb8be93a00bacbd9413235bbe9e052207c57d1b7cb19a8af2099'
+const golden = 'c5e1e75666370e5497dfb0868c34d280ce83d91cb6c63c57ad1f92830d9414cc'
 
 function trace(seed: number): string {
   const network = new BitswapNetwork({ seed, messageFailure: 0.05, messageLoss: 0.02 })

@@ -167,10 +167,11 @@ export class BroadcastPlanner {
   }
 
   /**
-   * Asked for the block at once, a peer that has it costs two messages and a round trip less, one that has not a DONT_HAVE more.
+   * Asked for the block at once, a peer that has it costs two messages and a round trip less, one that has not a DONT_HAVE more, and
+   * now and then a CANCEL.
    */
   #isLikely(best: Candidate | undefined): boolean {
-    return best?.link?.isFull === false && best.chance * (3 + 2 * this.#stepWorth) >= 1
+    return best?.link?.isFull === false && best.chance * (2 + 2 * this.#stepWorth) >= (1 - best.chance) * 1.2
   }
 
   /** How many peers a second, at most: questions are in vain when an answer comes that was only late (`broadcast-speed.ts`). */
