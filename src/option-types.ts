@@ -38,7 +38,8 @@ export interface DiscoveryOptions {
   readonly rankingWindowMs: DiscoverySettings['rankingWindowMs']
   /**
    * Until the DHT is searched beside the connected peers: milliseconds (up to 5000), or a percentile of the time that
-   * connected peers took in the window (500 ms until that is known). Default: 0.
+   * connected peers took in the window (500 ms until that is known). Default: 0. Where several blocks are wanted at once that
+   * were of many places of late, each but the first four is searched for a usual answer's time later at the soonest.
    */
   readonly searchDelay: DiscoverySettings['searchDelay']
   /** For how long such a time counts: 10 minutes to 24 hours. Default: two hours. */

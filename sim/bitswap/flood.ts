@@ -17,7 +17,8 @@ export function flood(request: Request, connected: ReadonlySet<number>, rng: Rng
   const legacy = poisson(rng, 7.1 * scale)
   messages.wantHave = connected.size
   messages.wantBlock = legacy
-  if (holders.length === 0) return { ...failed(request, messages), servedBy: undefined }
+  const [servedBy, tripMs] = holders[0] ?? [undefined, Infinity]
+  if (2 * tripMs >= givenUpMs) return failed(messages)
   messages.have = holders.length
   const legacyBlocks = poisson(rng, 0.74)
   const isStale = rng.unit() < 0.18
@@ -26,14 +27,23 @@ export function flood(request: Request, connected: ReadonlySet<number>, rng: Rng
   messages.block = 1 + legacyBlocks
   // Who sent the block, and who is on its way to say something, is not told to stop.
   messages.cancel = connected.size - messages.block - messages.have - 0.64
-  const [servedBy, tripMs] = holders[0]!
   return { isFound: true, isByBitswap: true, latencyMs: 2 * tripMs, messages, servedBy, dhtMessages: 0, checked: undefined }
 }
 
-function failed(request: Request, messages: Measured['messages']): Measured {
+/** Then the study searched the DHT. */
+const givenUpMs = 15_000
+
+function failed(messages: Measured['messages']): Measured {
   messages.cancel = messages.wantHave
-  const isFound = request.kind === 'only-by-dht'
-  return { isFound, isByBitswap: false, latencyMs: 15_000, messages, servedBy: undefined, dhtMessages: 0, checked: undefined }
+  return {
+    isFound: false,
+    isByBitswap: false,
+    latencyMs: givenUpMs,
+    messages,
+    servedBy: undefined,
+    dhtMessages: 0,
+    checked: undefined,
+  }
 }
 
 function poisson(rng: Rng, mean: number): number {

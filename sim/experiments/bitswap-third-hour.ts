@@ -21,8 +21,8 @@ import { inParts, type Cell, type Experiment, type Plot, type Table } from './ex
 export const bitswapThirdHour: Experiment = {
   name: 'bitswap-third-hour',
   title: 'what the planner’s settings, restarts, hints and wants that were heard do: 700 requests after the first two hours',
-  defaults: { seed: 1, seeds: 1, peers: 856 },
-  reportOptions: { seed: 1, seeds: 5, peers: 856 },
+  defaults: { seed: 11, seeds: 1, peers: 856 },
+  reportOptions: { seed: 11, seeds: 5, peers: 856 },
   ...inParts<Outcome[]>({
     names: (options) => armsToRun.flatMap(({ label }) => seedsOf(options).map((seed) => partOf(label, seed))),
     run(name, { peers }) {
@@ -192,7 +192,7 @@ function frontierPlot(runs: ReadonlyMap<string, readonly Outcome[][]>): Plot {
 }
 
 const notes = [
-  'World, arms and counting are those of the page *bitswap*. Here 700 requests are measured that come after 2,880 others: two hours at the pace of the first list, nine minutes at that of the second. Of those peers that seldom have something few are known then, so that a request without the DHT costs more than over the whole study. What nobody has is not requested. Settings of the planner were chosen on seeds 101 and 1000 to 1005; this page was written with other seeds.',
+  'World, arms and counting are those of the page *bitswap*. Here 700 requests are measured that come after 2,880 others: two hours at the pace of the first list, nine minutes at that of the second. Of those peers that seldom have something few are known then, so that a request without the DHT costs more than over the whole study. What nobody has is not requested. Settings of the planner were chosen on seeds 101 and 1000 to 1005, and seeds 1 to 5 were looked at on the way; this page was written with others.',
   'The bounds are of somebody who knows how likely each of the 856 peers has a block. They are charged a CANCEL for each question in vain, of which ours spares most: the bounds are for who does not.',
   'Wants that were heard: both lists of the study were asked for days or months after somebody had wanted what is on them, and nothing on them is remembered. Somebody who wants what neighbours want meets it minutes later. The wanter is drawn from all connected peers, has got what any connected peer holds, and keeps it for six hours on average (exponential).',
 ]

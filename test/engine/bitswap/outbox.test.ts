@@ -157,6 +157,21 @@ test('a whole wantlist that did not arrive has changed nothing of what it was to
   assert.equal(outbox.deadline, retryAt + limits.deniedCancelWaitMs.value, 'the peer holds a want-block yet')
 })
 
+test('nor of how long the cancel of a denied want-block waits that came while it was on its way', () => {
+  const outbox = new Outbox(false)
+  const wait = limits.cancelWaitMs.value
+  for (const index of [1, 2]) outbox.want(key(index), entry(index, 'have', false))
+  outbox.want(key(3), entry(3, 'block', true))
+  say(outbox)
+  outbox.denied(key(3))
+  for (const index of [1, 2]) outbox.cancel(key(index), 0)
+  assert.equal(outbox.assemble(orders, wait)?.message.full, true)
+  outbox.cancel(key(3), wait)
+  outbox.failed(wait + 10)
+  assert.deepEqual(say(outbox, wait + 10 + limits.messageRetryFirstMs.value), ['cancel 1', 'cancel 2'])
+  assert.equal(outbox.deadline, wait + 10 + limits.deniedCancelWaitMs.value)
+})
+
 test('what may be about to be answered is not said once more', () => {
   const wait = limits.cancelWaitMs.value
   const saidAt = (at: number) => {
@@ -168,7 +183,7 @@ test('what may be about to be answered is not said once more', () => {
     assert.deepEqual(say(outbox, at), ['have 6'])
     return say(outbox, wait)
   }
-  assert.deepEqual(saidAt(wait - limits.broadcastStepMs.value), ['have 5', 'have 6'])
+  assert.deepEqual(saidAt(wait - limits.repeatAfterMs.value), ['have 5', 'have 6'])
   assert.deepEqual(saidAt(wait - 100), ['cancel 1', 'cancel 2', 'cancel 3', 'cancel 4'])
 })
 

@@ -342,7 +342,7 @@ export class Bitswap implements Machine<BitswapEvent, BitswapEffect> {
 
   #count(flight: Flight): void {
     const { counters } = this.#context
-    for (const { entry } of flight.wants.values()) {
+    for (const entry of flight.message.wantlist) {
       if (entry.cancel) counters.cancelsSent++
       else if (entry.wantType === 'block') counters.wantBlocksSent++
       else counters.wantHavesSent++

@@ -206,7 +206,13 @@ export class Outbox {
       this.#told.set(key, told)
       this.#cancelAt(key, cancelOf(told.entry), now)
     }
-    for (const [key, told] of keptBefore.entries()) if (this.#told.get(key) === kept.get(key)) this.#told.set(key, told)
+    for (const [key, told] of keptBefore.entries()) {
+      if (this.#told.get(key) !== kept.get(key)) continue
+      this.#told.set(key, told)
+      // It was cancelled meanwhile, as a want-have.
+      const cancel = this.#cancels.get(key)
+      if (cancel !== undefined) this.#cancelAt(key, cancel.entry, Math.min(cancel.dueAt, now + waitOf(told)))
+    }
   }
 
   /** Something that does not wait for another message. */

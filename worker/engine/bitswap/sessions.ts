@@ -7,7 +7,7 @@ import { Session, type Burst } from './session.ts'
 /**
  * The sessions that the page has opened, and those that its other wants share: blocks that are wanted in one burst, in one
  * context, are mostly in the same places, whether or not the page said so. A shared session tells nothing to the first
- * few of its wants: alone they go about as if there were none; and to none of them while bursts turn out to be of many places.
+ * few of its wants: alone they go about as if there were none; and to none of a few while bursts turn out to be of many places.
  * It outlives its wants for as long as a burst may pause.
  */
 export class Sessions {

@@ -183,7 +183,7 @@ export class Want {
   #beginSeeking({ discovery, planner, links }: WantWorld, now: Millis): Millis {
     this.#seeksSince = now
     // Many are about to be found where others were: their walks are spared, should that be so again.
-    const leastMs = [...this.sessions].some((session) => session.goesAlone(this)) ? planner.stepMs : 0
+    const leastMs = [...this.sessions].every((session) => session.goesAlone(this)) ? planner.stepMs : 0
     this.search.wait(Math.max(leastMs, discovery.searchDelay.ms(now)), now)
     if (links.size === 0) this.search.hurry(now)
     if (planner.isFlood) this.peers.makeRoomForAll()

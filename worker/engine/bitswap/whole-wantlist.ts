@@ -65,5 +65,5 @@ function isHarmless({ entry, isDenied }: Told): boolean {
 
 function isRepeatable({ entry, at, isDenied }: Told, now: Millis): boolean {
   if (isDenied) return true
-  return entry.wantType === 'have' && !entry.sendDontHave && now - at >= limits.broadcastStepMs.value
+  return entry.wantType === 'have' && !entry.sendDontHave && now - at >= limits.repeatAfterMs.value
 }
