@@ -84,7 +84,7 @@ async function run(experiment: Experiment, options: Options): Promise<Result> {
   const { parts } = experiment
   const progress = (line: string) => process.stderr.write(`  ${line}\n`)
   if (parts === undefined) return experiment.run(options, progress)
-  return runSideBySide(new URL('../experiments/list.ts', import.meta.url), { ...experiment, parts }, options, progress)
+  return runSideBySide(new URL('part.ts', import.meta.url), { ...experiment, parts }, options, progress)
 }
 
 async function report(experiment: Experiment, options: Options): Promise<void> {

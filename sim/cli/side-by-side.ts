@@ -1,10 +1,10 @@
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import { parentPort, Worker, workerData } from 'node:worker_threads'
 import type { Experiment, Options, Parts, Result } from '../experiments/experiment.ts'
 
-/** As many parts of an experiment at once as there are processors, each in a thread of its own (`part.ts`). `list`: where it is found. */
+/** As many parts of an experiment at once as there are processors, each in a thread of its own. `module`: what runs there (`part.ts`). */
 export async function runSideBySide(
-  list: URL,
+  module: URL,
   { name: experiment, parts }: Experiment & { readonly parts: Parts<unknown> },
   options: Options,
   progress: (line: string) => void,
@@ -17,7 +17,7 @@ export async function runSideBySide(
     // All take the next one from the same iterator.
     for (const part of left) {
       progress(part)
-      done.set(part, await runPart({ list: list.href, experiment, part, options }, threads))
+      done.set(part, await runPart(module, { experiment, part, options }, threads))
     }
   }
   try {
@@ -29,16 +29,21 @@ export async function runSideBySide(
   return parts.result(options, new Map(names.map((name) => [name, done.get(name)])))
 }
 
-export interface PartOrder {
-  /** Address of a module that exports `experiments`. */
-  readonly list: string
+/** In the thread of a part: runs it, and tells what came of it. */
+export function takeOrder(experiments: readonly Experiment[]): void {
+  const { experiment, part, options } = workerData as PartOrder
+  const { parts } = experiments.find(({ name }) => name === experiment)!
+  parentPort!.postMessage(parts!.run(part, options))
+}
+
+interface PartOrder {
   readonly experiment: string
   readonly part: string
   readonly options: Options
 }
 
-async function runPart(order: PartOrder, threads: Set<Worker>): Promise<unknown> {
-  const thread = new Worker(new URL('part.ts', import.meta.url), { workerData: order })
+async function runPart(module: URL, order: PartOrder, threads: Set<Worker>): Promise<unknown> {
+  const thread = new Worker(module, { workerData: order })
   threads.add(thread)
   try {
     return await new Promise((resolve, reject) => {

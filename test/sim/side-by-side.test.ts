@@ -3,12 +3,12 @@ import { test } from 'node:test'
 import { runSideBySide } from '../../sim/cli/side-by-side.ts'
 import { failing, speaking } from '../support/experiments-in-parts.ts'
 
-const list = new URL('../support/experiments-in-parts.ts', import.meta.url)
+const module = new URL('../support/experiments-in-parts.ts', import.meta.url)
 const options = { seed: 7, seeds: 1, peers: 30 }
 
 test('parts in threads give what they give one after the other, and each is named once', async () => {
   const named: string[] = []
-  const result = await runSideBySide(list, { ...speaking, parts: speaking.parts! }, options, (line) => named.push(line))
+  const result = await runSideBySide(module, { ...speaking, parts: speaking.parts! }, options, (line) => named.push(line))
   assert.deepEqual(
     result,
     speaking.run(options, () => {}),
@@ -19,7 +19,7 @@ test('parts in threads give what they give one after the other, and each is name
 
 test('a part that fails ends the others and is heard of', { timeout: 20_000 }, async () => {
   await assert.rejects(
-    runSideBySide(list, { ...failing, parts: failing.parts! }, options, () => {}),
+    runSideBySide(module, { ...failing, parts: failing.parts! }, options, () => {}),
     /this part is bad/,
   )
 })

@@ -1,6 +1,8 @@
-import { inParts, type Experiment } from '../../sim/experiments/experiment.ts'
+import { isMainThread } from 'node:worker_threads'
+import { takeOrder } from '../../sim/cli/side-by-side.ts'
+import { inParts } from '../../sim/experiments/experiment.ts'
 
-/** Experiments whose parts say their name, for threads of their own. */
+/** Experiments whose parts say their name, and their threads. */
 
 const base = { title: '', defaults: { seed: 1, seeds: 1, peers: 30 }, reportOptions: { seed: 1, seeds: 1, peers: 30 } }
 const of = (name: string, parts: readonly string[], run: (part: string, seed: number) => string) => ({
@@ -21,4 +23,4 @@ export const failing = of('failing', ['bad', 'endless', 'endless too'], (part) =
   for (;;);
 })
 
-export const experiments: readonly Experiment[] = [speaking, failing]
+if (!isMainThread) takeOrder([speaking, failing])
