@@ -26,7 +26,8 @@ async function main(): Promise<void> {
   if (values.help === true || command === 'help') {
     process.stdout.write(HELP)
   } else if (command === 'list') {
-    for (const { name, title } of experiments) console.log(`${name.padEnd(14)} ${title}`)
+    const width = Math.max(...experiments.map(({ name }) => name.length))
+    for (const { name, title } of experiments) console.log(`${name.padEnd(width)}  ${title}`)
   } else if (command === 'report') {
     const chosen = names.length === 0 ? experiments : names.map(find)
     for (const experiment of chosen) await report(experiment, optionsOf(values, experiment.reportOptions))
